@@ -1,4 +1,4 @@
-"""What these tests ask of the door, in few words."""
+"""Commands, claims and replies in few words, for the tests of the door."""
 
 from itertools import count
 from typing import Any
@@ -61,5 +61,5 @@ def claim_of(
 
 
 def answer(outcome: Outcome) -> bytes:
-    """What a service would reply; two effects would never say the same."""
+    """A service's reply; two effects never give the same reply."""
     return f"{outcome.of(Token).id} {outcome.of(Token).version} {outcome.of(Token).hint}".encode()

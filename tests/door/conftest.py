@@ -1,4 +1,4 @@
-"""A door for every test, and a server of their own for tests that stop it."""
+"""A door for every test, and a separate server for tests that stop it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -23,7 +23,7 @@ async def door(database: Database) -> AsyncIterator[Door]:
 
 @pytest_asyncio.fixture
 async def owner(database: Database) -> AsyncIterator[Connection]:
-    """A connection with the owner's rights."""
+    """A connection with the rights of the database's owner."""
     connection = await asyncpg.connect(database.owner_url)
     yield connection
     await connection.close()
@@ -40,7 +40,7 @@ def own_server() -> Iterator[Postgres]:
 
 @pytest_asyncio.fixture
 async def own(own_server: Postgres) -> AsyncIterator[Database]:
-    """The database of a server that may be taken down; it is up again, and empty, for the next test."""
+    """The database of a server that a test may stop; it is running and empty for each test."""
     yield own_server.database()
     if not own_server.child.alive:
         await asyncio.to_thread(own_server.start)

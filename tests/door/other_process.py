@@ -1,7 +1,7 @@
-"""Another process with a door of its own; run as a program, it is that process.
+"""Another process with its own door; this file is also the program that it runs.
 
-It takes lists of (command, claim) as pickles on its standard input, carries each list out at once, and answers with a
-list of outcomes and refusals on its standard output.
+It reads lists of (command, claim) as pickles from its standard input, executes each list at once, and writes a list of
+outcomes and refusals to its standard output.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ _LENGTH_BYTES = 4
 
 
 class Elsewhere:
-    """A handle to the other process."""
+    """A handle of the other process."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
@@ -45,7 +45,7 @@ class Elsewhere:
         )
 
     async def ask(self, asks: Asks) -> list[Any]:
-        """Have these commands carried out together; return refusals, do not raise them."""
+        """Execute these commands together; return refusals instead of raising them."""
         self.send(asks)
         answers: list[Any] = await self.hear()
         return answers
@@ -80,7 +80,7 @@ def _say(what: object) -> None:
 
 
 def _stand_still_after(step: str) -> None:
-    """Make a step of the batch print that it is done, and never return."""
+    """Make a step of the batch print that it is done and never return."""
     room = next(room for room in (batch, idempotency_keys) if hasattr(room, step))
     real = getattr(room, step)
 

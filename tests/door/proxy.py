@@ -1,4 +1,4 @@
-"""A way to the database that fails at the worst moment: around COMMIT."""
+"""A proxy of the database connection that fails around COMMIT."""
 
 import asyncio
 import re
@@ -19,7 +19,7 @@ Failure = Callable[[bytes, Streams, asyncio.StreamWriter], Awaitable[None]]
 
 
 class Proxy:
-    """Forwards everything, except that the next `failures` each befall one COMMIT."""
+    """Forwards everything; each of the next `failures` applies to one COMMIT."""
 
     def __init__(self, database: Database, directory: Path) -> None:
         parts = urlsplit(database.app_url)
@@ -58,7 +58,7 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 async def lose_the_answer(said: bytes, server: Streams, _client: asyncio.StreamWriter) -> None:
-    """The server commits and says so, and nobody hears it."""
+    """The server commits and answers, and the answer is dropped."""
     reader, writer = server
     writer.write(said)
     assert b"COMMIT" in await reader.read(_CHUNK)
@@ -69,13 +69,13 @@ async def lose_the_question(_said: bytes, _server: Streams, _client: asyncio.Str
 
 
 async def hurry(said: bytes, server: Streams, _client: asyncio.StreamWriter) -> None:
-    """COMMIT reaches the server, and the line is cut while it commits."""
+    """COMMIT reaches the server, and the connection is cut while it commits."""
     server[1].write(said)
     await asyncio.sleep(0)
 
 
 async def arrive_late(said: bytes, server: Streams, client: asyncio.StreamWriter) -> None:
-    """The client is cut off at once, COMMIT reaches the server half a second later."""
+    """The client is disconnected at once, and COMMIT reaches the server half a second later."""
     client.transport.abort()
     await asyncio.sleep(0.5)
     await lose_the_answer(said, server, client)

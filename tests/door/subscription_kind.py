@@ -1,4 +1,4 @@
-"""A kind of subject that only the tests have: subscriptions of an account, each to a URL of its own."""
+"""A test-only kind of subject: subscriptions of an account, each with its own URL."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -21,13 +21,13 @@ from counterfoil.core.subjects.subject import (
 
 
 class Subscribed(Event, frozen=True, kw_only=True):
-    """Events of the account go to a URL from now on."""
+    """Events of the account are sent to a URL from now on."""
 
     url: str
 
 
 class Unsubscribed(Event, frozen=True, kw_only=True):
-    """They no longer do."""
+    """Events are no longer sent to the URL."""
 
 
 class Subscribe(SubjectCommand, frozen=True, kw_only=True):
@@ -47,7 +47,7 @@ class Subscribe(SubjectCommand, frozen=True, kw_only=True):
 
 
 class Unsubscribe(SubjectCommand, frozen=True, kw_only=True):
-    """Send them there no longer."""
+    """Stop sending events to the URL."""
 
 
 class Subscription(SubjectState, frozen=True, kw_only=True):
@@ -57,7 +57,7 @@ class Subscription(SubjectState, frozen=True, kw_only=True):
 
 
 class SubscriptionContext(DecisionContext, frozen=True, kw_only=True):
-    """Whether the account exists, and the URLs that it is subscribed to."""
+    """Whether the account exists, and the URLs of its subscriptions."""
 
     account_exists: bool
     urls: frozenset[str]
@@ -70,12 +70,12 @@ class SubscriptionReads:
     urls: dict[UUID, frozenset[str]] = field(default_factory=dict)
 
     def copy(self) -> "SubscriptionReads":
-        """Return a copy that changes by itself."""
+        """Return an independent copy."""
         return replace(self, urls=dict(self.urls))
 
 
 def decide(state: Subscription | None, command: SubjectCommand, context: SubscriptionContext) -> list[Event]:
-    """Return what happens, or raise a Refusal."""
+    """Return the events of the command, or raise a Refusal."""
     match command:
         case Subscribe(url=url):
             if not context.account_exists:
@@ -94,7 +94,7 @@ def decide(state: Subscription | None, command: SubjectCommand, context: Subscri
 
 
 def evolve(state: Subscription | None, fact: Fact) -> Subscription:
-    """Return the state after one more thing happened."""
+    """Return the state after one more event."""
     match fact.event:
         case Subscribed(url=url) if state is None:
             return Subscription.created(fact, url=url)
@@ -105,10 +105,10 @@ def evolve(state: Subscription | None, fact: Fact) -> Subscription:
 
 @dataclass(frozen=True)
 class SubscriptionKind(Kind):
-    """Subscriptions: their account and its other subscriptions have a say."""
+    """Subscriptions; a decision also reads their account and its other subscriptions."""
 
     def context(self, command: Command, at: datetime, locked: Locked) -> SubscriptionContext:
-        """Return what the account's row and the side table say."""
+        """Return what the account's row and the side table contain."""
         row = locked.rows.get((command.account, command.account))
         return SubscriptionContext(
             at=at,
@@ -117,7 +117,7 @@ class SubscriptionKind(Kind):
         )
 
     def admit(self, command: Command, _before: SubjectState | None, _after: SubjectState, locked: Locked) -> None:
-        """Let the next command of the batch see the URL."""
+        """Show the URL to the next command of the batch."""
         if isinstance(command, Subscribe):
             urls = locked.of(SubscriptionReads).urls
             urls[command.account] = urls.get(command.account, frozenset()) | {command.url}

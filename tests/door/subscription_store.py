@@ -24,7 +24,7 @@ class SubscriptionStore(Store):
     """The store of subscriptions."""
 
     async def read(self, connection: Connection, commands: Sequence[Command | Unresolved], locked: Locked) -> None:
-        """Read the URLs of the accounts; their rows are locked by then."""
+        """Read the URLs of the accounts, whose rows are already locked."""
         accounts = {command.account for command in commands if isinstance(command, Subscribe)}
         rows = await connection.fetch(
             "select account_id, url from subscription_url where account_id = any($1::uuid[])", list(accounts)
@@ -34,7 +34,7 @@ class SubscriptionStore(Store):
         }
 
     async def keep(self, connection: Connection, done: Sequence[Done]) -> None:
-        """Write the URL of a new subscription, and delete that of an ended one."""
+        """Write the URL of a new subscription and delete that of an ended one."""
         for each in done:
             match each.command:
                 case Subscribe(account=account, id=subject, url=url):

@@ -1,4 +1,4 @@
-"""Buying on behalf of somebody: who acts is asked about when it is decided, whatever they were when they came in."""
+"""Exchanges on behalf of an actor: the actor is checked at the decision, not on arrival."""
 
 import asyncio
 from collections.abc import Callable
@@ -37,7 +37,7 @@ def suspend(made: Create) -> Suspend:
 ENDS: dict[str, Callable[[Create], Request]] = {"revoke": revoke, "rotate": rotate, "suspend": suspend}
 
 
-async def test_who_acts_is_the_one_who_asked(door: Door) -> None:
+async def test_the_actor_is_the_caller(door: Door) -> None:
     subject, actor = create(), create()
     await asyncio.gather(door.execute(subject), door.execute(actor))
     by_secret = await door.execute(replace(exchange(subject), actor=acting(actor)))
@@ -52,10 +52,12 @@ async def test_who_acts_is_the_one_who_asked(door: Door) -> None:
 @pytest.mark.parametrize(
     ("ended", "refusal"), [("revoke", TokenRevoked), ("rotate", SecretRetired), ("suspend", TokenSuspended)]
 )
-async def test_who_ended_before_the_decision_buys_nothing(door: Door, ended: str, refusal: type[Refusal]) -> None:
+async def test_an_actor_that_ended_before_the_decision_gets_no_bearer(
+    door: Door, ended: str, refusal: type[Refusal]
+) -> None:
     subject, actor = create(), create()
     await asyncio.gather(door.execute(subject), door.execute(actor))
-    believed = acting(actor)  # when the request came in
+    believed = acting(actor)  # as read on arrival
     await door.execute(ENDS[ended](actor))
     for command in (replace(exchange(subject), actor=believed), on_behalf(subject, believed)):
         with pytest.raises(refusal):
@@ -63,7 +65,7 @@ async def test_who_ended_before_the_decision_buys_nothing(door: Door, ended: str
     await door.execute(exchange(subject))
 
 
-async def test_nobody_acts_in_another_account(door: Door) -> None:
+async def test_an_actor_of_another_account_is_refused(door: Door) -> None:
     subject = create()
     foreign = create(account=uuids.uuid7(), by=replace(ADMIN, account=uuids.uuid7()))
     await asyncio.gather(door.execute(subject), door.execute(foreign))
@@ -71,7 +73,7 @@ async def test_nobody_acts_in_another_account(door: Door) -> None:
         await door.execute(replace(exchange(subject), actor=acting(foreign)))
 
 
-async def test_a_secret_is_its_own_clients_alone(door: Door) -> None:
+async def test_a_client_may_present_only_its_own_secret(door: Door) -> None:
     made, other = create(), create()
     await asyncio.gather(door.execute(made), door.execute(other))
     await door.execute(replace(exchange(made), client=made.token_id))
@@ -79,7 +81,7 @@ async def test_a_secret_is_its_own_clients_alone(door: Door) -> None:
         await door.execute(replace(exchange(made), client=other.token_id))
 
 
-async def test_who_shows_a_secret_that_was_replaced_meanwhile_ends_nothing(door: Door) -> None:
+async def test_a_secret_that_was_replaced_meanwhile_revokes_nothing(door: Door) -> None:
     made = create()
     await door.execute(made)
     by_secret = Revoke(account=made.account, token_id=made.token_id, by=ADMIN, reason="leaked", generation=1)
@@ -88,7 +90,7 @@ async def test_who_shows_a_secret_that_was_replaced_meanwhile_ends_nothing(door:
     assert (await door.execute(replace(by_secret, generation=2))).of(Token).status == "revoked"
 
 
-async def test_acting_and_ending_at_once_never_leaves_a_bearer_bought_after_the_end(door: Door) -> None:
+async def test_no_bearer_is_issued_for_an_actor_after_its_end(door: Door) -> None:
     subject, actor = create(), create()
     await asyncio.gather(door.execute(subject), door.execute(actor))
 

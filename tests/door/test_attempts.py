@@ -1,4 +1,4 @@
-"""Attempts that a client counts: the first is always carried out, and its repeats are answered what it was."""
+"""Attempts counted by the client: the first is always executed, and its repeats get its answer."""
 
 import asyncio
 
@@ -12,24 +12,24 @@ from counterfoil.idempotency import Attempt, IdempotencyClaim
 from counterfoil.postgres.connection import Connection
 from counterfoil_dev.postgres import Database
 from door.asking import answer, claim_of, create, rotate, update
-from door.judge import judged
+from door.ledger_invariants import judged
 from door.other_process import Start
 
 
 def attempt(number: int, *, ago: float = 0, key: str = "key", holds_secret: bool = True) -> IdempotencyClaim:
-    """An attempt that has just come, or so many seconds ago: a client waits before it repeats."""
+    """An attempt that arrives now, or arrived this many seconds ago: a client waits before it repeats."""
     came = asyncio.get_running_loop().time() - ago
     return claim_of(key, holds_secret=holds_secret, attempt=Attempt(number, came))
 
 
-async def test_a_repeat_is_answered_what_its_first_attempt_was(door: Door, database: Database) -> None:
+async def test_a_repeat_gets_the_answer_of_its_first_attempt(door: Door, database: Database) -> None:
     first = await door.execute(create(), attempt(0), answer)
     again = [await door.execute(create(), attempt(number), answer) for number in (1, 2, 1)]
     assert [(each.replayed, each.reply) for each in again] == [(True, first.reply)] * 3
     (await judged(database.owner_url)).holds_exactly([first])
 
 
-async def test_a_first_attempt_is_always_carried_out(door: Door, database: Database) -> None:
+async def test_a_first_attempt_is_always_executed(door: Door, database: Database) -> None:
     made = [await door.execute(create(), attempt(0), answer) for _ in range(3)]
     assert len({each.reply for each in made}) == 3
     assert (await door.execute(create(), attempt(1), answer)).reply == made[-1].reply
@@ -40,14 +40,14 @@ async def test_a_first_attempt_is_always_carried_out(door: Door, database: Datab
     assert ledger.keys == 1
 
 
-async def test_a_repeat_without_a_first_attempt_is_carried_out_once(door: Door, database: Database) -> None:
+async def test_a_repeat_without_a_first_attempt_is_executed_once(door: Door, database: Database) -> None:
     first = await door.execute(create(), attempt(1), answer)
     again = await door.execute(create(), attempt(2), answer)
     assert (first.replayed, again.replayed, again.reply) == (False, True, first.reply)
     (await judged(database.owner_url)).holds_exactly([first])
 
 
-async def test_a_first_attempt_that_was_overtaken_is_answered_what_its_repeat_was(
+async def test_a_first_attempt_that_arrives_after_its_repeat_gets_the_answer_of_the_repeat(
     door: Door, database: Database
 ) -> None:
     waiting = attempt(0, ago=0.4)
@@ -56,11 +56,11 @@ async def test_a_first_attempt_that_was_overtaken_is_answered_what_its_repeat_wa
     assert (overtaken.replayed, overtaken.reply) == (True, repeat.reply)
     (await judged(database.owner_url)).holds_exactly([repeat])
     await asyncio.sleep(0.05)
-    new = await door.execute(create(), attempt(0), answer)  # which came after that repeat
+    new = await door.execute(create(), attempt(0), answer)  # arrived after that repeat
     assert not new.replayed
 
 
-async def test_a_first_attempt_that_waited_is_not_answered_what_another_was(door: Door) -> None:
+async def test_a_delayed_first_attempt_does_not_get_the_answer_of_another(door: Door) -> None:
     waiting = attempt(0)
     other = await door.execute(create(), attempt(0), answer)
     mine = await door.execute(create(), waiting, answer)
@@ -84,7 +84,7 @@ async def test_a_repeat_counts_for_ten_minutes(door: Door, owner: Connection, ho
         assert (again.replayed, again.reply == first.reply) == (replayed, replayed)
 
 
-async def test_a_repeat_of_what_was_refused_is_carried_out(door: Door, database: Database) -> None:
+async def test_a_repeat_of_a_refused_attempt_is_executed(door: Door, database: Database) -> None:
     made = create()
     with pytest.raises(NotFound):
         await door.execute(rotate(made), attempt(0), answer)
@@ -124,7 +124,7 @@ async def test_attempts_in_two_processes_at_once_have_one_effect(database: Datab
     assert (len(ledger.facts), ledger.keys) == (100, 100)
 
 
-async def test_a_key_and_an_attempt_do_not_meet(door: Door) -> None:
+async def test_a_key_and_an_attempt_are_independent(door: Door) -> None:
     stated = await door.execute(create(), claim_of("key"), answer)
     counted = await door.execute(create(), attempt(1, key="another"), answer)
     assert stated.reply != counted.reply

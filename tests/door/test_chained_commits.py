@@ -1,4 +1,4 @@
-"""A commit that others wait behind opens their transaction too; with nobody left, none stays open."""
+"""A commit that others wait for also opens their transaction; when no command is left, no transaction stays open."""
 
 import asyncio
 
@@ -7,14 +7,14 @@ from counterfoil.door.batch import Batch
 from counterfoil.postgres.connection import Connection
 from counterfoil_dev.postgres import Database
 from door.asking import create, exchange, update
-from door.judge import judged
+from door.ledger_invariants import judged
 
 _OPEN = """
 select count(*) from pg_stat_activity
  where datname = current_database() and state = 'idle in transaction' and application_name = 'counterfoil'"""
 
 
-async def test_no_transaction_stays_open_when_nobody_waits(database: Database, owner: Connection) -> None:
+async def test_no_transaction_stays_open_when_no_command_waits(database: Database, owner: Connection) -> None:
     made = [create() for _ in range(40)]
     async with Door(database.app_url) as door:
         for _ in range(5):
@@ -24,7 +24,7 @@ async def test_no_transaction_stays_open_when_nobody_waits(database: Database, o
             assert await owner.fetchval(_OPEN) == 0
 
 
-async def test_what_rides_in_chained_transactions_adds_up(database: Database) -> None:
+async def test_commands_in_chained_transactions_each_take_effect_once(database: Database) -> None:
     batches: list[Batch] = []
     made = [create() for _ in range(30)]
     async with Door(database.app_url, observe=lambda batch, *_: batches.append(batch)) as door:

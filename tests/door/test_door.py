@@ -1,4 +1,4 @@
-"""What the door promises its callers on an ordinary day."""
+"""What the door promises to its callers in normal operation."""
 
 import asyncio
 import gc
@@ -17,12 +17,12 @@ from counterfoil.door.batch import Batch
 from counterfoil.postgres.connection import Connection
 from counterfoil_dev.postgres import Database
 from door.asking import claim_of, create, exchange, revoke, rotate, update
-from door.judge import judged
+from door.ledger_invariants import judged
 
 
 @pytest.fixture(autouse=True)
 def complaints() -> Iterator[list[dict[str, Any]]]:
-    """What the event loop has to complain of: exceptions that nobody looked at, above all."""
+    """The complaints of the event loop, above all exceptions that were never retrieved."""
     heard: list[dict[str, Any]] = []
     loop = asyncio.get_event_loop_policy().get_event_loop()
     loop.set_exception_handler(lambda _loop, context: heard.append(context))
@@ -40,7 +40,7 @@ async def test_commands_that_arrive_together_share_a_transaction(database: Datab
     (await judged(database.owner_url)).holds_exactly(outcomes)
 
 
-async def test_a_refusal_harms_no_neighbour_and_leaves_no_trace(door: Door, database: Database) -> None:
+async def test_a_refusal_does_not_affect_its_neighbours_and_leaves_no_trace(door: Door, database: Database) -> None:
     good = [create() for _ in range(50)]
     unknown = create()
     answers = await asyncio.gather(
@@ -88,7 +88,7 @@ async def test_cancelling_a_caller_does_not_cancel_its_command(door: Door, datab
     assert len((await judged(database.owner_url)).facts) == 22
 
 
-async def test_closing_commits_what_is_waiting_and_refuses_the_rest(database: Database) -> None:
+async def test_closing_commits_waiting_commands_and_refuses_the_rest(database: Database) -> None:
     async with Door(database.app_url) as door:
         calls = [asyncio.create_task(door.execute(create())) for _ in range(700)]
         await asyncio.sleep(0)
@@ -105,7 +105,7 @@ async def test_closing_leaves_no_connection_behind(database: Database, owner: Co
     assert left == 1, "only the one that asks"
 
 
-async def test_a_full_queue_is_overloaded(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_full_queue_is_reported_as_overloaded(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doors, "QUEUE_LIMIT", 30)
     calls = [asyncio.create_task(door.execute(create())) for _ in range(40)]
     answers = await asyncio.gather(*calls, return_exceptions=True)
@@ -142,7 +142,7 @@ async def test_a_token_is_refused_from_the_instant_of_its_expiry(door: Door) -> 
     assert all(each.at < expires_at for each in bought)
 
 
-async def test_a_revoked_token_buys_nothing_however_many_ask_at_once(door: Door) -> None:
+async def test_a_revoked_token_gets_no_bearer_however_many_requests_run_at_once(door: Door) -> None:
     made = create()
     await door.execute(made)
     before = [door.execute(exchange(made)) for _ in range(100)]
@@ -156,7 +156,7 @@ async def test_a_revoked_token_buys_nothing_however_many_ask_at_once(door: Door)
         await door.execute(exchange(made))
 
 
-async def test_memory_does_not_grow_with_what_went_through(door: Door) -> None:
+async def test_memory_does_not_grow_with_finished_commands(door: Door) -> None:
     made = create()
     await door.execute(made)
 

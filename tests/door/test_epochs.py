@@ -1,4 +1,4 @@
-"""The end of all secrets is counted, not timed: it spares none that was made by a clock which was ahead."""
+"""The end of all secrets is an epoch and not a time: it also ends secrets made by a clock that was ahead."""
 
 import asyncio
 
@@ -36,11 +36,11 @@ async def test_a_secret_made_while_the_clock_was_ahead_ends_with_the_others(door
     anew = replace(rotate(kept, grace_seconds=3600), by=BY)
     await door.execute(anew)
     await door.execute(replace(exchange(kept), digests=(anew.secret.digest,)))
-    with pytest.raises(SecretEnded):  # its grace does not outlive the end
+    with pytest.raises(SecretEnded):  # its grace has ended too
         await door.execute(exchange(kept))
 
 
-async def test_nobody_whose_secret_was_ended_made_one_that_outlives_it(door: Door) -> None:
+async def test_an_ended_secret_cannot_create_one_that_outlives_it(door: Door) -> None:
     await door.execute(CreateAccount(account=ACCOUNT, id=ACCOUNT, by=BY, name="Acme"))
     for _ in range(20):
         caller = create(account=ACCOUNT, by=BY, scopes=("all",), lifetime="forever")

@@ -1,4 +1,4 @@
-"""A row that somebody else holds delays the commands for this row, and no others."""
+"""A row that another transaction holds delays the commands for this row and no others."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ from counterfoil.door.batch import Batch
 from counterfoil.postgres.connection import Connection
 from counterfoil_dev.postgres import Database
 from door.asking import ADMIN, create, exchange, update
-from door.judge import judged
+from door.ledger_invariants import judged
 from door.other_process import Start
 
 
@@ -23,7 +23,7 @@ async def _hold(owner: Connection, *tokens: object) -> None:
     await owner.fetch("select from token where token_id = any($1) for update", tokens)
 
 
-async def test_a_held_row_is_busy_after_a_while_and_leaves_no_trace(
+async def test_a_held_row_is_reported_as_busy_and_leaves_no_trace(
     door: Door, database: Database, owner: Connection
 ) -> None:
     made = create()
@@ -38,7 +38,7 @@ async def test_a_held_row_is_busy_after_a_while_and_leaves_no_trace(
     (await judged(database.owner_url)).holds_exactly(outcomes)
 
 
-async def test_a_row_that_is_let_go_in_time_is_taken_then(door: Door, database: Database, owner: Connection) -> None:
+async def test_a_row_that_is_released_in_time_is_taken(door: Door, database: Database, owner: Connection) -> None:
     made = create()
     outcomes = [await door.execute(made)]
     await _hold(owner, made.token_id)
@@ -50,7 +50,7 @@ async def test_a_row_that_is_let_go_in_time_is_taken_then(door: Door, database: 
     (await judged(database.owner_url)).holds_exactly(outcomes)
 
 
-async def test_other_commands_go_on_meanwhile(door: Door, owner: Connection) -> None:
+async def test_other_commands_go_on_while_a_row_is_held(door: Door, owner: Connection) -> None:
     held, free = create(), create()
     await door.execute(held)
     await door.execute(free)
@@ -90,7 +90,7 @@ async def test_a_held_account_does_not_spin_either(database: Database, owner: Co
     assert len(batches) < 10
 
 
-async def test_many_held_rows_are_each_busy_within_the_patience(
+async def test_many_held_rows_are_each_reported_as_busy_in_time(
     door: Door, owner: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queue, "PATIENCE_SECONDS", 2.0)
@@ -104,8 +104,8 @@ async def test_many_held_rows_are_each_busy_within_the_patience(
     await owner.execute("rollback")
 
 
-async def test_rows_held_one_after_another_all_get_an_answer(door: Door, database: Database) -> None:
-    """Each release falls into the moment in which the wait for the row before it ends."""
+async def test_rows_held_one_after_another_are_all_answered(door: Door, database: Database) -> None:
+    """Each release falls in the moment in which the wait for the previous row ends."""
     tokens = [create() for _ in range(40)]
     outcomes = list(await asyncio.gather(*(door.execute(token) for token in tokens)))
 
@@ -126,7 +126,7 @@ async def test_rows_held_one_after_another_all_get_an_answer(door: Door, databas
 async def test_a_busy_row_in_a_batch_that_breaks_is_still_answered(
     door: Door, database: Database, owner: Connection
 ) -> None:
-    """Two commands for one held row, in two halves of a batch that a poisonous neighbour broke."""
+    """Two commands for one held row, in two halves of a batch that was split because of a failing neighbour."""
     held, poison = create(), create()
     await door.execute(held)
     await _hold(owner, held.token_id)
@@ -144,8 +144,8 @@ async def test_a_busy_row_in_a_batch_that_breaks_is_still_answered(
     await judged(database.owner_url)
 
 
-async def test_doors_that_want_the_same_row_share_it_without_refusals(door: Door, database: Database) -> None:
-    """By its secret and by its id, from two doors: each skips the row while another has it."""
+async def test_doors_share_a_row_without_refusals(door: Door, database: Database) -> None:
+    """Two doors use the row by its secret and by its id; each skips it while the other holds it."""
     made = create()
     outcomes = [await door.execute(made)]
 
@@ -158,7 +158,7 @@ async def test_doors_that_want_the_same_row_share_it_without_refusals(door: Door
     (await judged(database.owner_url)).holds_exactly(outcomes)
 
 
-async def test_a_frozen_process_holds_up_its_own_tokens_and_no_others(
+async def test_a_frozen_process_delays_its_own_tokens_and_no_others(
     door: Door, database: Database, elsewhere: Start
 ) -> None:
     frozen, free = create(), create()
@@ -175,7 +175,7 @@ async def test_a_frozen_process_holds_up_its_own_tokens_and_no_others(
     (await judged(database.owner_url)).holds_exactly(outcomes)
 
 
-async def test_a_key_that_somebody_else_is_about_to_commit_delays_nobody_else(door: Door, owner: Connection) -> None:
+async def test_a_key_about_to_be_committed_elsewhere_delays_no_other_command(door: Door, owner: Connection) -> None:
     free, doomed = create(), create()
     await door.execute(free)
     secret = doomed.secret

@@ -1,4 +1,4 @@
-"""One effect for one Idempotency-Key, and the same answer again, for as long as it may be shown."""
+"""One Idempotency-Key has one effect, and repeats get the same answer for as long as it may be shown."""
 
 import asyncio
 from collections import Counter
@@ -15,7 +15,7 @@ from counterfoil.postgres import idempotency_keys as claims
 from counterfoil.postgres.connection import Connection, open_pool
 from counterfoil_dev.postgres import Database
 from door.asking import ADMIN, PEPPERS, answer, claim_of, create, exchange, revoke, rotate, update
-from door.judge import judged
+from door.ledger_invariants import judged
 from door.other_process import Start
 
 KEY = "0194f4a2-9c1b-7d3e-8f00-000000000001"
@@ -79,7 +79,7 @@ async def test_a_key_with_another_body_is_refused(door: Door, database: Database
     assert first.reply
 
 
-async def test_a_key_of_another_principal_is_another_key(door: Door) -> None:
+async def test_keys_of_two_principals_are_independent(door: Door) -> None:
     users = [replace(ADMIN, actor=Actor("user", create().token_id)) for _ in range(2)]
     claims = [claim(PEPPERS, user, KEY, request=(b"POST",), holds_secret=True) for user in users]
     outcomes = [await door.execute(create(), claimed, answer) for claimed in claims]
@@ -97,7 +97,7 @@ async def test_a_key_is_free_again_after_a_refusal(door: Door, database: Databas
     assert ledger.keys == 1
 
 
-async def test_twins_of_a_refused_command_are_each_refused(door: Door, database: Database) -> None:
+async def test_simultaneous_repeats_of_a_refused_command_are_each_refused(door: Door, database: Database) -> None:
     answers = await asyncio.gather(
         *(door.execute(rotate(create()), claim_of("key"), answer) for _ in range(12)), return_exceptions=True
     )
@@ -105,7 +105,7 @@ async def test_twins_of_a_refused_command_are_each_refused(door: Door, database:
     assert (await judged(database.owner_url)).keys == 0
 
 
-async def test_nothing_to_do_is_an_answer_to_keep(door: Door, database: Database) -> None:
+async def test_an_answer_without_effect_is_kept(door: Door, database: Database) -> None:
     made = create()
     outcomes = [await door.execute(made), await door.execute(revoke(made))]
     first = await door.execute(revoke(made), claim_of("key", holds_secret=False), answer)
@@ -139,7 +139,7 @@ async def test_an_answer_without_a_secret_is_kept_for_a_day(door: Door, owner: C
     assert (await door.execute(update(made, name="weekly"), asked, answer)).reply == first.reply
 
 
-async def test_a_key_is_forgotten_after_a_day(door: Door, database: Database, owner: Connection) -> None:
+async def test_a_key_is_deleted_after_a_day(door: Door, database: Database, owner: Connection) -> None:
     outcomes = [await door.execute(create(), claim_of("key"), answer)]
     await owner.execute("update idempotency_key set at = at - interval '24 hours 1 second'")
     asked = [door.execute(create(), claim_of("key", b"another body"), answer) for _ in range(5)]
@@ -150,7 +150,7 @@ async def test_a_key_is_forgotten_after_a_day(door: Door, database: Database, ow
     assert ledger.keys == 1
 
 
-async def test_a_key_that_a_frozen_process_is_claiming_is_busy_and_holds_up_nobody(
+async def test_a_key_claimed_by_a_frozen_process_is_busy_and_delays_no_other_command(
     door: Door, database: Database, owner: Connection
 ) -> None:
     made, claimed = create(), claim_of("key")

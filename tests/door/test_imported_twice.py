@@ -1,4 +1,4 @@
-"""One secret that was imported twice by different digests, and never shown: which of the two tokens it opens."""
+"""One secret imported twice by different digests before it was first used: which of the two tokens it opens."""
 
 from dataclasses import replace
 from uuid import UUID
@@ -30,7 +30,7 @@ def imported(token_id: UUID, algorithm: Algorithm, pepper: int = 2) -> Create:
 
 
 async def opened(door: Door, database: Database) -> tuple[UUID, UUID]:
-    """Return the token that an exchange finds, and the one that a look-up does."""
+    """Return the token that an exchange finds and the one that a look-up finds."""
     digests = PEPPERS.digests(SECRET)
     exchanged = await door.execute(ExchangeSecret(digests=digests, jti=uuids.uuid7(), lifetime_seconds=60))
     async with await open_pool(database.app_url, size=1) as pool:
@@ -40,7 +40,7 @@ async def opened(door: Door, database: Database) -> tuple[UUID, UUID]:
 
 
 @pytest.mark.parametrize(("first", "second"), [("sha256", "sha512"), ("sha512", "sha256")])
-async def test_it_opens_the_older_one_by_the_databases_clock_whatever_the_ids_say(
+async def test_the_secret_opens_the_older_token_by_the_databases_clock(
     door: Door, database: Database, first: Algorithm, second: Algorithm
 ) -> None:
     await door.execute(imported(LATER, first))  # by a process whose clock is ahead
@@ -49,7 +49,7 @@ async def test_it_opens_the_older_one_by_the_databases_clock_whatever_the_ids_sa
 
 
 @pytest.mark.parametrize("pepper", [1, 2])
-async def test_of_two_as_old_as_each_other_it_opens_the_one_by_sha256(
+async def test_of_two_tokens_of_the_same_age_the_secret_opens_the_one_by_sha256(
     door: Door, database: Database, pepper: int
 ) -> None:
     await door.execute(AllOrNothing((imported(EARLIER, "sha512"), imported(LATER, "sha256", pepper))))

@@ -1,4 +1,4 @@
-"""Reads of the log by position: the first of an hour is an event before it is answered, the rest are one afterwards."""
+"""Reads of the log by position: the first of an hour is logged before its answer, the others together afterwards."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -51,7 +51,7 @@ async def until_written(pool: Pool, count: int) -> list[Read]:
 
 
 async def an_hour_goes_by(owner: Connection) -> None:
-    """Let all that was noted have been noted an hour earlier."""
+    """Move all logged reads an hour into the past."""
     await owner.execute(
         """
         update subject
@@ -63,7 +63,7 @@ async def an_hour_goes_by(owner: Connection) -> None:
 
 
 class Counting:
-    """A door that counts how often it is asked, and refuses while it is shut."""
+    """A door that counts its commands and refuses them while it is shut."""
 
     def __init__(self, door: Door) -> None:
         self._door, self.asked, self.shut = door, 0, False
@@ -75,7 +75,7 @@ class Counting:
         return await self._door.execute(command)
 
 
-async def test_the_first_read_is_in_the_log_before_it_is_answered_and_the_rest_of_the_hour_asks_for_nothing(
+async def test_the_first_read_is_logged_before_its_answer_and_the_rest_of_the_hour_uses_no_door(
     door: Door, readers: Pool
 ) -> None:
     counting = Counting(door)
@@ -94,7 +94,7 @@ async def test_the_first_read_is_in_the_log_before_it_is_answered_and_the_rest_o
     assert await written(readers) == [first]
 
 
-async def test_what_was_read_in_the_hour_is_one_event_when_it_is_over(
+async def test_the_other_reads_of_an_hour_are_one_event_at_its_end(
     door: Door, readers: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(access, "HOUR", timedelta(seconds=1))
@@ -108,10 +108,8 @@ async def test_what_was_read_in_the_hour_is_one_event_when_it_is_over(
     assert (second.calls, second.shown, second.tokens) == ({"log": 2}, 312, (TOKEN,))
 
 
-async def test_a_stream_that_goes_on_for_hours_is_one_event_an_hour(
-    door: Door, readers: Pool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its own events come back to it as lines; with one an hour they cannot chase each other."""
+async def test_a_long_stream_is_one_event_an_hour(door: Door, readers: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stream also shows its own events; with one an hour they do not cause each other."""
     monkeypatch.setattr(access, "HOUR", timedelta(seconds=0.5))
     loop = asyncio.get_running_loop()
     async with AccessLog(door, pause_seconds=SOON) as witness:
@@ -128,7 +126,7 @@ async def test_a_stream_that_goes_on_for_hours_is_one_event_an_hour(
     found = await written(readers)
     assert 2 <= len(found) <= hours + 1
     assert [read.calls for read in found] == [{"log": 1}] + [{"log": 0}] * (len(found) - 1)
-    # Each says that the one before was shown.
+    # Each event records that the one before was shown.
     assert [read.log for read in found[1:]] == [LogRange(first=n, last=n) for n in range(1, len(found))]
 
 
@@ -153,20 +151,20 @@ async def test_several_processes_write_one_event_an_hour(
     assert [read.reader for read in await written(readers)] == [ADA.actor, BOB.actor, ADA.actor]
 
 
-async def test_what_the_other_process_keeps_back_is_written_when_the_hour_of_the_ledger_is_over(
+async def test_reads_buffered_by_another_process_are_written_at_the_end_of_the_ledgers_hour(
     door: Door, readers: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(access, "HOUR", timedelta(seconds=1.5))
     async with AccessLog(door, pause_seconds=SOON) as here, AccessLog(door, pause_seconds=SOON) as there:
         await here.tell_log(ADA, first=1, last=1, shown=1)
         await asyncio.sleep(0.5)
-        await there.tell_log(ADA, first=2, last=2, shown=1)  # is told that there is one, and for how long
+        await there.tell_log(ADA, first=2, last=2, shown=1)  # learns that there is an event, and until when it counts
         _, second = await until_written(readers, 2)
         assert second.log == LogRange(first=2, last=2, filters={"none": 1})
     assert len(await written(readers)) == 2
 
 
-async def test_many_streams_of_one_reader_that_begin_together_ask_once(door: Door, readers: Pool) -> None:
+async def test_many_simultaneous_streams_of_one_reader_use_the_door_once(door: Door, readers: Pool) -> None:
     counting = Counting(door)
     async with AccessLog(counting) as witness:
         await asyncio.gather(*(witness.tell_log(ADA, first=1, last=9) for _ in range(200)))
@@ -174,7 +172,7 @@ async def test_many_streams_of_one_reader_that_begin_together_ask_once(door: Doo
     assert len(await written(readers)) == 1
 
 
-async def test_readers_accounts_and_the_whole_log_have_an_hour_each(door: Door, readers: Pool) -> None:
+async def test_each_reader_account_and_the_whole_log_has_its_own_hour(door: Door, readers: Pool) -> None:
     async with AccessLog(door) as witness:
         for _ in range(3):
             for asker in (ADA, BOB, ABROAD):
@@ -190,7 +188,7 @@ async def test_readers_accounts_and_the_whole_log_have_an_hour_each(door: Door, 
     assert [read.calls for read in await written(readers, ABROAD.account)] == [{"log": 1}]
 
 
-async def test_an_audit_finds_the_hour_of_a_reader_in_the_events(door: Door, database: Database) -> None:
+async def test_the_audit_finds_the_hour_of_a_reader_in_the_events(door: Door, database: Database) -> None:
     async with AccessLog(door) as witness:
         await witness.tell(ADA, "events", shown=1)
         await witness.tell_log(ADA, first=1, last=9)
@@ -200,7 +198,7 @@ async def test_an_audit_finds_the_hour_of_a_reader_in_the_events(door: Door, dat
     assert tally.events == 3
 
 
-async def test_what_cannot_be_logged_of_the_log_is_not_shown_and_not_counted_as_read(
+async def test_reads_that_cannot_be_logged_are_neither_shown_nor_counted(
     door: Door, readers: Pool, owner: Connection
 ) -> None:
     counting = Counting(door)
@@ -219,7 +217,7 @@ async def test_what_cannot_be_logged_of_the_log_is_not_shown_and_not_counted_as_
     assert (second.calls, second.shown, second.log) == ({"log": 0}, 2, LogRange(first=6, last=7))
 
 
-async def test_what_was_gathered_outlasts_a_ledger_that_cannot_be_written(
+async def test_buffered_reads_survive_an_outage_of_the_ledger(
     door: Door, readers: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("counterfoil.uses.log_reads._REST_SECONDS", SOON)
@@ -232,14 +230,14 @@ async def test_what_was_gathered_outlasts_a_ledger_that_cannot_be_written(
         async with asyncio.timeout(10):
             while counting.asked < asked + 3:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.01)
-        with pytest.raises(Overloaded):  # the hour is over: what cannot be logged now is not shown
+        with pytest.raises(Overloaded):  # the hour is over: a read that cannot be logged is not shown
             await witness.tell_log(ADA, first=1, last=100)
         counting.shut = False
         _, second = await until_written(readers, 2)
     assert (second.calls, second.shown, second.log) == ({"log": 0}, 2, LogRange(first=2, last=3))
 
 
-async def test_who_goes_away_while_the_event_is_written_is_counted_once(
+async def test_a_reader_that_disconnects_during_the_write_is_counted_once(
     door: Door, readers: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(access, "HOUR", timedelta(seconds=0.5))
@@ -254,9 +252,7 @@ async def test_who_goes_away_while_the_event_is_written_is_counted_once(
     assert [(read.calls, read.shown) for read in (first, second)] == [({"log": 1}, 1), ({"log": 0}, 1)]
 
 
-async def test_a_service_that_ends_within_the_hour_says_in_its_own_log_what_it_could_not_write(
-    door: Door, readers: Pool
-) -> None:
+async def test_a_stopping_service_logs_the_reads_that_it_could_not_write(door: Door, readers: Pool) -> None:
     with capture_logs() as logs:
         async with AccessLog(door) as witness:
             await witness.tell_log(ADA, first=1, last=1)

@@ -1,4 +1,4 @@
-"""When the answer to COMMIT is lost, the database is asked what became of it; nothing is done twice or dropped."""
+"""When the answer to COMMIT is lost, the door asks the database for the result; no command is repeated or dropped."""
 
 import asyncio
 
@@ -12,14 +12,14 @@ from counterfoil.postgres import batch as sql
 from counterfoil.postgres.connection import Connection, connect
 from counterfoil_dev.postgres import Database
 from door.asking import answer, claim_of, create, exchange
-from door.judge import judged
+from door.ledger_invariants import judged
 from door.proxy import Failure, arrive_late, cutting, hurry, lose_the_answer, lose_the_question
 
 FAILURES: list[Failure] = [lose_the_answer, lose_the_question, hurry, arrive_late]
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-async def test_a_command_is_acknowledged_once_though_its_commit_was_cut(database: Database, failure: Failure) -> None:
+async def test_a_command_whose_commit_was_cut_is_acknowledged_once(database: Database, failure: Failure) -> None:
     async with cutting(database) as proxy, Door(proxy.url) as door:
         made = create()
         outcomes = [await door.execute(made)]
@@ -31,7 +31,7 @@ async def test_a_command_is_acknowledged_once_though_its_commit_was_cut(database
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-async def test_a_creation_is_acknowledged_once_though_its_commit_was_cut(database: Database, failure: Failure) -> None:
+async def test_a_creation_whose_commit_was_cut_is_acknowledged_once(database: Database, failure: Failure) -> None:
     async with cutting(database) as proxy, Door(proxy.url) as door:
         proxy.failures = [failure]
         claimed = claim_of("key")
@@ -59,7 +59,7 @@ async def test_every_command_of_every_cut_batch_is_acknowledged_once(database: D
     (await judged(database.owner_url)).holds_exactly(outcomes)
 
 
-async def test_a_replay_that_lost_its_commit_is_a_replay_still(database: Database) -> None:
+async def test_a_replay_whose_commit_was_lost_is_still_a_replay(database: Database) -> None:
     async with cutting(database) as proxy, Door(proxy.url) as door:
         first = await door.execute(create(), claim_of("key"), answer)
         proxy.failures = [lose_the_answer]
@@ -68,7 +68,7 @@ async def test_a_replay_that_lost_its_commit_is_a_replay_still(database: Databas
     (await judged(database.owner_url)).holds_exactly([first])
 
 
-async def test_the_fate_of_an_open_transaction_is_in_progress(database: Database, owner: Connection) -> None:
+async def test_an_open_transaction_is_reported_as_in_progress(database: Database, owner: Connection) -> None:
     fact, sealed = await _witness(database, owner)
     missing = replace(fact, version=99)
     other, asking = await connect(database.app_url), await connect(database.app_url)
@@ -84,7 +84,7 @@ async def test_the_fate_of_an_open_transaction_is_in_progress(database: Database
 
 
 async def test_a_commit_never_counts_as_aborted_while_it_happens(database: Database, owner: Connection) -> None:
-    """The status and the witness are two looks: the commit may fall between them."""
+    """The status and the marker are read one after the other; the commit may fall between them."""
     committing, asking = await connect(database.app_url), await connect(database.app_url)
     fact, sealed = await _witness(database, owner)
     for version in range(2, 300):

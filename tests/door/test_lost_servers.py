@@ -1,4 +1,4 @@
-"""The database may go away at any moment: nothing acknowledged is lost, and service returns by itself."""
+"""When the database goes away, no acknowledged command is lost, and service returns without intervention."""
 
 import asyncio
 import os
@@ -16,12 +16,12 @@ from counterfoil.door import Door, queue
 from counterfoil.idempotency import IdempotencyClaim
 from counterfoil_dev.postgres import Database, Postgres
 from door.asking import claim_of, create, exchange
-from door.judge import judged
+from door.ledger_invariants import judged
 from door.other_process import Start
 
 
 async def _keep_asking(door: Door, outcomes: list[Outcome], until: asyncio.Event, refused: list[Exception]) -> None:
-    """Create tokens and exchange them, noting what is acknowledged."""
+    """Create tokens and exchange them, recording what is acknowledged."""
     while not until.is_set():
         made = create()
         for command in (made, exchange(made), exchange(made)):
@@ -33,7 +33,7 @@ async def _keep_asking(door: Door, outcomes: list[Outcome], until: asyncio.Event
             outcomes.append(outcome)
 
 
-async def test_backends_that_are_terminated_under_load_cost_nobody_an_answer(
+async def test_terminated_backends_under_load_cost_no_caller_an_answer(
     database: Database, postgres_server: Postgres
 ) -> None:
     outcomes: list[Outcome] = []
@@ -57,9 +57,7 @@ async def test_backends_that_are_terminated_under_load_cost_nobody_an_answer(
     assert int(postgres_server.run(left)) == 0, "no connection was left behind"
 
 
-async def test_a_statement_that_takes_too_long_is_given_up_and_tried_again(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_slow_statement_is_cancelled_and_retried(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     connect = asyncpg.connect
 
     async def hasty(*args: Any, **said: Any) -> Any:
@@ -120,7 +118,7 @@ async def test_a_server_killed_under_load_loses_nothing_that_was_acknowledged(
     (await judged(own.owner_url)).holds_exactly(outcomes)
 
 
-async def test_a_database_that_is_away_is_overloaded_in_time_and_comes_back_by_itself(
+async def test_an_absent_database_is_reported_as_overloaded_and_reconnected(
     own: Database, own_server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queue, "PATIENCE_SECONDS", 1.0)
@@ -137,7 +135,7 @@ async def test_a_database_that_is_away_is_overloaded_in_time_and_comes_back_by_i
     (await judged(own.owner_url)).holds_exactly(outcomes)
 
 
-async def test_a_door_that_closes_while_the_database_is_away_lets_nobody_hang(
+async def test_closing_the_door_while_the_database_is_away_leaves_no_caller_hanging(
     own: Database, own_server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queue, "PATIENCE_SECONDS", 1.0)
@@ -149,7 +147,7 @@ async def test_a_door_that_closes_while_the_database_is_away_lets_nobody_hang(
     assert {type(answer) for answer in await asyncio.gather(*calls, return_exceptions=True)} == {Overloaded}
 
 
-async def test_a_frozen_server_is_overloaded_for_those_who_wait(
+async def test_a_frozen_server_is_reported_as_overloaded_to_waiting_callers(
     own: Database, own_server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queue, "PATIENCE_SECONDS", 1.0)
@@ -178,7 +176,7 @@ async def test_a_frozen_server_is_overloaded_for_those_who_wait(
         ("alter database counterfoil rename to elsewhere", "alter database elsewhere rename to counterfoil"),
     ],
 )
-async def test_a_server_that_refuses_us_is_asked_calmly_until_it_is_put_right(
+async def test_a_server_that_refuses_connections_is_retried_slowly_until_it_accepts(
     own: Database, own_server: Postgres, monkeypatch: pytest.MonkeyPatch, spoil: str, mend: str
 ) -> None:
     monkeypatch.setattr(queue, "PATIENCE_SECONDS", 1.0)

@@ -1,4 +1,4 @@
-"""A new kind of subject takes a module, a store and a row in the grants: the door and the audit need no change."""
+"""A new kind of subject needs a module, a store and a row in the grants; the door and the audit do not change."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ from counterfoil.uses.audit.progress import Tally
 from counterfoil.uses.audit.whole_log import replay
 from counterfoil_dev.postgres import APPLICATION, Database
 from door.asking import ACCOUNT, ADMIN, create
-from door.judge import judged
+from door.ledger_invariants import judged
 from door.subscription_kind import SUBSCRIPTION, Subscribe, Subscription, Unsubscribe
 from door.subscription_store import PRIVILEGES, TABLE, SubscriptionStore
 
@@ -63,7 +63,7 @@ async def found(database: Database) -> list[str | None]:
     return [each.field or each.what async for each in replay(database.app_url, Tally(lambda _done, _total: None))]
 
 
-async def test_it_goes_through_the_door_and_stands_in_its_side_table(door: Door, owner: Connection) -> None:
+async def test_a_new_kind_goes_through_the_door_and_is_written_to_its_side_table(door: Door, owner: Connection) -> None:
     await door.execute(OPEN_ACCOUNT)
     made = await door.execute(first := subscribe())
     assert isinstance(made.state, Subscription)
@@ -73,14 +73,14 @@ async def test_it_goes_through_the_door_and_stands_in_its_side_table(door: Door,
     assert (ended.state.status, ended.state.revision, await urls(owner)) == ("ended", 2, [])
 
 
-async def test_its_rule_reads_the_row_of_the_account(door: Door, owner: Connection) -> None:
+async def test_the_decision_of_a_new_kind_reads_the_row_of_the_account(door: Door, owner: Connection) -> None:
     with pytest.raises(NotFound):
         await door.execute(subscribe())
     await door.execute(AllOrNothing((OPEN_ACCOUNT, subscribe())))
     assert len(await urls(owner)) == 1
 
 
-async def test_of_many_that_want_one_value_at_once_one_gets_it(door: Door, owner: Connection) -> None:
+async def test_of_many_simultaneous_commands_for_one_unique_value_one_succeeds(door: Door, owner: Connection) -> None:
     await door.execute(OPEN_ACCOUNT)
     answers = await asyncio.gather(*(door.execute(subscribe()) for _ in range(20)), return_exceptions=True)
     assert len([answer for answer in answers if isinstance(answer, Outcome)]) == 1
@@ -88,7 +88,7 @@ async def test_of_many_that_want_one_value_at_once_one_gets_it(door: Door, owner
     assert len(await urls(owner)) == 1
 
 
-async def test_it_shares_batches_with_all_other_kinds_and_the_log_replays(door: Door, database: Database) -> None:
+async def test_a_new_kind_shares_batches_with_all_others_and_the_log_replays(door: Door, database: Database) -> None:
     await door.execute(OPEN_ACCOUNT)
     commands = [command for n in range(20) for command in (create(), subscribe(f"https://example.org/{n}"))]
     outcomes = await asyncio.gather(*map(door.execute, commands))
@@ -97,7 +97,7 @@ async def test_it_shares_batches_with_all_other_kinds_and_the_log_replays(door: 
     assert len(ledger.facts) == 41
 
 
-async def test_the_audit_folds_it_and_names_what_was_changed_behind_the_log(
+async def test_the_audit_folds_a_new_kind_and_reports_changes_outside_the_log(
     door: Door, database: Database, owner: Connection
 ) -> None:
     await door.execute(OPEN_ACCOUNT)
@@ -107,7 +107,7 @@ async def test_the_audit_folds_it_and_names_what_was_changed_behind_the_log(
     assert await found(database) == ["status"]
 
 
-async def test_a_rehearsal_answers_as_the_door_would_and_changes_nothing(door: Door, database: Database) -> None:
+async def test_a_rehearsal_gives_the_answer_of_the_door_and_changes_nothing(door: Door, database: Database) -> None:
     await door.execute(OPEN_ACCOUNT)
     one, two = await door.rehearse([subscribe(), subscribe()])
     assert isinstance(one, Outcome)

@@ -1,4 +1,4 @@
-"""A secret is kept under a pepper that verifies it, whatever a process has slept through."""
+"""A digest is stored only under a pepper that verifies it, even if a process missed a change of peppers."""
 
 import asyncio
 from typing import Any
@@ -15,28 +15,28 @@ from counterfoil.core.unit_of_work import AllOrNothing, Outcome, Request
 from counterfoil.door import Door
 from counterfoil_dev.postgres import Database
 from door.asking import create, rotate
-from door.judge import judged
+from door.ledger_invariants import judged
 
 BOTH = Peppers({1: b"1" * 32, 2: b"2" * 32})
 ABOUT: dict[str, Any] = {"account": NIL, "id": PEPPER_SET, "by": SYSTEM}
 
 
 def under(number: int) -> Create:
-    """A token whose secret was digested where this pepper signs."""
+    """A token whose secret was digested while this pepper signed."""
     BOTH.follow(number, ())
     return create(secret=BOTH.minted(mint("service")))
 
 
 async def turned(door: Door) -> list[Outcome]:
-    """Let pepper 1 sign, and then pepper 2."""
+    """Activate pepper 1, and then pepper 2."""
     introduced = await door.execute(IntroducePeppers(**ABOUT, checks=BOTH.checks()))
     return [introduced, *[await door.execute(ActivatePepper(**ABOUT, number=number)) for number in (1, 2)]]
 
 
-async def test_nothing_is_minted_under_a_retired_pepper_and_neighbours_go_on(door: Door, database: Database) -> None:
+async def test_no_secret_is_minted_under_a_retired_pepper_and_neighbours_go_on(door: Door, database: Database) -> None:
     outcomes = await turned(door)
     made, late = under(1), under(1)
-    outcomes.append(await door.execute(made))  # not every process has heard of the other one yet
+    outcomes.append(await door.execute(made))  # some processes still mint under the other pepper
     outcomes.append(await door.execute(RetirePepper(**ABOUT, number=1, left=1, force=True)))
     sleeper = rotate(made, secret=late.secret)
     asked: list[Request] = [
@@ -52,7 +52,7 @@ async def test_nothing_is_minted_under_a_retired_pepper_and_neighbours_go_on(doo
     (await judged(database.owner_url)).holds_exactly(outcomes)
 
 
-async def test_who_missed_for_long_that_another_pepper_signs_mints_nothing(
+async def test_a_process_that_missed_a_change_of_peppers_for_long_mints_nothing(
     door: Door, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outcomes = [*await turned(door), await door.execute(under(1))]

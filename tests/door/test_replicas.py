@@ -1,4 +1,4 @@
-"""Where replicas have to confirm a commit, a commit that they did not confirm is no promise."""
+"""Where replicas must confirm a commit, an unconfirmed commit is not acknowledged."""
 
 import asyncio
 from pathlib import Path
@@ -15,7 +15,7 @@ from counterfoil.postgres import batch as sql
 from counterfoil.postgres.connection import connect
 from counterfoil_dev.postgres import Database, Postgres
 from door.asking import claim_of, create, exchange, revoke
-from door.judge import judged
+from door.ledger_invariants import judged
 
 
 async def test_a_commit_that_no_replica_confirmed_is_an_unknown_outcome(
@@ -62,7 +62,7 @@ async def test_a_lost_commit_that_no_replica_confirmed_is_an_unknown_outcome(
     (await judged(own.owner_url)).holds_all(outcomes)
 
 
-async def test_a_replica_never_says_what_became_of_a_commit(own: Database, own_server: Postgres) -> None:
+async def test_a_replica_never_reports_the_result_of_a_commit(own: Database, own_server: Postgres) -> None:
     async with Door(own.app_url) as door:
         outcome = await door.execute(create())
     sealed = Sealed(entry=b"never written", private=None, salt=None, leaf=b"")
@@ -82,13 +82,15 @@ async def test_a_replica_never_says_what_became_of_a_commit(own: Database, own_s
         await asyncio.to_thread(own_server.start)
 
 
-async def test_what_is_done_already_is_told_when_the_replicas_know_it_too(own: Database, own_server: Postgres) -> None:
+async def test_a_command_without_effect_is_answered_when_the_replicas_have_the_earlier_commit(
+    own: Database, own_server: Postgres
+) -> None:
     waiting_for_ghost = "select count(*) from pg_stat_activity where wait_event = 'SyncRep'"
     async with Door(own.app_url) as door:
         made = create()
         await door.execute(made)
         await _wait_for_a_ghost(own_server)
-        for _ in range(2):  # first it happens, then there is nothing to do; a failover would undo both
+        for _ in range(2):  # the second has no effect; a failover would undo both
             unsure = asyncio.create_task(door.execute(revoke(made)))
             await _until(own_server, waiting_for_ghost)
             own_server.run("select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'")
@@ -101,7 +103,7 @@ async def test_what_is_done_already_is_told_when_the_replicas_know_it_too(own: D
         assert (await repeated).facts == ()
 
 
-async def test_a_rollback_too_many_puts_no_commit_in_doubt(own: Database) -> None:
+async def test_an_extra_rollback_puts_no_commit_in_doubt(own: Database) -> None:
     async with DoorConnection(own.app_url) as line:
         assert await line.ready()
         assert await line.survives(RuntimeError("before anything began"))
@@ -109,7 +111,7 @@ async def test_a_rollback_too_many_puts_no_commit_in_doubt(own: Database) -> Non
 
 
 async def _wait_for_a_ghost(server: Postgres) -> None:
-    """Let every commit wait for a replica that does not exist; returns when the server's processes know it."""
+    """Make every commit wait for a replica that does not exist; return when the server's processes know it."""
     server.run("alter system set synchronous_standby_names = 'ghost'; select pg_reload_conf();")
     await _until(server, "select count(*) from pg_settings where name = 'synchronous_standby_names' and setting <> ''")
     await asyncio.sleep(0.3)  # the others were signalled at the same moment as the one that answered

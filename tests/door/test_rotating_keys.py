@@ -1,4 +1,4 @@
-"""Two processes rotate keys at once: one row decides, so exactly one of them wins, and exactly one key signs."""
+"""Two processes rotate keys at once: one row decides, so one of them succeeds and exactly one key signs."""
 
 import asyncio
 from typing import Any
@@ -26,14 +26,14 @@ def asks(command: type[SubjectCommand], **fields: Any) -> SubjectCommand:
 
 
 async def race(doors: list[Door], commands: list[SubjectCommand]) -> list[Outcome]:
-    """Ask all at once, through one door each; those that were carried out."""
+    """Send all commands at once, each through its own door; return the successful ones."""
     asked = (door.execute(command) for door, command in zip(doors, commands, strict=True))
     answers = await asyncio.gather(*asked, return_exceptions=True)
     assert [answer for answer in answers if isinstance(answer, BaseException) and not isinstance(answer, Refusal)] == []
     return [answer for answer in answers if isinstance(answer, Outcome) and answer.facts]
 
 
-async def test_of_many_who_rotate_at_once_exactly_one_wins(database: Database) -> None:
+async def test_of_many_simultaneous_rotations_one_succeeds(database: Database) -> None:
     doors = [await Door(database.app_url).__aenter__() for _ in range(RACERS)]
     async with await open_pool(database.app_url, size=1) as pool:
         first = [asks(PublishKey, new_key=SEALING.new_key(), revisions=frozenset({0})) for _ in doors]
@@ -59,7 +59,7 @@ async def test_of_many_who_rotate_at_once_exactly_one_wins(database: Database) -
         await door.__aexit__()
 
 
-async def test_of_many_who_introduce_and_activate_peppers_at_once_one_signs(database: Database) -> None:
+async def test_of_many_simultaneous_introductions_and_activations_of_peppers_one_signs(database: Database) -> None:
     doors = [await Door(database.app_url).__aenter__() for _ in range(RACERS)]
     checks = {number: f"{number:032x}" for number in range(1, RACERS + 1)}
     introducing = [IntroducePeppers(account=NIL, id=PEPPER_SET, by=SYSTEM, checks=checks) for _ in doors]

@@ -1,4 +1,4 @@
-"""Killed again and again, server and clients alike: each command that was ever answered took effect exactly once."""
+"""Server and clients are killed again and again: each answered command took effect exactly once."""
 
 import asyncio
 import random
@@ -12,7 +12,7 @@ from counterfoil.core.refusals import Unavailable
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil_dev.postgres import Database, Postgres
 from door.asking import claim_of, create, exchange, rotate
-from door.judge import judged
+from door.ledger_invariants import judged
 from door.other_process import Asks, Elsewhere
 
 SECONDS = 150
@@ -21,7 +21,7 @@ TOKENS = 60
 
 
 class Client:
-    """Somebody who asks, and repeats with the same keys until there is an answer, whatever dies meanwhile."""
+    """A client that repeats with the same keys until there is an answer, whatever is killed meanwhile."""
 
     keys = count()
 
@@ -46,7 +46,7 @@ class Client:
         while asks:
             try:
                 answers = await (await self._running()).ask(asks)
-            except (asyncio.IncompleteReadError, ConnectionError):  # killed in mid-sentence
+            except (asyncio.IncompleteReadError, ConnectionError):  # killed in the middle of an answer
                 self.interrupted += 1
                 await self.kill()
                 continue

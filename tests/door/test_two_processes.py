@@ -1,4 +1,4 @@
-"""Whatever is asked by many at once, in two processes, with lines cut under them: the ledger is right and complete."""
+"""Random commands from many callers in two processes, with connections cut: the ledger is right and complete."""
 
 import asyncio
 import random
@@ -17,7 +17,7 @@ from counterfoil.core.subjects.token import commands
 from counterfoil.core.unit_of_work import Outcome, Request
 from counterfoil_dev.postgres import Database, Postgres
 from door.asking import ACCOUNT, ADMIN, claim_of, create, minted
-from door.judge import judged
+from door.ledger_invariants import judged
 from door.other_process import Asks, Elsewhere
 
 TOKENS = [UUID(int=0x70 + n) for n in range(4)]
@@ -41,7 +41,7 @@ revisions = st.sampled_from((None, None, None, frozenset({1}), frozenset({2, 3})
 
 @st.composite
 def asked(draw: st.DrawFn, secrets: dict[bytes, None]) -> Request:
-    """Any command about one of a handful of tokens; the digests of secrets that were handed out are `secrets`."""
+    """Any command about one of a few tokens; `secrets` are the digests of issued secrets."""
     word = draw(st.sampled_from(WORDS))
     about: dict[str, Any] = {"account": ACCOUNT, "token_id": draw(tokens), "by": draw(callers)}
     change = about | {"revisions": draw(revisions)}
@@ -64,13 +64,13 @@ def asked(draw: st.DrawFn, secrets: dict[bytes, None]) -> Request:
             return commands.Suspend(**change, reason=draw(texts))
         case "resume":
             return commands.Resume(**change)
-        case "revoke" if draw(st.integers(0, 2)) == 0:  # else nobody lives for long
+        case "revoke" if draw(st.integers(0, 2)) == 0:  # otherwise no token would live for long
             return commands.Revoke(**change, reason=draw(texts))
         case "erase":
             return commands.Erase(**change)
         case "sweep":
             return commands.Sweep(**about)
-    # Numbered, so that what is drawn depends on nothing but earlier draws.
+    # Numbered, so that each draw depends only on earlier draws.
     place = draw(st.integers(0, 30))
     digest = [*secrets][-1 - place % len(secrets)] if place else b"\0" * 32
     lifetime = draw(st.sampled_from((60, 3600)))
@@ -78,7 +78,7 @@ def asked(draw: st.DrawFn, secrets: dict[bytes, None]) -> Request:
 
 
 class Ledger(RuleBasedStateMachine):
-    """Two processes with a door each, and what they were told."""
+    """Two processes with a door each, and their answers."""
 
     database: Database
     server: Postgres
@@ -119,7 +119,7 @@ class Ledger(RuleBasedStateMachine):
     def _ask(self, data: st.DataObject, *, cut: bool) -> None:
         keys = st.sampled_from((None, None, None, *range(40)))
         asks = st.lists(st.tuples(asked(self.secrets), keys), min_size=1, max_size=12)
-        # An exchange has no key: nothing of it is told again.
+        # An exchange has no key and is never replayed.
         drawn = [
             [
                 (command, None if isinstance(command, commands.ExchangeSecret) else key)
@@ -170,11 +170,11 @@ class Ledger(RuleBasedStateMachine):
 
 
 def _body(command: Request) -> bytes:
-    """Requests with one key mostly have one body, so that they meet."""
+    """Requests with one key mostly have the same body, so that they are replays."""
     return type(command).__name__.encode()
 
 
-def test_two_processes_keep_one_ledger_right(database: Database, postgres_server: Postgres) -> None:
+def test_two_processes_keep_one_ledger_consistent(database: Database, postgres_server: Postgres) -> None:
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         Ledger.database, Ledger.server, Ledger.runner = database, postgres_server, runner
         Ledger.processes = [runner.run(Elsewhere.start(database.app_url)) for _ in range(2)]

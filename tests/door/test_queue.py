@@ -1,4 +1,4 @@
-"""Who waits at the door goes once, and nobody is forgotten when it closes."""
+"""The queue of the door: each job runs once, and closing forgets no job."""
 
 import asyncio
 
@@ -12,14 +12,14 @@ def _job(lane: str) -> QueuedCommand:
     return QueuedCommand(create(), claim=None, reply=None, future=loop.create_future(), since=loop.time(), lane=lane)
 
 
-async def test_a_lane_waits_alone_only_when_its_batch_is_over() -> None:
+async def test_a_lane_is_alone_only_when_its_batch_is_over() -> None:
     waiting = Queue()
     jobs = [_job("a"), _job("a")]
     for job in jobs:
         waiting.join(job)
     batch = waiting.pick()
     assert batch
-    waiting.set_aside(jobs[0])  # as the first half of a batch may while the second is still under way
+    waiting.set_aside(jobs[0])  # as the first half of a batch does while the second still runs
     assert waiting.pick_alone() is None
     waiting.done(batch)
     alone = waiting.pick_alone()

@@ -1,4 +1,4 @@
-"""A command that breaks its batch is found by halving, and it alone gets the error."""
+"""A command that breaks its batch is found by halving, and only this command gets the error."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -12,10 +12,10 @@ from counterfoil.door.batch import Batch
 from counterfoil.postgres.connection import Connection
 from counterfoil_dev.postgres import Database, Postgres
 from door.asking import claim_of, create, exchange, update
-from door.judge import judged
+from door.ledger_invariants import judged
 
 
-async def test_only_the_command_with_a_secret_that_exists_already_fails(database: Database) -> None:
+async def test_only_the_command_with_a_duplicate_secret_fails(database: Database) -> None:
     batches: list[Batch] = []
     async with Door(database.app_url, observe=lambda batch, _waited, _took: batches.append(batch)) as door:
         first = create()
@@ -32,7 +32,7 @@ async def test_only_the_command_with_a_secret_that_exists_already_fails(database
     assert ledger.secrets == 101
 
 
-async def test_many_poisonous_commands_fail_alone(door: Door, database: Database) -> None:
+async def test_many_failing_commands_fail_alone(door: Door, database: Database) -> None:
     first = create()
     outcomes = [await door.execute(first)]
     asked = [create(secret=first.secret) if place % 5 == 0 else create() for place in range(100)]
@@ -42,7 +42,7 @@ async def test_many_poisonous_commands_fail_alone(door: Door, database: Database
     (await judged(database.owner_url)).holds_exactly(outcomes)
 
 
-async def test_a_command_that_breaks_the_fold_itself_fails_alone(door: Door, database: Database) -> None:
+async def test_a_command_that_breaks_the_fold_fails_alone(door: Door, database: Database) -> None:
     first = create()
     outcomes = [await door.execute(first)]
     forged = exchange(first)
@@ -58,7 +58,7 @@ async def test_a_command_that_breaks_the_fold_itself_fails_alone(door: Door, dat
     (await judged(database.owner_url)).holds_exactly(outcomes)
 
 
-async def test_a_reply_that_cannot_be_made_undoes_its_command_alone(door: Door, database: Database) -> None:
+async def test_a_reply_that_cannot_be_built_undoes_only_its_command(door: Door, database: Database) -> None:
     def refuses(_outcome: Outcome) -> bytes:
         raise RuntimeError("no words")
 
@@ -71,7 +71,7 @@ async def test_a_reply_that_cannot_be_made_undoes_its_command_alone(door: Door, 
     assert ledger.keys == 0
 
 
-async def test_an_observer_that_fails_stops_nothing(database: Database) -> None:
+async def test_a_failing_observer_stops_nothing(database: Database) -> None:
     def fails(_batch: Batch, _waited: float, _took: float) -> None:
         raise RuntimeError("the metrics are broken")
 
@@ -81,7 +81,7 @@ async def test_an_observer_that_fails_stops_nothing(database: Database) -> None:
     (await judged(database.owner_url)).holds_exactly(outcomes)
 
 
-async def test_a_statement_that_is_cancelled_is_tried_again(
+async def test_a_cancelled_statement_is_retried(
     database: Database, owner: Connection, postgres_server: Postgres
 ) -> None:
     async with Door(database.app_url) as door:
@@ -100,7 +100,7 @@ async def test_a_statement_that_is_cancelled_is_tried_again(
     (await judged(database.owner_url)).holds_exactly(outcomes)
 
 
-async def test_a_migration_under_a_running_door_costs_nobody_an_answer(door: Door, database: Database) -> None:
+async def test_a_migration_under_a_running_door_costs_no_caller_an_answer(door: Door, database: Database) -> None:
     made = create()
     outcomes = [await door.execute(made), await door.execute(exchange(made))]
     connection = await asyncpg.connect(database.owner_url)
@@ -112,7 +112,7 @@ async def test_a_migration_under_a_running_door_costs_nobody_an_answer(door: Doo
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.5])
-async def test_a_locked_table_delays_everybody_and_loses_nobody(
+async def test_a_locked_table_delays_all_commands_and_loses_none(
     door: Door, database: Database, owner: Connection, seconds: float
 ) -> None:
     made = create()

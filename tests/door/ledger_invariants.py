@@ -1,4 +1,4 @@
-"""What must hold of every ledger, whatever happened to it: told from the tables alone, with the owner's eyes."""
+"""Invariants of every ledger, checked from its tables with the owner's rights."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ from counterfoil.postgres import subject_row, token_row
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """Everything that one database holds."""
+    """All rows of one database."""
 
     facts: list[Fact]
     rows: dict[Key, Row]
@@ -26,12 +26,12 @@ class Ledger:
     keys: int
 
     def holds_exactly(self, outcomes: Iterable[Outcome]) -> None:
-        """Each acknowledged fact is there, once, and nothing else is."""
+        """Each acknowledged fact is there once, and no other fact is."""
         acknowledged = [fact for outcome in outcomes for fact in outcome.facts]
         assert sorted(self.facts, key=_place) == sorted(acknowledged, key=_place)
 
     def holds_all(self, outcomes: Iterable[Outcome]) -> None:
-        """Each acknowledged fact is there; so may be others whose answers nobody lived to hear."""
+        """Each acknowledged fact is there; unacknowledged facts may be there too."""
         there = {_place(fact): fact for fact in self.facts}
         for outcome in outcomes:
             for fact in outcome.facts:
@@ -39,7 +39,7 @@ class Ledger:
 
 
 async def judged(owner_url: str) -> Ledger:
-    """Read the whole ledger and hold it against its own replay."""
+    """Read the whole ledger and compare it with its replay."""
     connection = await asyncpg.connect(owner_url)
     try:
         events = await connection.fetch(
@@ -86,7 +86,7 @@ def _replayed(events: Sequence[asyncpg.Record]) -> tuple[dict[Key, Row], list[Fa
 
 
 def _fact(event: asyncpg.Record, leaf: bytes | None) -> Fact:
-    """Read one event, whose columns, entry, chain and commitment all have to say the same."""
+    """Read one event; its columns, entry, chain and commitment must agree."""
     entry = codec.entry_of(event["entry"])
     fact = codec.fact_of(entry, event["private"], EVENTS)
     assert (fact.account, fact.subject.id, fact.version, fact.type, fact.at) == tuple(event[name] for name in (

@@ -1,4 +1,4 @@
-"""Reads become events: one at a time for who reads now and then, few for who never stops, none lost on the way."""
+"""Reads become events: one each for an occasional reader, few for a busy one, and none is lost."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -36,7 +36,7 @@ async def written(pool: Pool, account: UUID = ACCOUNT) -> list[Read]:
     return [event for event in events if isinstance(event, Read)]
 
 
-async def test_a_burst_is_one_event_a_reader_and_a_clean_end_loses_none(door: Door, readers: Pool) -> None:
+async def test_a_burst_is_one_event_for_each_reader_and_a_clean_stop_loses_none(door: Door, readers: Pool) -> None:
     token = uuid7()
     async with AccessLog(door, pause_seconds=NEVER) as witness:
         for _ in range(500):
@@ -50,7 +50,7 @@ async def test_a_burst_is_one_event_a_reader_and_a_clean_end_loses_none(door: Do
     ]
 
 
-async def test_the_first_read_is_written_soon_and_nobody_has_to_end_for_it(door: Door, readers: Pool) -> None:
+async def test_the_first_read_is_written_soon_without_a_stop(door: Door, readers: Pool) -> None:
     async with AccessLog(door, pause_seconds=0.05) as witness:
         witness.note(ADA, "list", shown=1)
         async with asyncio.timeout(10):
@@ -58,7 +58,7 @@ async def test_the_first_read_is_written_soon_and_nobody_has_to_end_for_it(door:
                 await asyncio.sleep(0.01)
 
 
-async def test_who_never_stops_is_written_about_ever_more_seldom(door: Door, readers: Pool) -> None:
+async def test_a_continuous_reader_is_written_at_growing_intervals(door: Door, readers: Pool) -> None:
     loop, times = asyncio.get_running_loop(), 0
     async with AccessLog(door, pause_seconds=0.05) as witness:
         end = loop.time() + 2.0
@@ -68,23 +68,23 @@ async def test_who_never_stops_is_written_about_ever_more_seldom(door: Door, rea
             await asyncio.sleep(0.005)
     reads = await written(readers)
     assert sum(read.calls["list"] for read in reads) == sum(read.shown for read in reads) == times
-    assert 1 < len(reads) <= 8  # after 1, 2, 4, 8, 16 and 32 pauses of 50 ms, and at the end
+    assert 1 < len(reads) <= 8  # after 1, 2, 4, 8, 16 and 32 pauses of 50 ms, and at the stop
 
 
-async def test_what_is_told_is_in_the_log_before_the_answer(door: Door, readers: Pool) -> None:
+async def test_announced_reads_are_in_the_log_before_the_answer(door: Door, readers: Pool) -> None:
     async with AccessLog(door, pause_seconds=NEVER) as witness:
         await asyncio.gather(*(witness.tell(ADA, "events", shown=2) for _ in range(20)))
         assert [(read.calls, read.shown) for read in await written(readers)] == [({"events": 1}, 2)] * 20
 
 
-async def test_accounts_see_their_own_reads_alone(door: Door, readers: Pool) -> None:
+async def test_accounts_see_only_their_own_reads(door: Door, readers: Pool) -> None:
     stranger = Principal(actor=ADA.actor, account=UUID(int=2), scopes=("all",))
     async with AccessLog(door) as witness:
         await witness.tell(stranger, "events", shown=3)
     assert (len(await written(readers)), len(await written(readers, stranger.account))) == (0, 1)
 
 
-async def test_pages_of_reads_follow_each_other_without_gap_or_overlap(door: Door, readers: Pool) -> None:
+async def test_pages_of_reads_have_neither_gaps_nor_overlaps(door: Door, readers: Pool) -> None:
     async with AccessLog(door) as witness:
         await asyncio.gather(*(witness.tell(who, "past", shown=n) for n in range(10) for who in (ADA, BOB)))
     everything = await reads_of(readers, ACCOUNT, limit=100)
@@ -100,7 +100,7 @@ async def test_pages_of_reads_follow_each_other_without_gap_or_overlap(door: Doo
 
 
 class Stubborn:
-    """A door that refuses so often before it opens."""
+    """A door that refuses this many commands before it accepts."""
 
     def __init__(self, door: Door, times: int) -> None:
         self._door, self.left = door, times
@@ -112,7 +112,7 @@ class Stubborn:
         return await self._door.execute(command)
 
 
-async def test_what_could_not_be_written_is_kept_for_the_next_time(door: Door, readers: Pool) -> None:
+async def test_reads_that_could_not_be_written_are_kept_for_the_next_attempt(door: Door, readers: Pool) -> None:
     stubborn = Stubborn(door, times=3)
     async with AccessLog(stubborn, pause_seconds=0.02) as witness:
         witness.note(ADA, "list", shown=1)
@@ -125,13 +125,13 @@ async def test_what_could_not_be_written_is_kept_for_the_next_time(door: Door, r
     assert sum(read.shown for read in reads) == sum(sum(read.calls.values()) for read in reads)
 
 
-async def test_what_cannot_be_logged_is_not_shown(door: Door) -> None:
+async def test_reads_that_cannot_be_logged_are_not_shown(door: Door) -> None:
     async with AccessLog(Stubborn(door, times=1)) as witness:
         with pytest.raises(Overloaded):
             await witness.tell(ADA, "events", shown=1)
 
 
-async def test_memory_and_events_are_bounded_however_much_is_read(door: Door, readers: Pool) -> None:
+async def test_memory_and_events_are_bounded_for_any_number_of_reads(door: Door, readers: Pool) -> None:
     async with AccessLog(door, pause_seconds=NEVER) as witness:
         for _ in range(3 * NAMED_LIMIT):
             witness.note(ADA, "token", shown=1, tokens=(uuid7(),))

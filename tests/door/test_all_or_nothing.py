@@ -1,4 +1,4 @@
-"""Commands that belong together are carried out all or not at all, whoever rides beside them."""
+"""Commands sent together are executed all or not at all, whatever else is in the batch."""
 
 import asyncio
 from uuid import UUID
@@ -16,7 +16,7 @@ from counterfoil.postgres.connection import Connection
 from counterfoil_dev.postgres import Database
 from door.asking import claim_of, create
 from door.other_process import Start
-from door.test_people import user
+from door.test_users import user
 
 
 def opening(email: str, account: UUID | None = None) -> AllOrNothing:
@@ -31,14 +31,14 @@ def joining(email: str, account: UUID) -> AllOrNothing:
 
 
 async def accounts(owner: Connection) -> list[tuple[str, int]]:
-    """How many subjects of which kinds there are."""
+    """The number of subjects of each kind."""
     rows = await owner.fetch(
         "select kind, count(distinct subject_id) as n from event where kind <> 'peppers' group by kind order by kind"
     )
     return [(row["kind"], row["n"]) for row in rows]
 
 
-async def test_all_of_them_happen_in_order_and_the_first_is_the_answer(door: Door, owner: Connection) -> None:
+async def test_all_commands_are_executed_in_order_and_the_first_gives_the_answer(door: Door, owner: Connection) -> None:
     asked = opening("ada@example.org")
     outcome = await door.execute(asked)
     assert outcome.state is not None
@@ -49,7 +49,7 @@ async def test_all_of_them_happen_in_order_and_the_first_is_the_answer(door: Doo
     assert len(xids) == 1
 
 
-async def test_one_refusal_leaves_nothing_of_any_and_harms_no_neighbour(door: Door, owner: Connection) -> None:
+async def test_one_refusal_undoes_all_and_does_not_affect_neighbours(door: Door, owner: Connection) -> None:
     account = uuids.uuid7()
     await door.execute(opening("ada@example.org", account))
     asked: list[Request] = [
@@ -66,12 +66,12 @@ async def test_one_refusal_leaves_nothing_of_any_and_harms_no_neighbour(door: Do
     assert await accounts(owner) == [("account", 1), ("token", 3), ("user", 2)]
 
 
-async def test_one_address_opens_any_number_of_accounts_at_once(door: Door, owner: Connection) -> None:
+async def test_one_address_may_open_any_number_of_accounts_at_once(door: Door, owner: Connection) -> None:
     await asyncio.gather(*(door.execute(opening(email)) for email in ("ada@example.org", "Ada@example.org") * 3))
     assert await accounts(owner) == [("account", 6), ("token", 6), ("user", 6)]
 
 
-async def test_asked_again_it_is_there_already(door: Door, owner: Connection) -> None:
+async def test_a_repeated_opening_finds_the_account_there(door: Door, owner: Connection) -> None:
     asked = opening("ada@example.org")
     await door.execute(asked)
     with pytest.raises(AlreadyExists):
@@ -79,7 +79,7 @@ async def test_asked_again_it_is_there_already(door: Door, owner: Connection) ->
     assert await accounts(owner) == [("account", 1), ("token", 1), ("user", 1)]
 
 
-async def test_of_many_in_two_processes_with_one_address_one_happens_whole(
+async def test_of_many_simultaneous_openings_with_one_address_in_two_processes_one_succeeds(
     door: Door, database: Database, owner: Connection, elsewhere: Start
 ) -> None:
     account = uuids.uuid7()

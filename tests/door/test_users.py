@@ -1,4 +1,4 @@
-"""Whoever asks at once, from wherever: an account keeps an administrator, and an address names one user."""
+"""Simultaneous commands about users: an account keeps an administrator, and an address belongs to one user."""
 
 import asyncio
 import itertools
@@ -57,7 +57,7 @@ def ended(end: tuple[type[SubjectCommand], dict[str, Any]], *, by: CreateUser, w
 
 
 async def account_with(door: Door, count: int) -> list[CreateUser]:
-    """An account with so many administrators."""
+    """An account with this many administrators."""
     account = uuids.uuid7()
     await door.execute(CreateAccount(account=account, id=account, by=SYSTEM, name="Acme"))
     made = [user(account) for _ in range(count)]
@@ -67,7 +67,7 @@ async def account_with(door: Door, count: int) -> list[CreateUser]:
 
 @pytest.mark.parametrize("first", ENDS, ids=lambda end: end[0].__name__)
 @pytest.mark.parametrize("second", ENDS, ids=lambda end: end[0].__name__)
-async def test_of_two_last_administrators_who_end_each_other_at_once_one_stays(
+async def test_of_two_last_administrators_who_disable_each_other_at_once_one_stays(
     door: Door, database: Database, elsewhere: Start, first: Any, second: Any
 ) -> None:
     there = await elsewhere(database.app_url)
@@ -77,25 +77,25 @@ async def test_of_two_last_administrators_who_end_each_other_at_once_one_stays(
     there.send([(each, None) for each in theirs])
     answers = await asyncio.gather(*(door.execute(each) for each in ours), return_exceptions=True)
     for (one, _), here, away in zip(pairs, answers, await there.hear(), strict=True):
-        # The other caller was gone by then, or had lost what made them powerful, or would have been the last.
+        # The other caller was gone, had lost administrator rights, or would have been the last administrator.
         assert isinstance(here, Outcome) != isinstance(away, Outcome)
         assert await administrators(database, one.account) == 1
 
 
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: end[0].__name__)
-async def test_who_would_be_the_last_waits_for_whoever_is_just_going(
+async def test_removing_the_last_administrator_waits_for_a_running_removal(
     door: Door, database: Database, owner: Connection, elsewhere: Start, end: Any
 ) -> None:
     one, other = await account_with(door, 2)
-    there = await elsewhere(database.app_url, still_after="append")  # written, but not yet committed
+    there = await elsewhere(database.app_url, still_after="append")  # written but not yet committed
     there.send([(ended(end, by=one, whom=one), None)])
     assert await there.hear() == "reached"
     asked = asyncio.create_task(door.execute(ended(end, by=other, whom=other)))
     async with asyncio.timeout(30):
         while not asked.done() and not await owner.fetchval(WAITING):  # noqa: ASYNC110 - as Postgres is
             await asyncio.sleep(0.01)
-    assert not asked.done() or isinstance(asked.exception(), Busy)  # who waits gives up after a second
-    await there.kill()  # and with it goes what it had begun
+    assert not asked.done() or isinstance(asked.exception(), Busy)  # a waiting command gives up after a second
+    await there.kill()  # its transaction is rolled back
     (answer,) = await asyncio.gather(asked, return_exceptions=True)
     if isinstance(answer, Busy):
         await door.execute(ended(end, by=other, whom=other))
@@ -103,7 +103,7 @@ async def test_who_would_be_the_last_waits_for_whoever_is_just_going(
 
 
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: end[0].__name__)
-async def test_of_many_who_leave_at_once_in_two_processes_one_stays(
+async def test_of_many_administrators_who_leave_at_once_in_two_processes_one_stays(
     door: Door, database: Database, elsewhere: Start, end: Any
 ) -> None:
     people = await account_with(door, 8)
@@ -117,7 +117,7 @@ async def test_of_many_who_leave_at_once_in_two_processes_one_stays(
     assert await administrators(database, people[0].account) == 1
 
 
-async def test_of_many_who_take_one_address_in_two_processes_one_gets_it(
+async def test_of_many_users_added_at_once_with_one_address_one_is_added(
     door: Door, database: Database, elsewhere: Start
 ) -> None:
     (boss,) = await account_with(door, 1)
@@ -132,7 +132,7 @@ async def test_of_many_who_take_one_address_in_two_processes_one_gets_it(
     assert {type(answer) for answer in answers if not isinstance(answer, Outcome)} == {EmailTaken}
 
 
-async def test_of_many_who_change_to_one_address_in_two_processes_one_gets_it(
+async def test_of_many_users_who_change_to_one_address_at_once_one_gets_it(
     door: Door, database: Database, elsewhere: Start
 ) -> None:
     boss, *others = await account_with(door, 7)
@@ -153,7 +153,7 @@ async def test_of_many_who_change_to_one_address_in_two_processes_one_gets_it(
     assert isinstance(await door.execute(elsewhere_too), Outcome)
 
 
-async def test_of_many_who_spend_one_recovery_code_in_two_processes_one_does(
+async def test_of_many_uses_of_one_recovery_code_at_once_one_succeeds(
     door: Door, database: Database, elsewhere: Start
 ) -> None:
     (boss,) = await account_with(door, 1)
@@ -169,7 +169,7 @@ async def test_of_many_who_spend_one_recovery_code_in_two_processes_one_does(
     assert {type(answer) for answer in answers if not isinstance(answer, Outcome)} == {NotFound}
 
 
-async def test_a_recovery_code_never_spends_the_one_that_took_its_place(door: Door, owner: Connection) -> None:
+async def test_a_recovery_code_does_not_spend_the_one_that_replaced_it(door: Door, owner: Connection) -> None:
     (boss,) = await account_with(door, 1)
     about: dict[str, Any] = {"account": boss.account, "id": boss.id, "by": asking(boss)}
     old, new = (tuple(bytes([n + many]) * 32 for n in range(10)) for many in (0, 10))
@@ -178,7 +178,7 @@ async def test_a_recovery_code_never_spends_the_one_that_took_its_place(door: Do
     ]
     spend_old, spend_new = (UseRecoveryCode(**about, index=4, digest=each[4]) for each in (old, new))
     await door.execute(enrol[0])
-    # Together with the enrolment that replaces it, and with a neighbour who suffers nothing from it.
+    # In one batch with the enrolment that replaces the code, and with a neighbour that is not affected.
     together: list[Request] = [enrol[1], spend_old, user(boss.account)]
     answers = await asyncio.gather(*(door.execute(each) for each in together), return_exceptions=True)
     assert [type(answer) for answer in answers] == [Outcome, NotFound, Outcome]
@@ -192,7 +192,7 @@ async def test_a_recovery_code_never_spends_the_one_that_took_its_place(door: Do
     assert await owner.fetchval(left, boss.id) == [*new[:4], *new[5:]]
 
 
-async def test_who_was_disabled_meanwhile_asks_for_nothing_more(door: Door) -> None:
+async def test_a_user_disabled_meanwhile_is_refused(door: Door) -> None:
     one, other = await account_with(door, 2)
     await door.execute(DisableUser(account=one.account, id=other.id, by=asking(one), reason="x"))
     for command in (
@@ -207,7 +207,7 @@ async def test_who_was_disabled_meanwhile_asks_for_nothing_more(door: Door) -> N
     assert enabled.status == "active"
 
 
-async def test_who_is_removed_at_the_same_moment_owns_nothing_that_comes_after(
+async def test_a_user_removed_at_the_same_moment_owns_no_later_token(
     door: Door, database: Database, elsewhere: Start
 ) -> None:
     there = await elsewhere(database.app_url)
@@ -215,7 +215,7 @@ async def test_who_is_removed_at_the_same_moment_owns_nothing_that_comes_after(
     removing: list[Request] = [ended((RemoveUser, {"reason": "x"}), by=boss, whom=each) for each in others]
     issuing = [create(account=boss.account, by=asking(boss), owner=owner_of(each.id)) for each in others]
     there.send([(each, None) for each in removing[::2]])
-    both = [*removing[1::2], *issuing]  # the others are removed by batches that issue at the same time
+    both = [*removing[1::2], *issuing]  # the other users are removed in batches that issue at the same time
     answers = (await asyncio.gather(*(door.execute(each) for each in both), return_exceptions=True))[-len(issuing) :]
     await there.hear()
     assert {type(answer) for answer in answers} <= {Outcome, UserGone}
@@ -224,7 +224,7 @@ async def test_who_is_removed_at_the_same_moment_owns_nothing_that_comes_after(
     assert {type(answer) for answer in late} == {UserGone}
 
 
-async def test_an_owner_is_a_user_of_the_account_and_may_come_with_the_token(door: Door) -> None:
+async def test_an_owner_is_a_user_of_the_account_and_may_be_added_with_the_token(door: Door) -> None:
     (boss,), (stranger,) = await account_with(door, 1), await account_with(door, 1)
     for nobody in (stranger.id, boss.account, uuids.uuid7()):
         with pytest.raises(UnknownUser):
@@ -235,7 +235,7 @@ async def test_an_owner_is_a_user_of_the_account_and_may_come_with_the_token(doo
     gone = RemoveUser(account=boss.account, id=new.id, by=asking(boss), reason="x")
     with pytest.raises(UserGone):
         await door.execute(AllOrNothing((gone, replace(own, token_id=uuids.uuid7()))))
-    # Which left nothing of either.
+    # Neither of them left a trace.
     await door.execute(create(account=boss.account, by=asking(boss), owner=owner_of(new.id)))
 
 
@@ -252,7 +252,7 @@ async def administrators(database: Database, account: UUID) -> int:
         await connection.close()
 
 
-async def test_who_came_with_a_password_that_is_replaced_changes_nothing_any_more(door: Door) -> None:
+async def test_a_user_whose_password_was_replaced_meanwhile_is_refused(door: Door) -> None:
     admin, person = await account_with(door, 2)
     thief = replace(asking(person), generation=1)
 
