@@ -10,9 +10,10 @@ from counterfoil.core.refusals import BadText
 MEANING: Final = r"A glob: * is any text, ? one character; \* \? and \\ are the characters themselves."
 """For help texts and the API's document."""
 PATTERN: Final = r"^([^\\]|\\[*?\\])*$"
-_PART: Final = re.compile(r"\\(?P<escaped>[*?\\])|(?P<wild>[*?])|(?P<plain>[^\\])", re.DOTALL)
+_PART: Final = re.compile(r"\\(?P<escaped>[*?\\])|(?P<wild>[*?])|(?P<plain>[^*?\\]+)")
 _SPECIAL: Final = re.compile(r"[*?\\]")
 _WILD: Final = {"*": "%", "?": "_"}
+_SPECIAL_IN_LIKE: Final = re.compile(r"[%_\\]")
 _LIKE: Final = re.compile(r"\\?.", re.DOTALL)
 
 
@@ -35,11 +36,14 @@ class Glob(NamedTuple):
     def matches(self, text: str) -> bool:
         """Say whether a text is one that the glob means, in time that grows with the two lengths alone."""
         ends = {0}
-        for part in _LIKE.findall(self.like):
+        for found in _LIKE.finditer(self.like):
+            part = found[0]
             if part == "%":
-                ends = set(range(min(ends, default=len(text) + 1), len(text) + 1))
+                ends = set(range(min(ends), len(text) + 1))
             else:
                 ends = {end + 1 for end in ends if text[end : end + 1] == part[-1] or (part == "_" and end < len(text))}
+            if not ends:  # no beginning of the text fits
+                return False
         return len(text) in ends
 
 
@@ -53,9 +57,9 @@ def read(glob: str, *, field: str) -> Glob:
             literal = False
             like += _WILD[wild]
             continue
-        character = part["escaped"] or part["plain"]
-        like += f"\\{character}" if character in "\\%_" else character
-        prefix += character if literal else ""
+        text = part["escaped"] or part["plain"]
+        like += _SPECIAL_IN_LIKE.sub(lambda found: f"\\{found[0]}", text)
+        prefix += text if literal else ""
     if end < len(glob):
         raise BadText(
             f"The backslash at character {end + 1} of {field} escapes nothing: write \\\\ for a backslash, "
