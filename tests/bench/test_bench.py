@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import msgspec
+import pytest
 from rich.console import Console
 
 from bench.cases import CASES
@@ -15,6 +16,7 @@ from bench.stage import Spent
 TOP = Path(__file__).parents[2]
 
 
+@pytest.mark.soak
 def test_the_bench_answers_for_every_case() -> None:
     command = [sys.executable, "-m", "tests.bench", "--quick", "--json"]
     done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)

@@ -5,10 +5,12 @@ import sys
 from pathlib import Path
 
 import msgspec
+import pytest
 
 TOP = Path(__file__).parents[2]
 
 
+@pytest.mark.soak
 def test_very_many_tokens_are_looked_at_and_revoked_faster_than_one_by_one() -> None:
     command = [sys.executable, "-m", "tests.bench.bulk", "--tokens", "4000", "--json"]
     done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)

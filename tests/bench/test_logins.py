@@ -5,12 +5,14 @@ import sys
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from bench.logins import Flood
 
 TOP = Path(__file__).parents[2]
 
 
+@pytest.mark.soak
 def test_a_user_logs_in_at_home_beside_strangers_who_try_passwords() -> None:
     sizes = ["--networks", "0", "2", "--connections", "4", "--logins", "2"]
     command = [sys.executable, "-m", "tests.bench.logins", "--json", *sizes]

@@ -5,10 +5,12 @@ import sys
 from pathlib import Path
 
 import msgspec
+import pytest
 
 TOP = Path(__file__).parents[2]
 
 
+@pytest.mark.soak
 def test_a_replay_is_measured() -> None:
     command = [sys.executable, "-m", "tests.bench.replay", "--events", "2000", "--json"]
     done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)

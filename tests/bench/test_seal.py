@@ -5,10 +5,12 @@ import sys
 from pathlib import Path
 
 import msgspec
+import pytest
 
 TOP = Path(__file__).parents[2]
 
 
+@pytest.mark.soak
 def test_appends_a_backlog_and_an_idle_sealer_are_measured() -> None:
     command = [sys.executable, "-m", "tests.bench.seal", "--quick", "--json"]
     done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
