@@ -69,11 +69,14 @@ async def compare(pool: Pool, wanted: Filter, *, sort: Sort, descending: bool, l
 
 @pytest.mark.parametrize("field", CHOICES)
 async def test_every_filter_in_every_order_equals_plain_python(pool: Pool, field: str) -> None:
-    for value, sort, descending in product(CHOICES[field], SORTS, (False, True)):
-        await compare(pool, Filter(**{field: value}), sort=sort, descending=descending, limit=97)
+    orders, values = list(product(SORTS, (False, True))), CHOICES[field]
+    for number in range(max(len(orders), len(values))):  # each order, and each value
+        sort, descending = orders[number % len(orders)]
+        wanted = Filter(**{field: values[number % len(values)]})
+        await compare(pool, wanted, sort=sort, descending=descending, limit=97)
 
 
-@pytest.mark.parametrize("limit", [1, 7, 100, 299, 300, 301])
+@pytest.mark.parametrize("limit", [7, 100, 299, 300, 301])
 async def test_pages_of_any_size_tell_all_and_nothing_twice(pool: Pool, limit: int) -> None:
     for sort, descending in product(SORTS, (False, True)):
         await compare(pool, Filter(), sort=sort, descending=descending, limit=limit)
@@ -86,7 +89,7 @@ async def test_pages_of_any_size_tell_all_and_nothing_twice(pool: Pool, limit: i
     ),
     sort=st.sampled_from(SORTS), descending=st.booleans(), limit=st.integers(1, 200),
 )  # fmt: skip
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 async def test_filters_together_equal_plain_python(
     pool: Pool, wanted: Filter, sort: Sort, limit: int, *, descending: bool
 ) -> None:
@@ -112,7 +115,7 @@ async def test_pages_miss_and_repeat_nothing_while_tokens_are_added(database: Da
     wanted=st.builds(Filter, **{field: st.none() | st.sampled_from(values) for field, values in CHOICES.items()}),
     sort=st.sampled_from(SORTS), descending=st.booleans(), offset=st.integers(0, 320), limit=st.integers(1, 200),
 )  # fmt: skip
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=25, deadline=None)
 async def test_a_numbered_page_and_the_total_equal_plain_python(
     pool: Pool, wanted: Filter, sort: Sort, offset: int, limit: int, *, descending: bool
 ) -> None:
