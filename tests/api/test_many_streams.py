@@ -1,6 +1,7 @@
 """Many streams on several processes, half of them unread: nothing missing, nothing twice, memory bounded."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -142,10 +143,9 @@ async def test_a_service_that_is_asked_to_stop_ends_its_streams_at_once(
             for _ in range(6):  # a connection each, so that every process has some
                 session = await opened.enter_async_context(ClientSession(url, headers=headers))
                 streams.append(await opened.enter_async_context(session.get("/v1/events", params={"follow": "true"})))
-            process.terminate()
+            process.send_signal(signal.SIGTERM)
             async with asyncio.timeout(ENDS_WITHIN_SECONDS):
                 for each in streams:
                     assert each.status == 200
                     await each.read()  # to an end that was said: what is cut raises
-            await asyncio.to_thread(process.join, 30)
-        assert process.exitcode == 0
+        assert await asyncio.to_thread(process.wait, 30) == 0

@@ -3,23 +3,20 @@
 import asyncio
 import base64
 import os
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from multiprocessing import get_context
-from multiprocessing.context import ForkServerProcess
 
 from aiohttp import ClientError, ClientSession
 
 from counterfoil.cli import main
 from counterfoil_dev.postgres import Database
+from forked import Forked, become
 from hashes import hash_quickly
 
 ISSUER = "https://tokens.example.org"
-_LOADED = get_context("forkserver")
-"""Each is forked from a process that has the API loaded already, which would take more than a second."""
-_LOADED.set_forkserver_preload(["counterfoil.cli.command_line", "counterfoil_api.main", "security.processes"])
 
 
 @asynccontextmanager
@@ -32,7 +29,7 @@ async def several(database: Database, count: int, **more: str) -> AsyncIterator[
 
 
 @contextmanager
-def one(database: Database, **more: str) -> Iterator[tuple[str, ForkServerProcess]]:
+def one(database: Database, **more: str) -> Iterator[tuple[str, Forked]]:
     """The address of an API process that was started, and the process."""
     port = _free_port()
     environment = {
@@ -45,20 +42,17 @@ def one(database: Database, **more: str) -> Iterator[tuple[str, ForkServerProces
         "LOG_LEVEL": "error",
         **more,
     }
-    process = _LOADED.Process(target=_api, args=(environment,))
-    process.start()
+    process = Forked(_api, environment)
     try:
         yield f"http://127.0.0.1:{port}", process
     finally:
-        process.terminate()
-        process.join(30)
-        process.close()  # which complains of one that is still there
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
 
 
 def _api(environment: dict[str, str]) -> None:
     """Become the API, as the command would start it."""
-    os.environ.clear()
-    os.environ.update(environment)
+    become(environment)
     hash_quickly()
     sys.argv = ["counterfoil", "api"]
     main()

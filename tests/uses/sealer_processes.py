@@ -8,17 +8,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from forked import run_script
 from worker.workers import WorkerProcess
 
 _PROGRAM = Path(sys.executable).with_name("counterfoil")
+_SEALER = """
+import sys
+
+from counterfoil.cli import main
+
+sys.argv = ["counterfoil", "sealer"]
+main()
+"""
 
 
 @contextmanager
 def sealer(database_url: str, log: Path) -> Iterator[WorkerProcess]:
     """Run a sealer process; it is ended in any case."""
     environment = {**os.environ, "DATABASE_URL": database_url, "LOG_FORMAT": "json"}
-    with log.open("ab") as stream:
-        process = subprocess.Popen([_PROGRAM, "sealer"], env=environment, stdout=stream, stderr=stream)
+    log.touch()
+    process = run_script(_SEALER, environment, log)
     started = WorkerProcess(process, log)
     try:
         yield started

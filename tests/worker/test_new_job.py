@@ -12,6 +12,7 @@ from counterfoil.door import Door
 from counterfoil.postgres.connection import Connection, Pool, open_pool
 from counterfoil_dev.postgres import APPLICATION, Database
 from counterfoil_dev.valkey import Valkey
+from counterfoil_worker.broker import QUEUE, broker_of
 from worker.greeting import SCRIPT, Greeter
 from worker.workers import running
 
@@ -57,6 +58,9 @@ async def test_two_workers_do_a_new_job_exactly_once(
         assert [one.stop(), other.stop()] == [0, 0]
         assert one.said("greeted") + other.said("greeted") == 5
     assert await greeted(owner) == [1] * 5
+    broker = broker_of(valkey.url)
+    broker.flush(QUEUE)  # a call that no worker took would be an unknown one to the workers of other tests
+    broker.client.close()
 
 
 async def test_a_shift_goes_on_until_nothing_is_left_and_no_second_one_joins_it(

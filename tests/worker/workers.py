@@ -3,14 +3,14 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from forked import Forked, run_script
 
 _RUN = """
 from counterfoil.settings import Settings
@@ -25,7 +25,7 @@ SWEEP_INTERVAL_SECONDS = 0.2
 class WorkerProcess:
     """One worker process and its log."""
 
-    process: subprocess.Popen[bytes]
+    process: Forked
     log: Path
 
     @property
@@ -76,9 +76,8 @@ def running(
         "PYTHONPATH": str(Path(__file__).parents[1]),
         **settings,
     }
-    with log.open("wb") as stream:
-        process = subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=stream, stderr=stream)
-    worker = WorkerProcess(process, log)
+    log.write_bytes(b"")
+    worker = WorkerProcess(run_script(script, environment, log), log)
     try:
         yield worker
     finally:
