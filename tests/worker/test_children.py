@@ -70,7 +70,7 @@ async def tree(door: Door, width: int, depth: int) -> list[UUID]:
     """A token, so many that it made, and so on."""
     found = level = [await made(door)]
     for _ in range(depth):
-        level = [await made(door, parent) for parent in level for _ in range(width)]
+        level = await asyncio.gather(*(made(door, parent) for parent in level for _ in range(width)))
         found = found + level
     return found
 
