@@ -106,7 +106,7 @@ def serve(fd: int) -> None:
 
 def _load_what_a_call_imports(command: Callable[[], None]) -> None:
     """Some modules are imported by the first call only: have them here, not in every fork."""
-    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
         for words in (["token", "list", "--help"], ["token", "list", "--limit", "many"]):
             sys.argv = ["counterfoil", *words]
             with suppress(SystemExit):
