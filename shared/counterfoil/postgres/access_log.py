@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from counterfoil.core.codec import entry_of, fact_of
 from counterfoil.core.events import Fact
-from counterfoil.core.kinds import EVENTS
 from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.facts import facts_in
 from counterfoil.postgres.periods import ALWAYS, Period, during
 from counterfoil.postgres.schema_changes import repeated
 from counterfoil.postgres.tenant_connection import tenant
@@ -42,4 +41,4 @@ async def reads_of(
              limit $6""",
             *arguments,
         )
-    return [fact_of(entry_of(row["entry"]), row["private"], EVENTS) for row in rows]
+    return facts_in(rows)

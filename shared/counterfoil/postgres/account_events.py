@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-import asyncpg
-
-from counterfoil.core.codec import entry_of, fact_of
 from counterfoil.core.events import Fact
-from counterfoil.core.kinds import EVENTS
 from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.facts import facts_in
 from counterfoil.postgres.periods import ALWAYS, Period, during
 from counterfoil.postgres.schema_changes import repeated
 from counterfoil.postgres.tenant_connection import tenant
@@ -45,7 +42,7 @@ async def account_events(
              limit $5""",
             *arguments,
         )
-    return _facts(rows)
+    return facts_in(rows)
 
 
 @repeated
@@ -62,8 +59,4 @@ async def histories(pool: Pool, account: UUID, until: Mapping[UUID, int]) -> lis
              order by e.subject_id, e.version""",
             account, list(until), list(until.values()),
         )  # fmt: skip
-    return _facts(rows)
-
-
-def _facts(rows: Sequence[asyncpg.Record]) -> list[Fact]:
-    return [fact_of(entry_of(row["entry"]), row["private"], EVENTS) for row in rows]
+    return facts_in(rows)

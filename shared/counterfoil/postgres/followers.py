@@ -8,10 +8,9 @@ from typing import Final, NamedTuple, TypeAlias
 import asyncpg
 import msgspec
 
-from counterfoil.core.codec import entry_of, fact_of
 from counterfoil.core.events import Fact
-from counterfoil.core.kinds import EVENTS
 from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.facts import fact_in
 
 Transaction: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 """A connection that is in a transaction."""
@@ -129,7 +128,7 @@ async def events_after(connection: Transaction, position: int, *, limit: int) ->
 
 
 def _event(row: asyncpg.Record) -> LoggedEvent:
-    return LoggedEvent(row["pos"], fact_of(entry_of(row["entry"]), row["private"], EVENTS))
+    return LoggedEvent(row["pos"], fact_in(row))
 
 
 async def move(connection: Transaction, name: str, position: int) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
-from counterfoil.core.codec import entry_of, fact_of
 from counterfoil.core.events import Fact
 from counterfoil.core.imported_secrets import Algorithm
-from counterfoil.core.kinds import EVENTS
 from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.facts import fact_in
 from counterfoil.postgres.schema_changes import repeated
 from counterfoil.postgres.tenant_connection import tenant
 
@@ -52,4 +51,4 @@ async def creations(pool: Pool, account: UUID, tokens: Iterable[UUID]) -> dict[U
                and e.kind = 'token'""",
             account, list(tokens),
         )  # fmt: skip
-    return {row["subject_id"]: fact_of(entry_of(row["entry"]), row["private"], EVENTS) for row in rows}
+    return {row["subject_id"]: fact_in(row) for row in rows}

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-import asyncpg
-
-from counterfoil.core.codec import entry_of, fact_of
 from counterfoil.core.events import Fact
-from counterfoil.core.kinds import EVENTS
 from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.facts import facts_in
 from counterfoil.postgres.schema_changes import repeated
 from counterfoil.postgres.tenant_connection import Tenant, tenant
 
@@ -38,7 +34,7 @@ async def events_of(
              limit $4""",
             account, subject_id, after, limit, kind,
         )  # fmt: skip
-    return _facts(rows)
+    return facts_in(rows)
 
 
 @repeated
@@ -66,7 +62,7 @@ async def changes_until(
              order by version""",
             account, token_id, version,
         )  # fmt: skip
-    return _facts(rows)
+    return facts_in(rows)
 
 
 @repeated
@@ -81,7 +77,7 @@ async def happened_until(pool: Pool, account: UUID, subject_id: UUID, kind: str,
              order by version""",
             account, subject_id, kind, at,
         )  # fmt: skip
-    return _facts(rows)
+    return facts_in(rows)
 
 
 @repeated
@@ -128,7 +124,3 @@ async def moment_of(pool: Pool, account: UUID, token_id: UUID, version: int) -> 
             account, token_id, version,
         )  # fmt: skip
     return moment
-
-
-def _facts(rows: Sequence[asyncpg.Record]) -> list[Fact]:
-    return [fact_of(entry_of(row["entry"]), row["private"], EVENTS) for row in rows]
