@@ -1,8 +1,7 @@
 """Refusals of dialects: each dialect states the status and the document; the rest is shared."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 import msgspec
 from aiohttp import web
@@ -11,20 +10,20 @@ from counterfoil.core.refusals import Refusal
 from counterfoil_api.http.problems import KINDS, kind_of, refusal_response, scrubbed
 
 
-class DialectErrors(ABC):
-    """Refusals in a vendor's form; `shape` is the type of every document."""
+def native_status(refusal: Refusal) -> int:
+    """Return the HTTP status of the native API."""
+    return kind_of(refusal).status
 
-    media_type = "application/json"
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class DialectErrors:
+    """Refusals in a vendor's form: the type of every document, how one is made of a refusal, and its HTTP status."""
+
     shape: type
-    headers: Mapping[str, str] = MappingProxyType({})
-
-    @abstractmethod
-    def document(self, refusal: Refusal) -> msgspec.Struct:
-        """Return the document; texts of a refusal come from `message_of`."""
-
-    def status(self, refusal: Refusal) -> int:
-        """Return the HTTP status: that of the native API unless the vendor has another."""
-        return kind_of(refusal).status
+    document: Callable[[Refusal], msgspec.Struct]
+    status: Callable[[Refusal], int] = native_status
+    media_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def response(self, refusal: Refusal) -> web.Response:
         """Return the response to a refusal."""

@@ -56,26 +56,21 @@ class ScalingoError(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     errors: dict[str, list[str]] | None = None
 
 
-class ScalingoErrors(DialectErrors):
-    """Scalingo's refusals: https://developers.scalingo.com/#errors."""
-
-    shape: type = ScalingoError
-
-    def document(self, refusal: Refusal) -> ScalingoError:
-        """Return the document."""
-        kind = kind_of(refusal)
-        match kind.status:
-            case 422:
-                return ScalingoError(errors={str(refusal.facts.get("field", "base")): [message_of(refusal)]})
-            case 400:
-                return ScalingoError(error=f"There was a problem in the JSON you submitted: {message_of(refusal)}")
-            case 404:
-                return ScalingoError(resource="token", error="not found")
-            case 500:
-                return ScalingoError(error="Internal error occured, we're on it!")
-        if isinstance(refusal, errors.OtpRequired):  # its clients compare exactly this text
-            return ScalingoError(error="OTP Required")
-        return ScalingoError(error=message_of(refusal), code=kind.name)
+def _error(refusal: Refusal) -> ScalingoError:
+    """Return the document of a refusal: https://developers.scalingo.com/#errors."""
+    kind = kind_of(refusal)
+    match kind.status:
+        case 422:
+            return ScalingoError(errors={str(refusal.facts.get("field", "base")): [message_of(refusal)]})
+        case 400:
+            return ScalingoError(error=f"There was a problem in the JSON you submitted: {message_of(refusal)}")
+        case 404:
+            return ScalingoError(resource="token", error="not found")
+        case 500:
+            return ScalingoError(error="Internal error occured, we're on it!")
+    if isinstance(refusal, errors.OtpRequired):  # its clients compare exactly this text
+        return ScalingoError(error="OTP Required")
+    return ScalingoError(error=message_of(refusal), code=kind.name)
 
 
 def _credentials(request: web.Request, _: bytes) -> PresentedCredentials:
@@ -92,7 +87,8 @@ def _credentials(request: web.Request, _: bytes) -> PresentedCredentials:
 
 
 api: Final = Api("tokens", Conventions(
-    prefix=_PREFIX, error_format=ScalingoErrors(), credentials=_credentials, lenient=True, any_media_type=True,
+    prefix=_PREFIX, credentials=_credentials, lenient=True, any_media_type=True,
+    error_format=DialectErrors(shape=ScalingoError, document=_error),
     schemes={
         "bearer": {
             "type": "http", "scheme": "bearer", "description": "The bearer token that a token was exchanged for.",

@@ -29,26 +29,19 @@ class CanvusError(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
-class CanvusErrors(DialectErrors):
-    """Refusals by their HTTP statuses."""
+def _status(refusal: Refusal) -> int:
+    """Return the status: never 422, and 409 for an unknown outcome, because clients do not repeat it."""
+    status = 409 if isinstance(refusal, OutcomeUnknown) else kind_of(refusal).status
+    return 400 if status == 422 else status
 
-    shape: type = CanvusError
 
-    def document(self, refusal: Refusal) -> CanvusError:
-        """Return the document."""
-        match self.status(refusal):
-            case 401:
-                return CanvusError(msg=message_of(refusal), message="401 Unauthorized")
-            case 403:
-                return CanvusError(msg="Permission denied", message=message_of(refusal))
-        return CanvusError(msg=message_of(refusal), message=message_of(refusal))
-
-    def status(self, refusal: Refusal) -> int:
-        """Return the status: never 422, and 409 for an unknown outcome, because clients do not repeat it."""
-        if isinstance(refusal, OutcomeUnknown):
-            return 409
-        status = kind_of(refusal).status
-        return 400 if status == 422 else status
+def _error(refusal: Refusal) -> CanvusError:
+    match _status(refusal):
+        case 401:
+            return CanvusError(msg=message_of(refusal), message="401 Unauthorized")
+        case 403:
+            return CanvusError(msg="Permission denied", message=message_of(refusal))
+    return CanvusError(msg=message_of(refusal), message=message_of(refusal))
 
 
 def _credentials(request: web.Request, _: bytes) -> PresentedCredentials:
@@ -61,7 +54,8 @@ def _credentials(request: web.Request, _: bytes) -> PresentedCredentials:
 
 
 api: Final = Api("tokens", Conventions(
-    prefix=f"/{NAME}/api/v1", error_format=CanvusErrors(), credentials=_credentials, lenient=True, any_media_type=True,
+    prefix=f"/{NAME}/api/v1", credentials=_credentials, lenient=True, any_media_type=True,
+    error_format=DialectErrors(shape=CanvusError, document=_error, status=_status),
     schemes={"token": {"type": "apiKey", "in": "header", "name": HEADER, "description": "An access token."}},
 ))  # fmt: skip
 DIALECT: Final = Dialect(name=NAME, title="Canvus", base=f"/{NAME}", api=api, shape=SHAPE)

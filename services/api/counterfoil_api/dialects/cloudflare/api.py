@@ -13,7 +13,7 @@ from counterfoil.core.secret import HEX, SecretShape
 from counterfoil.idempotency import Attempt
 from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials, credentials_of
 from counterfoil_api.dialects.cloudflare.documents import Result
-from counterfoil_api.dialects.cloudflare.errors import CloudflareErrors
+from counterfoil_api.dialects.cloudflare.errors import ERRORS
 from counterfoil_api.dialects.dialect import Dialect
 from counterfoil_api.http.addresses import client_of
 from counterfoil_api.http.errors import CredentialsMissing, CredentialsRepeated, UnknownScheme
@@ -73,7 +73,7 @@ def by_attempt(request: web.Request, raw: bytes) -> Retry | None:
 
 
 api: Final = Api("access", Conventions(
-    prefix=_PREFIX, error_format=CloudflareErrors(), envelope=Result, credentials=presented, retry=by_attempt,
+    prefix=_PREFIX, error_format=ERRORS, envelope=Result, credentials=presented, retry=by_attempt,
     lenient=True, any_media_type=True,
     schemes={
         "api_token": {

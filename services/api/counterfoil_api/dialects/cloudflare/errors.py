@@ -46,6 +46,9 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     error_chain: tuple[Cause, ...] = ()
 
 
+_MALFORMED: Final = (Cause(code=6111, message="Invalid format for Authorization header"),)
+
+
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """Every refusal."""
 
@@ -55,34 +58,23 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     success: bool = False
 
 
-class CloudflareErrors(DialectErrors):
-    """Cloudflare's refusals. Its clients would repeat a 409, so conflicts are 400, like all invalid requests."""
+def _status(refusal: Refusal) -> int:
+    """Return the HTTP status. Clients would repeat a 409, so conflicts are 400, like all invalid requests."""
+    status = kind_of(refusal).status
+    return 400 if status in (409, 422) or isinstance(refusal, errors.UnknownScheme) else status
 
-    shape: type = Failure
 
-    def status(self, refusal: Refusal) -> int:
-        """Return the HTTP status."""
-        status = kind_of(refusal).status
-        return 400 if status in (409, 422) or isinstance(refusal, errors.UnknownScheme) else status
-
-    def document(self, refusal: Refusal) -> Failure:
-        """Return the document."""
-        code, message = _code(refusal, self.status(refusal))
-        field = refusal.facts.get("field")
-        chain: tuple[Cause, ...] = ()
-        if isinstance(refusal, errors.UnknownScheme):
-            chain = (Cause(code=6111, message="Invalid format for Authorization header"),)
-        return Failure(
-            errors=(
-                Message(
-                    code=code,
-                    message=message,
-                    documentation_url=DOCUMENTATION,
-                    source=Source(pointer=_pointer(field)) if isinstance(field, str) else None,
-                    error_chain=chain,
-                ),
-            )
-        )
+def _failure(refusal: Refusal) -> Failure:
+    code, message = _code(refusal, _status(refusal))
+    field = refusal.facts.get("field")
+    error = Message(
+        code=code,
+        message=message,
+        documentation_url=DOCUMENTATION,
+        source=Source(pointer=_pointer(field)) if isinstance(field, str) else None,
+        error_chain=_MALFORMED if isinstance(refusal, errors.UnknownScheme) else (),
+    )
+    return Failure(errors=(error,))
 
 
 def _pointer(field: str) -> str:
@@ -110,3 +102,6 @@ def _code(refusal: Refusal, status: int) -> tuple[int, str]:
         case 429:
             return 971, f"Please wait and consider throttling your request speed: {words}"
     return (10001, words) if status >= 500 else (12130, f"access.api.error.invalid_request: {words}")
+
+
+ERRORS: Final = DialectErrors(shape=Failure, document=_failure, status=_status)

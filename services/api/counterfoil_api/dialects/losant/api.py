@@ -1,4 +1,4 @@
-"""The conventions of Losant's API."""
+"""The conventions of Losant's API: https://docs.losant.com/rest-api/application-api-tokens."""
 
 from typing import Final
 
@@ -35,25 +35,19 @@ class LosantError(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
-class LosantErrors(DialectErrors):
-    """Losant's refusals: https://docs.losant.com/rest-api/application-api-tokens."""
+def _status(refusal: Refusal) -> int:
+    """Return the HTTP status; every error in a readable request is a 400."""
+    status = kind_of(refusal).status
+    return 400 if status == 422 else status
 
-    shape: type = LosantError
 
-    def status(self, refusal: Refusal) -> int:
-        """Return the HTTP status; every error in a readable request is a 400."""
-        status = kind_of(refusal).status
-        return 400 if status == 422 else status
-
-    def document(self, refusal: Refusal) -> LosantError:
-        """Return the document."""
-        status = self.status(refusal)
-        kind = _TYPES.get(status) or ("Internal" if status >= 500 else "Validation")
-        if type(refusal) is refusals.NotFound and refusal.detail == refusals.NotFound.__doc__:
-            return LosantError(type=kind, message="API Token was not found")
-        if isinstance(refusal, errors.OtpRequired):
-            return LosantError(type=kind, message="Two-factor authentication code required; send it as twoFactorCode.")
-        return LosantError(type=kind, message=message_of(refusal))
+def _error(refusal: Refusal) -> LosantError:
+    status, message = _status(refusal), message_of(refusal)
+    if type(refusal) is refusals.NotFound and refusal.detail == refusals.NotFound.__doc__:
+        message = "API Token was not found"
+    if isinstance(refusal, errors.OtpRequired):
+        message = "Two-factor authentication code required; send it as twoFactorCode."
+    return LosantError(type=_TYPES.get(status) or ("Internal" if status >= 500 else "Validation"), message=message)
 
 
 def _credentials(request: web.Request, _: bytes) -> PresentedCredentials:
@@ -64,7 +58,8 @@ def _credentials(request: web.Request, _: bytes) -> PresentedCredentials:
 
 
 api: Final = Api("tokens", Conventions(
-    prefix=f"/{NAME}", error_format=LosantErrors(), credentials=_credentials, lenient=True,
+    prefix=f"/{NAME}", credentials=_credentials, lenient=True,
+    error_format=DialectErrors(shape=LosantError, document=_error, status=_status),
     schemes={"token": {"type": "http", "scheme": "bearer", "description": "An API token, or the token of a login."}},
 ))  # fmt: skip
 DIALECT: Final = Dialect(name=NAME, title="Losant", base=f"/{NAME}", api=api)

@@ -49,18 +49,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     source: str = "counterfoil"
 
 
-class VirtuozzoErrors(DialectErrors):
-    """Refusals by their codes."""
-
-    shape: type = Answer
-
-    def document(self, refusal: Refusal) -> Answer:
-        """Return the code and the text."""
-        return Answer(result=_code(refusal), error=message_of(refusal))
-
-    def status(self, _: Refusal) -> int:
-        """Return 200: these clients read no body of any other status."""
-        return 200
+def _error(refusal: Refusal) -> Answer:
+    return Answer(result=_code(refusal), error=message_of(refusal))
 
 
 def _code(refusal: Refusal) -> int:
@@ -91,7 +81,8 @@ def _retry(request: web.Request, raw: bytes) -> Retry | None:
 
 
 api: Final = Api("tokens", Conventions(
-    prefix=f"/{NAME}/1.0", error_format=VirtuozzoErrors(), credentials=_credentials, retry=_retry, lenient=True,
+    prefix=f"/{NAME}/1.0", credentials=_credentials, retry=_retry, lenient=True,
+    error_format=DialectErrors(shape=Answer, document=_error, status=lambda _: 200),
     schemes={"session": {
         "type": "apiKey", "in": "query", "name": "session",
         "description": "The session of a signin, or a token; in a form as well as in the query string.",
