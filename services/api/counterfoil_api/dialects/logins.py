@@ -17,6 +17,7 @@ from counterfoil_api.dialects.tokens import Tokens
 from counterfoil_api.handling.described import Undescribed
 from counterfoil_api.http.errors import OtpRequired, RateLimited
 
+DAY_SECONDS: Final = 86_400
 LOGIN_REFUSALS: Final = (CredentialsRefused, OtpRequired, RateLimited)
 
 
@@ -27,15 +28,6 @@ class Session:
     secret: str
     token: Token
     user: User
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """What the sessions of one dialect are like."""
-
-    dialect: str
-    seconds: int
-    shape: SecretShape | None = None
 
 
 async def user_of(tokens: Tokens, asker: Principal) -> User | None:
@@ -50,7 +42,15 @@ async def session_of(tokens: Tokens, asker: Principal) -> Listed | None:
     return found if found is not None and is_session(found.token.dialect) else None
 
 
-async def log_in(tokens: Tokens, asker: Principal, kind: Kind, *, scopes: tuple[str, ...] | None = None) -> Session:
+async def log_in(
+    tokens: Tokens,
+    asker: Principal,
+    dialect: str,
+    *,
+    seconds: int = DAY_SECONDS,
+    shape: SecretShape | None = None,
+    scopes: tuple[str, ...] | None = None,
+) -> Session:
     """Begin a session for the authenticated user, with the scopes of the user or only `scopes`.
 
     A session that begins with an expiring credential does not outlive it, nor the longest lifetime of the policy.
@@ -59,12 +59,12 @@ async def log_in(tokens: Tokens, asker: Principal, kind: Kind, *, scopes: tuple[
     if user is None:
         raise NotFound("The caller is no user; log in with an e-mail address and a password.")
     wish = Wish(
-        name=f"{kind.dialect} session",
+        name=f"{dialect} session",
         owner=owner_of(user.id),
         scopes=asker.scopes if scopes is None else scopes,
-        lifetime=f"{await _seconds(tokens, asker, kind)}s",
-        dialect=f"{kind.dialect}{'' if asker.expires_at is None else BOUNDED}{SESSION}",
-        shape=kind.shape,
+        lifetime=f"{await _seconds(tokens, asker, seconds)}s",
+        dialect=f"{dialect}{'' if asker.expires_at is None else BOUNDED}{SESSION}",
+        shape=shape,
     )
     unlisted = Undescribed((), catalogue=False) if scopes is None else None  # the user's own need no description
 
@@ -80,9 +80,9 @@ async def log_in(tokens: Tokens, asker: Principal, kind: Kind, *, scopes: tuple[
         return await tokens.issuing.issue(asker, wish, None, render, kind=Session, unlisted=unlisted)
 
 
-async def _seconds(tokens: Tokens, asker: Principal, kind: Kind) -> int:
-    """Return how long the session lasts: as its kind says, or for the rest of an expiring credential."""
+async def _seconds(tokens: Tokens, asker: Principal, seconds: int) -> int:
+    """Return how long the session lasts: so many seconds, or for the rest of an expiring credential."""
     if asker.expires_at is None:
-        return kind.seconds
+        return seconds
     left = (asker.expires_at - await database_time(tokens.reading.pool)).total_seconds()
-    return max(1, min(kind.seconds, int(left)))
+    return max(1, min(seconds, int(left)))

@@ -1,7 +1,5 @@
 """Logins: a password or a token gives a token for a day."""
 
-from typing import Final
-
 import msgspec
 from msgspec import UNSET
 
@@ -13,13 +11,11 @@ from counterfoil.core.subjects.token.commands import Revoke
 from counterfoil_api.auth.credentials import PresentedCredentials, password_of
 from counterfoil_api.dialects.canvus.api import NAME, SHAPE, api
 from counterfoil_api.dialects.canvus.documents import LoggedIn, Login, Logout, user_document
-from counterfoil_api.dialects.logins import LOGIN_REFUSALS, Kind, log_in, session_of
+from counterfoil_api.dialects.logins import LOGIN_REFUSALS, log_in, session_of
 from counterfoil_api.dialects.tokens import Tokens
 from counterfoil_api.http.errors import CredentialsMissing
 from counterfoil_api.operations.reading import Body, ClientAddress, Headers, OptionalCredentials
 from counterfoil_api.operations.replies import JSON, Page
-
-_A_DAY: Final = Kind(dialect=NAME, seconds=86_400, shape=SHAPE)
 
 
 class OneTimeCode(msgspec.Struct, frozen=True, kw_only=True, rename={"code": "X-Authorization-OTP"}):
@@ -40,7 +36,7 @@ async def log_in_user(
         asker = await tokens.callers.authenticate(PresentedCredentials(given, headers.code or None, address))
     else:
         raise CredentialsMissing("Give an email and a password, or a token.")
-    session = await log_in(tokens, asker, _A_DAY)
+    session = await log_in(tokens, asker, NAME, shape=SHAPE)
     return LoggedIn(token=session.secret, user=user_document(session.user, session.token.created_at))
 
 

@@ -1,19 +1,15 @@
 """Losant's login at `/auth/user`: a password, and perhaps a code, gives a token for a time."""
 
-from typing import Final
-
 from msgspec import UNSET
 
 from counterfoil.core.refusals import BeyondCaller
 from counterfoil_api.auth.credentials import PresentedCredentials, password_of
-from counterfoil_api.dialects.logins import LOGIN_REFUSALS, Kind, log_in
+from counterfoil_api.dialects.logins import DAY_SECONDS, LOGIN_REFUSALS, log_in
 from counterfoil_api.dialects.losant.api import NAME, api
 from counterfoil_api.dialects.losant.documents import USER, LoggedIn, Login
 from counterfoil_api.dialects.losant.scopes import of_login, scopes_of
 from counterfoil_api.dialects.tokens import Tokens
 from counterfoil_api.operations.reading import Body, ClientAddress
-
-_DAY_SECONDS: Final = 86_400
 
 
 @api.post("/auth/user", refusals=(*LOGIN_REFUSALS, BeyondCaller))
@@ -23,11 +19,11 @@ async def authenticate_user(tokens: Tokens, address: ClientAddress, *, body: Bod
     The token is valid for a day, or for `tokenTTL` seconds. Without `requestedScopes`, or with `all.User`, it has the
     scopes of its user. Others apply in every application whose tokens its user may reach.
     """
-    words = None if body.requested_scopes is UNSET else body.requested_scopes
-    wanted = None if words is None else scopes_of(words, field="requestedScopes", of_applications=False)
+    requested = body.requested_scopes
+    wanted = () if requested is UNSET else scopes_of(requested, field="requestedScopes", of_applications=False)
     given = password_of(body.email, body.password)
     asker = await tokens.callers.authenticate(PresentedCredentials(given, body.two_factor_code or None, address))
-    kind = Kind(dialect=NAME, seconds=body.token_ttl or _DAY_SECONDS)
-    session = await log_in(tokens, asker, kind, scopes=None if wanted is None else of_login(asker, wanted))
+    scopes = None if requested is UNSET else of_login(asker, wanted)
+    session = await log_in(tokens, asker, NAME, seconds=body.token_ttl or DAY_SECONDS, scopes=scopes)
     user, ids = session.user, tokens.reading.opaque_ids
     return LoggedIn(user_id=ids.number24(USER, user.account, user.number or 0), token=session.secret)

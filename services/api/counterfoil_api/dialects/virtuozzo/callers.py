@@ -1,7 +1,7 @@
 """Callers and what they may do: a session what its user may, a token what its methods allow."""
 
 from counterfoil.core.bounds import Address
-from counterfoil.core.principal import Owner, Principal
+from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import CredentialsRefused, ScopeMissing
 from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials
 from counterfoil_api.auth.principals import reach
@@ -12,13 +12,13 @@ from counterfoil_api.dialects.virtuozzo.parameters import Change
 from counterfoil_api.http.errors import PasswordNeeded
 
 
-async def within(tokens: Tokens, asker: Principal, method: Method) -> Owner | None:
-    """Return the owner whose tokens the caller may do this to; None means every token.
+async def require(tokens: Tokens, asker: Principal, method: Method) -> None:
+    """Refuse a caller who may not call the method. Raises ScopeMissing.
 
     A token's methods allow this for the tokens of its owner. The native scope allows it to sessions and tokens alike.
     """
     try:
-        return reach(asker, method.scope, instead=(method.permission,))
+        reach(asker, method.scope, instead=(method.permission,))
     except ScopeMissing:
         if await session_of(tokens, asker) is not None:
             raise
@@ -31,7 +31,7 @@ async def confirm(tokens: Tokens, asker: Principal, method: Method, given: Chang
     A token needs the password of its user. A token that acts for no user cannot change anything here. Raises
     ScopeMissing, PasswordNeeded, and what logins raise.
     """
-    await within(tokens, asker, method)
+    await require(tokens, asker, method)
     user = await user_of(tokens, asker)
     if user is None or user.name is None:
         raise PasswordNeeded("A change takes a user's password, and this token acts for no user.")

@@ -8,18 +8,17 @@ from counterfoil.core.subjects.token.commands import Revoke
 from counterfoil.core.unit_of_work import AllOrNothing
 from counterfoil.postgres.listing import Filter, Listed, numbered_page
 from counterfoil_api.auth.credentials import PresentedCredentials, password_of
-from counterfoil_api.dialects.logins import LOGIN_REFUSALS, Kind, log_in, session_of, user_of
+from counterfoil_api.dialects.logins import LOGIN_REFUSALS, log_in, session_of, user_of
 from counterfoil_api.dialects.tokens import Caller, Tokens
 from counterfoil_api.dialects.virtuozzo.answers import Session, SessionsAnswer, UserAnswer, user_answer
 from counterfoil_api.dialects.virtuozzo.api import NAME, Answer, api
-from counterfoil_api.dialects.virtuozzo.callers import within, wrong_password
+from counterfoil_api.dialects.virtuozzo.callers import require, wrong_password
 from counterfoil_api.dialects.virtuozzo.dates import date_of
 from counterfoil_api.dialects.virtuozzo.methods import Method, words
 from counterfoil_api.dialects.virtuozzo.parameters import Named, Nothing, Signin
 from counterfoil_api.http.errors import InvalidRequest
 from counterfoil_api.operations.reading import ClientAddress, Fields
 
-_KIND: Final = Kind(dialect=NAME, seconds=86_400)
 _GET_SESSIONS: Final = Method("users.authentication.GetSessions", "tokens.read")
 _SIGN_OUT_SESSIONS: Final = Method("users.authentication.SignoutSessions", "tokens.revoke")
 _GET_USER_INFO: Final = Method("users.account.GetUserInfo", "tokens.read")
@@ -32,7 +31,7 @@ async def sign_in(tokens: Tokens, address: ClientAddress, *, fields: Fields[Sign
     """Begin a session with the scopes of the user; it lasts for a day, or until it is signed out."""
     try:
         given = PresentedCredentials(password_of(fields.login, fields.password), fields.code or None, address)
-        begun = await log_in(tokens, await tokens.callers.authenticate(given), _KIND)
+        begun = await log_in(tokens, await tokens.callers.authenticate(given), NAME)
     except CredentialsRefused:
         raise wrong_password() from None
     return user_answer(begun.user, session=begun.secret)
@@ -51,7 +50,7 @@ async def sign_out(tokens: Tokens, asker: Caller, *, _: Fields[Nothing]) -> Answ
 @api.both(_GET_SESSIONS.path, only_reads=True, scope=_GET_SESSIONS.scope)
 async def get_sessions(tokens: Tokens, asker: Caller, *, _: Fields[Nothing]) -> SessionsAnswer:
     """List the sessions of the calling user."""
-    await within(tokens, asker, _GET_SESSIONS)
+    await require(tokens, asker, _GET_SESSIONS)
     return SessionsAnswer(
         sessions=[
             Session(
@@ -69,7 +68,7 @@ async def get_sessions(tokens: Tokens, asker: Caller, *, _: Fields[Nothing]) -> 
 @api.both(_SIGN_OUT_SESSIONS.path, scope=_SIGN_OUT_SESSIONS.scope, executes=(Revoke,))
 async def sign_out_sessions(tokens: Tokens, asker: Caller, *, fields: Fields[Named]) -> Answer:
     """End some or all sessions of the calling user."""
-    await within(tokens, asker, _SIGN_OUT_SESSIONS)
+    await require(tokens, asker, _SIGN_OUT_SESSIONS)
     sessions, wanted = await _sessions(tokens, asker), words(fields.ids)
     if not wanted:
         raise InvalidRequest("Name sessions by their ids, or all with *.", where="form", field="ids")
@@ -84,7 +83,7 @@ async def sign_out_sessions(tokens: Tokens, asker: Caller, *, fields: Fields[Nam
 @api.both(_GET_USER_INFO.path, only_reads=True, scope=_GET_USER_INFO.scope, refusals=(NotFound,))
 async def get_user_info(tokens: Tokens, asker: Caller, *, _: Fields[Nothing]) -> UserAnswer:
     """Read the calling user, or the user that the calling token acts for."""
-    await within(tokens, asker, _GET_USER_INFO)
+    await require(tokens, asker, _GET_USER_INFO)
     user = await user_of(tokens, asker)
     if user is None:
         raise NotFound("This token acts for no user.")

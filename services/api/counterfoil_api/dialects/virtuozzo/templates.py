@@ -12,7 +12,7 @@ from counterfoil.postgres.scope_catalogue import by_name
 from counterfoil_api.dialects.tokens import Caller, Tokens
 from counterfoil_api.dialects.virtuozzo.answers import PermissionsAnswer, Template, TemplatesAnswer
 from counterfoil_api.dialects.virtuozzo.api import api
-from counterfoil_api.dialects.virtuozzo.callers import within
+from counterfoil_api.dialects.virtuozzo.callers import require
 from counterfoil_api.dialects.virtuozzo.methods import KNOWN, PREFIX, Method, item, items, number
 from counterfoil_api.dialects.virtuozzo.parameters import Nothing, Search
 from counterfoil_api.operations.reading import Fields
@@ -26,7 +26,7 @@ _TEMPLATES: Final = Method("users.authentication.GetTokenTemplates", "scopes.rea
 @api.both(_API_LIST.path, only_reads=True, scope=_API_LIST.scope)
 async def get_token_api_list(tokens: Tokens, asker: Caller, *, fields: Fields[Search]) -> PermissionsAnswer:
     """List the methods that a token may have: well-known ones, and those in the account's catalogue."""
-    await within(tokens, asker, _API_LIST)
+    await require(tokens, asker, _API_LIST)
     described = [each.name or "" async for each in _all(tokens, asker.account, ("scope", Scope), prefix=PREFIX)]
     scopes = sorted({*KNOWN, *(scope for scope in described if not scope.endswith(".*"))})
     wanted = (fields.search or fields.sort_param).lower()
@@ -38,7 +38,7 @@ async def get_token_api_list(tokens: Tokens, asker: Caller, *, fields: Fields[Se
 @api.both(_TEMPLATES.path, only_reads=True, scope=_TEMPLATES.scope)
 async def get_token_templates(tokens: Tokens, asker: Caller, *, _: Fields[Nothing]) -> TemplatesAnswer:
     """List the templates: the scope sets of the account's catalogue."""
-    await within(tokens, asker, _TEMPLATES)
+    await require(tokens, asker, _TEMPLATES)
     return TemplatesAnswer(
         templates=[
             Template(id=number(each.name or ""), name=each.name or "", api_list_items=items(each.scopes))

@@ -18,7 +18,7 @@ from counterfoil.uses.issue import Wish
 from counterfoil_api.dialects.tokens import Caller, Tokens, owner_of, revocation
 from counterfoil_api.dialects.virtuozzo.answers import TEMPLATE, ApiToken, TokenAnswer, TokensAnswer, api_token
 from counterfoil_api.dialects.virtuozzo.api import NAME, SHAPE, Answer, api
-from counterfoil_api.dialects.virtuozzo.callers import confirm, within
+from counterfoil_api.dialects.virtuozzo.callers import confirm, require
 from counterfoil_api.dialects.virtuozzo.dates import date_of, expiry
 from counterfoil_api.dialects.virtuozzo.methods import Method, items, scopes_of, words
 from counterfoil_api.dialects.virtuozzo.parameters import Named, NewToken, OneToken, TokenChanges, TokensToEnd
@@ -100,7 +100,7 @@ async def edit_token(
         )
     ]  # fmt: skip
     if ends is not None and date_of(ends) != date_of(token.expires_at):
-        await within(tokens, asker, _EDIT._replace(scope="tokens.renew"))
+        await require(tokens, asker, _EDIT._replace(scope="tokens.renew"))
         commands.append(Renew(account=asker.account, token_id=token.id, by=asker, expires_at=ends))
 
     def render(outcome: Outcome) -> TokenAnswer:
@@ -146,7 +146,7 @@ async def delete_tokens(
 @api.both(_LIST.path, only_reads=True, scope=_LIST.scope)
 async def get_tokens(tokens: Tokens, asker: Caller, *, fields: Fields[Named]) -> TokensAnswer:
     """Read the named tokens, or all of the caller's owner."""
-    await within(tokens, asker, _LIST)
+    await require(tokens, asker, _LIST)
     found = await _several(tokens, asker, fields.ids, _LIST)
     return TokensAnswer(api_tokens=[api_token(each.token, each.last_used_at) for each in found])
 
