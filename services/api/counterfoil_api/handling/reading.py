@@ -6,21 +6,34 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+import msgspec
+
 from counterfoil.core.cursor import Cursors
 from counterfoil.core.opaque_ids import OpaqueIds
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import NotFound, Overloaded
 from counterfoil.core.subjects.account import Account
+from counterfoil.core.subjects.subject import SubjectState
+from counterfoil.documents.fields import Cursor, Given, Limit
 from counterfoil.postgres.connection import Pool
-from counterfoil.postgres.scope_catalogue import those
+from counterfoil.postgres.scope_catalogue import by_name, those
 from counterfoil_api.auth.default_account import DefaultAccount
 
 T = TypeVar("T")
+P = TypeVar("P")
+S = TypeVar("S", bound=SubjectState)
 
 _WAIT_SECONDS: Final = 2.0
 """How long a request waits for its turn; most scans take milliseconds."""
 _RETRY_SECONDS: Final = 10
 _TOO_MANY: Final = "Too many bulk revocations are being planned; nothing was changed, try again."
+
+
+class PageQuery(Given, frozen=True, kw_only=True):
+    """A page."""
+
+    limit: Limit = 50
+    cursor: Cursor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +47,9 @@ class Reading:
     scans: asyncio.Semaphore
     """So many scans of very many tokens may run at once."""
 
-    def place(self, asker: Principal, question: object, cursor: str | None) -> list[Any] | None:
-        """Return where the page of this cursor begins; None without one. Raises BadCursor."""
-        return None if cursor is None else self.cursors.place(asker.account, question, cursor)
+    def after(self, asker: Principal, question: object, cursor: str | None, place: type[P]) -> P | None:
+        """Return the place that the page of this cursor follows; None without a cursor. Raises BadCursor."""
+        return None if cursor is None else msgspec.convert(self.cursors.place(asker.account, question, cursor), place)
 
     def page(
         self, asker: Principal, question: object, found: list[T], *, limit: int, place: Callable[[T], list[Any]]
@@ -57,6 +70,14 @@ class Reading:
             yield
         finally:
             self.scans.release()
+
+    async def page_by_name(
+        self, asker: Principal, kind: tuple[str, type[S]], query: PageQuery
+    ) -> tuple[list[S], str | None]:
+        """Return a page of the account's active subjects of a kind, by name, and a cursor to the rest."""
+        after = self.after(asker, kind[0], query.cursor, tuple[str])
+        found = await by_name(self.pool, asker.account, kind, after=after[0] if after else None, limit=query.limit + 1)
+        return self.page(asker, kind[0], found, limit=query.limit, place=lambda each: [each.name])
 
 
 async def own_account(reading: Reading, asker: Principal) -> Account:

@@ -15,14 +15,13 @@ from counterfoil.documents.events import (
     ActorDocument,
     ChangeDocument,
 )
-from counterfoil.documents.fields import Cursor, Limit
 from counterfoil.postgres.account_events import account_events, histories
 from counterfoil.uses.access_log import AccessLog
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
 from counterfoil_api.handling.actors import Names, names
 from counterfoil_api.handling.reading import Reading
-from counterfoil_api.native.account.periods import PeriodQuery, period_of
+from counterfoil_api.native.account.periods import PeriodPageQuery, period_of
 from counterfoil_api.native.tokens.showing import event_document
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Query
@@ -34,16 +33,9 @@ _MOST_FOLDED: Final = 1_000
 _SAID_OF_PEOPLE: Final = frozenset({"name"})
 
 
-class AccountEventQuery(PeriodQuery, frozen=True, kw_only=True):
-    """A page of a period."""
-
-    limit: Limit = 50
-    cursor: Cursor | None = None
-
-
 @api.get("/v1/account/events", scope="audit.read")
 async def list_account_events(
-    reading: Reading, access_log: AccessLog, asker: Asker[Principal], *, query: Query[AccountEventQuery]
+    reading: Reading, access_log: AccessLog, asker: Asker[Principal], *, query: Query[PeriodPageQuery]
 ) -> AccountEventPage:
     """List the events of the account except those of tokens, the newest first, with old and new values.
 
@@ -52,8 +44,7 @@ async def list_account_events(
     """
     need(asker, "audit.read")
     question = ["account events", query.since, query.until]
-    place = reading.place(asker, question, query.cursor)
-    after = None if place is None else msgspec.convert(place, tuple[datetime, UUID, int])
+    after = reading.after(asker, question, query.cursor, tuple[datetime, UUID, int])
     facts = await account_events(
         reading.pool, asker.account, period=period_of(query), after=after, limit=query.limit + 1
     )

@@ -1,6 +1,6 @@
 """Failed attempts on an account, by the minute."""
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from msgspec import Meta
@@ -9,7 +9,6 @@ from counterfoil.core.principal import Actor, Principal
 from counterfoil.core.refusals import Denied, Forbidden, SecretTaken
 from counterfoil.documents.attempts import AttemptDocument, AttemptPage
 from counterfoil.documents.events import ActorDocument
-from counterfoil.documents.fields import Cursor, Limit
 from counterfoil.postgres.attempts import Attempted, attempts_of
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
@@ -19,7 +18,7 @@ from counterfoil_api.http.errors import InvalidRequest
 from counterfoil_api.http.problems import KINDS as PROBLEMS
 from counterfoil_api.http.problems import kind_of
 from counterfoil_api.native.account.actor_references import ActorRef, actor_meant
-from counterfoil_api.native.account.periods import PeriodQuery, period_of
+from counterfoil_api.native.account.periods import PeriodPageQuery, period_of
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Query
 
@@ -33,13 +32,11 @@ KINDS: Final = sorted(
 """The kinds of failed attempts."""
 
 
-class AttemptQuery(PeriodQuery, frozen=True, kw_only=True):
+class AttemptQuery(PeriodPageQuery, frozen=True, kw_only=True):
     """A filter of attempts by kind, and by user or token."""
 
     kind: Annotated[str, Meta(max_length=40, extra_json_schema={"enum": KINDS})] | None = None
     subject: ActorRef | None = None
-    limit: Limit = 50
-    cursor: Cursor | None = None
 
 
 @api.get("/v1/attempts", scope="audit.read")
@@ -55,14 +52,13 @@ async def list_attempts(reading: Reading, asker: Asker[Principal], *, query: Que
         raise InvalidRequest(says, field="kind", where="query")
     subject = None if query.subject is None else await actor_meant(reading, asker, query.subject, field="subject")
     question = ["attempts", query.kind, subject, query.since, query.until]
-    place = reading.place(asker, question, query.cursor)
     found = await attempts_of(
         reading.pool,
         asker.account,
         kind=query.kind,
         subject=subject,
         period=period_of(query),
-        after=place,
+        after=reading.after(asker, question, query.cursor, list[Any]),
         limit=query.limit + 1,
     )
     page, more = reading.page(asker, question, found, limit=query.limit, place=lambda each: each.place)

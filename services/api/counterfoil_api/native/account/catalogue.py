@@ -6,17 +6,24 @@ from typing import Annotated
 from counterfoil.core.builtin_scopes import WORDS
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import BadScope
-from counterfoil.core.subjects import scope_catalogue as core
-from counterfoil.core.subjects.scope_catalogue import DefineSet, DescribeScope, RemoveScope, RemoveSet, named
+from counterfoil.core.subjects.scope_catalogue import (
+    DefineSet,
+    DescribeScope,
+    RemoveScope,
+    RemoveSet,
+    Scope,
+    ScopeSet,
+    named,
+)
 from counterfoil.core.subjects.subject import SubjectCommand
 from counterfoil.core.text import normal
-from counterfoil.documents.fields import SCOPE, Cursor, Given, Limit
+from counterfoil.documents.fields import SCOPE
 from counterfoil.documents.scope_catalogue import ScopeDocument, ScopeGiven, ScopePage, SetDocument, SetGiven, SetPage
-from counterfoil.postgres.scope_catalogue import by_name, those
+from counterfoil.postgres.scope_catalogue import those
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
 from counterfoil_api.handling.described import refuse_undescribed
-from counterfoil_api.handling.reading import Reading
+from counterfoil_api.handling.reading import PageQuery, Reading
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.native.account.builtin_scopes import SETS
 from counterfoil_api.operations.api import Api
@@ -30,24 +37,14 @@ ScopeName = Annotated[str, path_type("A scope, such as invoices.read.", SCOPE, "
 SetName = Annotated[str, path_type("The name of a set of scopes.", "^[^/]{1,255}$", "accounting")]
 
 
-class CatalogueQuery(Given, frozen=True, kw_only=True):
-    """A page."""
-
-    limit: Limit = 50
-    cursor: Cursor | None = None
-
-
 @api.get("/v1/scopes", instead_of=("GET /v1/scopes/{scope}",), scope="scopes.read")
-async def list_scopes(reading: Reading, asker: Asker[Principal], *, query: Query[CatalogueQuery]) -> ScopePage:
+async def list_scopes(reading: Reading, asker: Asker[Principal], *, query: Query[PageQuery]) -> ScopePage:
     """List the scopes of the catalogue."""
     need(asker, "scopes.read")
-    after = _after(reading, asker, "scopes", query)
-    found = await by_name(reading.pool, asker.account, ("scope", core.Scope), after=after, limit=query.limit + 1)
-    page, more = reading.page(asker, "scopes", found, limit=query.limit, place=lambda each: [each.name])
-    built_in = (
-        [] if after is not None else [ScopeDocument(scope=w, sentence=s, built_in=True) for w, s in WORDS.items()]
-    )
-    return ScopePage(items=[*built_in, *(_scope(each) for each in page)], next_cursor=more)
+    page, more = await reading.page_by_name(asker, ("scope", Scope), query)
+    built_in = WORDS if query.cursor is None else {}
+    known = (ScopeDocument(scope=scope, sentence=sentence, built_in=True) for scope, sentence in built_in.items())
+    return ScopePage(items=[*known, *map(_scope, page)], next_cursor=more)
 
 
 @api.route(
@@ -65,7 +62,7 @@ async def describe_scope(
     A description neither grants a scope nor prevents a grant.
     """
     need(asker, "scopes.update")
-    command = core.DescribeScope(
+    command = DescribeScope(
         account=asker.account, id=named(asker.account, "scope", scope), by=asker, revisions=if_match,
         scope=scope, sentence=body.sentence, documentation=body.documentation,
     )  # fmt: skip
@@ -79,22 +76,18 @@ async def forget_scope(
     """Remove a scope from the catalogue; tokens and users keep it."""
     need(asker, "scopes.update")
     subject = named(asker.account, "scope", scope)
-    command = core.RemoveScope(account=asker.account, id=subject, by=asker, revisions=if_match)
+    command = RemoveScope(account=asker.account, id=subject, by=asker, revisions=if_match)
     return await _described(writing, command)
 
 
 @api.get("/v1/scope-sets", instead_of=("GET /v1/scope-sets/{name}",), scope="scopes.read")
-async def list_scope_sets(reading: Reading, asker: Asker[Principal], *, query: Query[CatalogueQuery]) -> SetPage:
+async def list_scope_sets(reading: Reading, asker: Asker[Principal], *, query: Query[PageQuery]) -> SetPage:
     """List the scope sets."""
     need(asker, "scopes.read")
-    after = _after(reading, asker, "sets", query)
-    found = await by_name(reading.pool, asker.account, ("scope_set", core.ScopeSet), after=after, limit=query.limit + 1)
-    page, more = reading.page(asker, "sets", found, limit=query.limit, place=lambda each: [each.name])
-    built_in = [] if after is not None else list(SETS.values())
-    known = (
-        SetDocument(name=name, sentence=sentence, scopes=scopes, built_in=True) for name, sentence, scopes in built_in
-    )
-    return SetPage(items=[*known, *(_set(each) for each in page)], next_cursor=more)
+    page, more = await reading.page_by_name(asker, ("scope_set", ScopeSet), query)
+    built_in = SETS.values() if query.cursor is None else ()
+    known = (SetDocument(name=name, sentence=says, scopes=scopes, built_in=True) for name, says, scopes in built_in)
+    return SetPage(items=[*known, *map(_set, page)], next_cursor=more)
 
 
 @api.route(
@@ -121,7 +114,7 @@ async def compose_scope_set(
     need(asker, "scopes.update")
     name = normal(name)
     await refuse_undescribed(reading, asker, body.scopes)
-    command = core.DefineSet(
+    command = DefineSet(
         account=asker.account, id=named(asker.account, "scope_set", name), by=asker, revisions=if_match,
         name=name, sentence=body.sentence, scopes=body.scopes,
     )  # fmt: skip
@@ -135,7 +128,7 @@ async def forget_scope_set(
     """Remove a scope set; the caller needs all its scopes."""
     need(asker, "scopes.update")
     subject = named(asker.account, "scope_set", normal(name))
-    command = core.RemoveSet(account=asker.account, id=subject, by=asker, revisions=if_match)
+    command = RemoveSet(account=asker.account, id=subject, by=asker, revisions=if_match)
     return await _composed(writing, command)
 
 
@@ -145,7 +138,7 @@ async def expanded(reading: Reading, asker: Principal, scopes: tuple[str, ...], 
     if not wanted:
         return scopes
     ids = [named(asker.account, "scope_set", name) for name in wanted if name not in SETS]
-    own = {each.name: each.scopes for each in await those(reading.pool, asker.account, ids, core.ScopeSet)}
+    own = {each.name: each.scopes for each in await those(reading.pool, asker.account, ids, ScopeSet)}
     known = own | {name: held for name, _, held in SETS.values()}
     if unknown := [name for name in wanted if name not in known]:
         raise BadScope(f"There is no set of scopes called {unknown[0][:100]!r}.", field="scope_sets")
@@ -154,29 +147,23 @@ async def expanded(reading: Reading, asker: Principal, scopes: tuple[str, ...], 
 
 async def _described(writing: Writing, command: SubjectCommand) -> Tagged[ScopeDocument]:
     state = (await writing.execute(command)).state
-    if not isinstance(state, core.Scope):
+    if not isinstance(state, Scope):
         raise TypeError("a command about a scope ends in one")
     return Tagged(_scope(state), state.revision)
 
 
 async def _composed(writing: Writing, command: SubjectCommand) -> Tagged[SetDocument]:
     state = (await writing.execute(command)).state
-    if not isinstance(state, core.ScopeSet):
+    if not isinstance(state, ScopeSet):
         raise TypeError("a command about a set ends in one")
     return Tagged(_set(state), state.revision)
 
 
-def _scope(state: core.Scope) -> ScopeDocument:
+def _scope(state: Scope) -> ScopeDocument:
     return ScopeDocument(
         scope=state.name or "", sentence=state.sentence, documentation=state.documentation, revision=state.revision
     )
 
 
-def _set(state: core.ScopeSet) -> SetDocument:
+def _set(state: ScopeSet) -> SetDocument:
     return SetDocument(name=state.name or "", sentence=state.sentence, scopes=state.scopes, revision=state.revision)
-
-
-def _after(reading: Reading, asker: Principal, what: str, query: CatalogueQuery) -> str | None:
-    if query.cursor is None:
-        return None
-    return str(reading.cursors.place(asker.account, what, query.cursor)[0])

@@ -17,12 +17,12 @@ from counterfoil.core.subjects.account import CreateAccount
 from counterfoil.core.subjects.user_commands import CreateUser
 from counterfoil.core.unit_of_work import AllOrNothing
 from counterfoil.documents.account import AccountDocument
-from counterfoil.documents.fields import Cursor, Given, Limit, Name
+from counterfoil.documents.fields import Given, Name
 from counterfoil.postgres.scope_catalogue import family
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.passwords import Passwords
 from counterfoil_api.auth.principals import need
-from counterfoil_api.handling.reading import Reading, own_account
+from counterfoil_api.handling.reading import PageQuery, Reading, own_account
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.native.account.accounts import account_after, account_document
 from counterfoil_api.operations.api import Api
@@ -48,13 +48,6 @@ class NewAccount(Given, frozen=True, kw_only=True):
     administrator: FirstAdministrator
 
 
-class AccountQuery(Given, frozen=True, kw_only=True):
-    """A page."""
-
-    limit: Limit = 50
-    cursor: Cursor | None = None
-
-
 class AccountPage(msgspec.Struct, frozen=True, kw_only=True):
     """Your account and those that it opened, the oldest first."""
 
@@ -69,11 +62,10 @@ _EXAMPLE = NewAccount(
 
 
 @api.get("/v1/accounts", scope="accounts.read")
-async def list_accounts(reading: Reading, asker: Asker[Principal], *, query: Query[AccountQuery]) -> AccountPage:
+async def list_accounts(reading: Reading, asker: Asker[Principal], *, query: Query[PageQuery]) -> AccountPage:
     """List your account and those that it opened."""
     need(asker, "accounts.read")
-    place = reading.place(asker, _QUESTION, query.cursor)
-    after = None if place is None else msgspec.convert(place, tuple[datetime, UUID])
+    after = reading.after(asker, _QUESTION, query.cursor, tuple[datetime, UUID])
     found = await family(reading.pool, asker.account, after=after, limit=query.limit + 1)
     page, more = reading.page(asker, _QUESTION, found, limit=query.limit, place=lambda each: [each.created_at, each.id])
     return AccountPage(items=[account_document(each) for each in page], next_cursor=more)

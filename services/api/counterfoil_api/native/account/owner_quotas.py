@@ -17,14 +17,13 @@ from counterfoil.core.refusals import (
 from counterfoil.core.subjects.owner_quota import QuotaOfOwner, RemoveQuota, SetQuota
 from counterfoil.core.subjects.scope_catalogue import named
 from counterfoil.core.unit_of_work import Outcome
-from counterfoil.documents.fields import Cursor, Given, Limit
 from counterfoil.documents.owner_quotas import QuotaDocument, QuotaGiven, QuotaPage
 from counterfoil.documents.owners import OwnerDocument, OwnerGiven
 from counterfoil.postgres import owner_quotas as sql
-from counterfoil.postgres.scope_catalogue import by_name, those
+from counterfoil.postgres.scope_catalogue import those
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
-from counterfoil_api.handling.reading import Reading
+from counterfoil_api.handling.reading import PageQuery, Reading
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.native.users.references import owner_meant
 from counterfoil_api.operations.api import Api
@@ -42,22 +41,11 @@ OwnerId = Annotated[
 ]
 
 
-class QuotaQuery(Given, frozen=True, kw_only=True):
-    """A page."""
-
-    limit: Limit = 50
-    cursor: Cursor | None = None
-
-
 @api.get("/v1/owner-quotas", scope="account.read")
-async def list_owner_quotas(reading: Reading, asker: Asker[Principal], *, query: Query[QuotaQuery]) -> QuotaPage:
+async def list_owner_quotas(reading: Reading, asker: Asker[Principal], *, query: Query[PageQuery]) -> QuotaPage:
     """List the quotas of owners, by the owner's type and id."""
     need(asker, "account.read")
-    after = None
-    if query.cursor is not None:
-        after = str(reading.cursors.place(asker.account, "quotas", query.cursor)[0])
-    found = await by_name(reading.pool, asker.account, (KIND, QuotaOfOwner), after=after, limit=query.limit + 1)
-    page, more = reading.page(asker, "quotas", found, limit=query.limit, place=lambda each: [each.name])
+    page, more = await reading.page_by_name(asker, (KIND, QuotaOfOwner), query)
     return QuotaPage(items=await _documents(reading, page), next_cursor=more)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from counterfoil.core.moments import MEANING
-from counterfoil.documents.fields import Ago, Given
+from counterfoil.documents.fields import Ago, Cursor, Given, Limit
 from counterfoil.postgres.periods import Period
 from counterfoil_api.http.errors import InvalidRequest
 from counterfoil_api.native.tokens.filters import moment
@@ -20,6 +20,13 @@ class PeriodQuery(Given, frozen=True, kw_only=True):
 
     since: Since | None = None
     until: Until | None = None
+
+
+class PeriodPageQuery(PeriodQuery, frozen=True, kw_only=True):
+    """A page of a period."""
+
+    limit: Limit = 50
+    cursor: Cursor | None = None
 
 
 def period_of(query: PeriodQuery) -> Period:

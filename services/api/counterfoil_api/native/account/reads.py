@@ -4,13 +4,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import msgspec
 from msgspec import UNSET
 
 from counterfoil.core.events import Fact
 from counterfoil.core.principal import Actor, Principal
 from counterfoil.core.subjects.access import Read, access_id_of
-from counterfoil.documents.fields import Cursor, Limit
 from counterfoil.documents.reads import LogRangeDocument, ReadDocument, ReadPage
 from counterfoil.postgres.access_log import reads_of
 from counterfoil.uses.access_log import AccessLog
@@ -19,19 +17,17 @@ from counterfoil_api.auth.principals import need
 from counterfoil_api.handling.actors import Names, actor_document, names
 from counterfoil_api.handling.reading import Reading
 from counterfoil_api.native.account.actor_references import ActorRef, actor_meant
-from counterfoil_api.native.account.periods import PeriodQuery, period_of
+from counterfoil_api.native.account.periods import PeriodPageQuery, period_of
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Query
 
 api = Api("audit", OURS)
 
 
-class ReadQuery(PeriodQuery, frozen=True, kw_only=True):
+class ReadQuery(PeriodPageQuery, frozen=True, kw_only=True):
     """A filter of reads by reader."""
 
     reader: ActorRef | None = None
-    limit: Limit = 50
-    cursor: Cursor | None = None
 
 
 @api.get("/v1/reads", scope="audit.read")
@@ -47,9 +43,8 @@ async def list_reads(
     need(asker, "audit.read")
     reader = None if query.reader is None else await actor_meant(reading, asker, query.reader, field="reader")
     question: list[Any] = ["reads", reader, query.since, query.until]
-    place = reading.place(asker, question, query.cursor)
     logs = None if reader is None else _logs(asker.account, reader)
-    after = None if place is None else msgspec.convert(place, tuple[datetime, UUID, int])
+    after = reading.after(asker, question, query.cursor, tuple[datetime, UUID, int])
     facts = await reads_of(
         reading.pool, asker.account, logs=logs, period=period_of(query), after=after, limit=query.limit + 1
     )

@@ -1,21 +1,21 @@
 """Alerts: expiries that operators must know before something breaks."""
 
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta
 
 from counterfoil.core.duration import length
 from counterfoil.core.principal import Owner, Principal
 from counterfoil.core.refusals import BadDuration, BadReference
-from counterfoil.documents.fields import Cursor, Given, Limit, Span
+from counterfoil.documents.fields import Span
 from counterfoil.documents.tokens import AlertPage
 from counterfoil.postgres.alerts import alerts_of, expiring_within, unannounced
 from counterfoil.postgres.liveness import database_time
 from counterfoil.uses.access_log import AccessLog
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
-from counterfoil_api.handling.reading import Reading
+from counterfoil_api.handling.reading import PageQuery, Reading
 from counterfoil_api.native.account.actor_references import ActorRef
 from counterfoil_api.native.tokens.filters import creator_meant
 from counterfoil_api.native.tokens.showing import alert_document
@@ -28,13 +28,11 @@ _QUESTION = "alerts"
 Window = Annotated[Span, Meta(description="How far ahead, such as 7d.")]
 
 
-class AlertQuery(Given, frozen=True, kw_only=True):
+class AlertQuery(PageQuery, frozen=True, kw_only=True):
     """A page of the announced expiries, or of all `within` a window."""
 
     within: Window | None = None
     creator: ActorRef | None = None
-    limit: Limit = 50
-    cursor: Cursor | None = None
 
 
 @api.get("/v1/alerts", scope="alerts.read", refusals=(BadDuration, BadReference))
@@ -51,7 +49,7 @@ async def list_alerts(
     reach = _reach(asker)
     creator = await creator_meant(reading, asker, query.creator, within=reach, where="query")
     question = [_QUESTION, reach, query.within, creator]
-    place = reading.place(asker, question, query.cursor)
+    place = reading.after(asker, question, query.cursor, list[Any])
     # All pages of a window show the time of the first page.
     at = await database_time(reading.pool) if place is None else datetime.fromisoformat(str(place[-1]))
     if query.within is None:

@@ -2,7 +2,7 @@
 
 import re
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -35,13 +35,12 @@ from counterfoil.postgres.selection import look, stage
 from counterfoil.uses.access_log import AccessLog
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import is_for, reach
-from counterfoil_api.handling.reading import Reading
+from counterfoil_api.handling.reading import PageQuery, Reading
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.http.errors import InvalidRequest
 from counterfoil_api.native.tokens.bulk_requests import (
     LEAKED,
     REQUEST,
-    BulkRevocationQuery,
     BulkRevocationRef,
     PlanRequest,
     RevocationRequest,
@@ -122,19 +121,16 @@ async def revoke_many(
 
 
 @api.get("/v1/revocations", scope=_SCOPE)
-async def list_revocations(
-    reading: Reading, asker: Asker[Principal], *, query: Query[BulkRevocationQuery]
-) -> BulkRevocationPage:
+async def list_revocations(reading: Reading, asker: Asker[Principal], *, query: Query[PageQuery]) -> BulkRevocationPage:
     """List bulk revocations, the latest first; a caller with `own.revoke` alone sees the ones that they requested."""
     creator = None if reach(asker, _SCOPE) is None else asker.actor.id
-    place: Any = None if query.cursor is None else reading.cursors.place(asker.account, "revocations", query.cursor)
-    before = None if place is None else msgspec.convert(place, tuple[datetime, UUID])
-    revocations = await latest_bulk_revocations(
+    before = reading.after(asker, "revocations", query.cursor, tuple[datetime, UUID])
+    found = await latest_bulk_revocations(
         reading.pool, asker.account, creator=creator, before=before, limit=query.limit + 1
     )
-    page, more = revocations[: query.limit], None
-    if len(revocations) > query.limit:
-        more = reading.cursors.made(asker.account, "revocations", [page[-1].created_at.isoformat(), str(page[-1].id)])
+    page, more = reading.page(
+        asker, "revocations", found, limit=query.limit, place=lambda each: [each.created_at, each.id]
+    )
     return BulkRevocationPage(items=[await _document_of(reading, revocation) for revocation in page], next_cursor=more)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from counterfoil.documents.bulk_revocations import Plan
-from counterfoil.documents.fields import Cursor, Given, Limit, Why
+from counterfoil.documents.fields import Given, Why
 from counterfoil_api.native.tokens.filters import TokenFilter
 from counterfoil_api.operations.reading import path_type
 
@@ -44,13 +44,6 @@ class RevocationRequest(Given, frozen=True, kw_only=True):
     filter: Selection
     plan: Plan
     reason: Why
-
-
-class BulkRevocationQuery(Given, frozen=True, kw_only=True):
-    """A page."""
-
-    limit: Limit = 50
-    cursor: Cursor | None = None
 
 
 LEAKED: Final = Selection(name="ci-*", owner_type="service", owner_id="builds")

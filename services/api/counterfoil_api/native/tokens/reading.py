@@ -21,7 +21,7 @@ from counterfoil.uses.access_log import AccessLog
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import is_for, is_own
 from counterfoil_api.handling.actors import Names, names
-from counterfoil_api.handling.reading import Reading
+from counterfoil_api.handling.reading import PageQuery, Reading
 from counterfoil_api.http.errors import InvalidRequest
 from counterfoil_api.native.tokens.examples import TOKEN, TOKENS
 from counterfoil_api.native.tokens.filters import TokenFilter, in_utc, wanted_by
@@ -66,12 +66,10 @@ class PastQuery(Given, frozen=True, kw_only=True):
     ) = None
 
 
-class EventQuery(Given, frozen=True, kw_only=True):
+class EventQuery(PageQuery, frozen=True, kw_only=True):
     """The oldest events first, or with `-version` the newest."""
 
     sort: Literal["version", "-version"] = "version"
-    limit: Limit = 50
-    cursor: Cursor | None = None
 
 
 @api.get(
@@ -93,7 +91,7 @@ async def list_tokens(
         wanted,
         sort=sort,
         descending=query.sort.startswith("-"),
-        after=reading.place(asker, question, query.cursor),
+        after=reading.after(asker, question, query.cursor, list[Any]),
         limit=query.limit + 1,
     )
     page, more = reading.page(asker, question, listed, limit=query.limit, place=lambda each: each.place)
@@ -145,13 +143,12 @@ async def list_events(
     token = (await permitted(reading, asker, ref, scope="tokens.read")).token
     descending = query.sort == "-version"
     question: list[Any] = ["events", token.id, query.sort]
-    place = reading.place(asker, question, query.cursor)
-    after = place[0] if place else (_LAST_VERSION if descending else 0)
+    after = reading.after(asker, question, query.cursor, tuple[int]) or (_LAST_VERSION if descending else 0,)
     facts = await events_of(
         reading.pool,
         token.account,
         token.id,
-        after=msgspec.convert(after, int),
+        after=after[0],
         limit=query.limit + 1,
         descending=descending,
     )
@@ -174,8 +171,8 @@ async def _past_document(reading: Reading, asker: Principal, listed: Listed, as_
         raise NotFound("This token did not exist at that time.")
     known = await names(reading, asker, (token.creator.id, then.decided_by.by.id))
     document = token_document(then.token, at=at, context=then.context, last_used_at=None, known=known)
-    # The log knows exchanges, not verifications: when a token was last used in the past, and how often, is not to be
-    # decision from it.
+    # The log knows exchanges, not verifications: when a token was last used in the past, and how often, cannot be
+    # told from it.
     return replace(document, last_used_at=None, uses_left=None, as_of=_as_of(then, known))
 
 

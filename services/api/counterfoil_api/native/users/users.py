@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
-import msgspec
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 from uuid_utils.compat import uuid7
@@ -23,7 +22,7 @@ from counterfoil.core.subjects.user_commands import CreateUser, UpdateUser
 from counterfoil.core.subjects.user_events import Role
 from counterfoil.core.unit_of_work import AllOrNothing, Outcome
 from counterfoil.documents.events import EventPage
-from counterfoil.documents.fields import Cursor, Given, Glob, Limit
+from counterfoil.documents.fields import Glob
 from counterfoil.documents.tokens import ChildrenDocument
 from counterfoil.documents.users import NewUser, UserChanges, UserDocument, UserPage, UserWithPassword
 from counterfoil.postgres.timeline import events_of
@@ -34,7 +33,7 @@ from counterfoil_api.auth.passwords import Passwords
 from counterfoil_api.auth.principals import need
 from counterfoil_api.handling.actors import names
 from counterfoil_api.handling.described import refuse_undescribed
-from counterfoil_api.handling.reading import Reading
+from counterfoil_api.handling.reading import PageQuery, Reading
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.native.tokens.showing import event_document
 from counterfoil_api.native.users.references import UserRef, permitted_user
@@ -50,21 +49,12 @@ api = Api("users", OURS)
 _PASSWORD_BYTES: Final = 18
 
 
-class UserQuery(Given, frozen=True, kw_only=True):
+class UserQuery(PageQuery, frozen=True, kw_only=True):
     """A page of users, the oldest first."""
 
     email: Glob | None = None
     role: Role | None = None
     status: Literal["active", "disabled", "removed"] | None = None
-    limit: Limit = 50
-    cursor: Cursor | None = None
-
-
-class HappeningQuery(Given, frozen=True, kw_only=True):
-    """A page of events, the oldest first."""
-
-    limit: Limit = 50
-    cursor: Cursor | None = None
 
 
 @api.post(
@@ -112,8 +102,7 @@ async def list_users(reading: Reading, asker: Asker[Principal], *, query: Query[
     need(asker, "users.read")
     wanted = UserFilter(role=query.role, status=query.status, email=query.email)
     question: list[Any] = ["users by creation", wanted]
-    place = reading.place(asker, question, query.cursor)
-    after = None if place is None else msgspec.convert(place, tuple[datetime, UUID])
+    after = reading.after(asker, question, query.cursor, tuple[datetime, UUID])
     found = await users_of(reading.pool, asker.account, wanted, after=after, limit=query.limit + 1)
     page, more = reading.page(asker, question, found, limit=query.limit, place=lambda each: [each.created_at, each.id])
     default = await reading.default_account.id()
@@ -160,15 +149,14 @@ async def update_user(
 
 @api.get("/v1/users/{user}/events", scope="users.read")
 async def list_user_events(
-    reading: Reading, access_log: AccessLog, asker: Asker[Principal], *, user: UserRef, query: Query[HappeningQuery]
+    reading: Reading, access_log: AccessLog, asker: Asker[Principal], *, user: UserRef, query: Query[PageQuery]
 ) -> EventPage:
     """List the events of a user."""
     found = await permitted_user(reading, asker, user, scope="users.read")
     question: list[Any] = ["user events", found.id]
-    place = reading.place(asker, question, query.cursor)
-    after = 0 if place is None else msgspec.convert(place[0], int)
+    after = reading.after(asker, question, query.cursor, tuple[int]) or (0,)
     facts = await events_of(
-        reading.pool, asker.account, found.id, after=after, limit=query.limit + 1, kind="user"
+        reading.pool, asker.account, found.id, after=after[0], limit=query.limit + 1, kind="user"
     )  # fmt: skip
     page, more = reading.page(asker, question, facts, limit=query.limit, place=lambda each: [each.version])
     if asker.owner != owner_of(found.id):  # reads of another user's events are logged
