@@ -1,4 +1,4 @@
-"""A certificate authority of the tests, and what it signs."""
+"""A certificate authority for tests, and the certificates that it signs."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ def _name(text: str) -> x509.Name:
 
 @dataclass(frozen=True)
 class Authority:
-    """A key that signs; `file` is what clients are told to believe."""
+    """A signing key; `file` is the certificate that clients trust."""
 
     key: ec.EllipticCurvePrivateKey
     certificate: x509.Certificate
@@ -34,7 +34,7 @@ class Authority:
         return cls(key, made, file)
 
     def pair(self, directory: Path, name: str) -> tuple[Path, Path]:
-        """Write a certificate of this name and its key, in place of those that are there."""
+        """Write a certificate of this name and its key over the present ones."""
         key = ec.generate_private_key(ec.SECP256R1())
         made = _certificate(name, key, "an authority", self.key, authority=False)
         files = directory / "tls.crt", directory / "tls.key"

@@ -43,7 +43,7 @@ async def client(address: str) -> AsyncIterator[ClientSession]:
 
 @pytest_asyncio.fixture(scope="session")
 async def api_settings(postgres_server: Postgres, template: str) -> AsyncIterator[Settings]:
-    """The settings of the service that most tests of this room share."""
+    """The settings of the service that most tests of this folder share."""
     postgres_server.run(f"create database api owner {OWNER} template {template};")
     yield settings_for(postgres_server.database("api").app_url)
     postgres_server.run("drop database if exists api with (force);")

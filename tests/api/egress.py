@@ -1,4 +1,4 @@
-"""The way out of the service, for tests: open to one issuer on this machine, by a resolver that the test controls."""
+"""The service's outgoing connections in tests: open to one issuer on this machine, with a resolver of the test."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from counterfoil.uses.egress import Egress
 
 @dataclass
 class Names:
-    """A resolver: what each name leads to, answer by answer; the last one stays. Keeps what was asked."""
+    """A resolver with a list of answers for each name; the last one stays. Records the look-ups."""
 
     answers: dict[str, list[list[str]]]
     asked: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""JWTs that each differ in one thing from one that is accepted."""
+"""JWTs that each differ in one detail from one that is accepted."""
 
 import hmac
 import json
@@ -39,7 +39,7 @@ def _raw(signed: str, *, high: bool | None = None) -> bytes:
 
 
 def published(issuer: OidcIssuer) -> list[dict[str, object]]:
-    """What an issuer publishes that uses every kind of key, and some that it should not."""
+    """The key set of an issuer with every kind of key, and some that it should not publish."""
     enc, wrap, leaked, rs512 = (key.jwk for key in _OTHERS)
     signs: dict[str, object] = {"use": "sig"}
     return [
@@ -60,7 +60,7 @@ def published(issuer: OidcIssuer) -> list[dict[str, object]]:
 
 @dataclass
 class Maker:
-    """Makes JWTs of one issuer: the accepted one, with one thing changed."""
+    """Makes JWTs of one issuer: the accepted one with one change."""
 
     issuer: OidcIssuer
     header: dict[str, object] = field(default_factory=dict)
@@ -118,7 +118,7 @@ def _json_form(text: str, *, general: bool) -> str:
 
 
 def _spare_bits(signature: str) -> str:
-    """Another spelling of the same bytes: 256 of them leave four bits of the last character unused."""
+    """Another spelling of the same bytes: 256 bytes leave four bits of the last character unused."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     return signature[:-1] + alphabet[alphabet.index(signature[-1]) + 1]
 
@@ -289,7 +289,7 @@ FORGED: dict[str, Callable[[Maker], str]] = {
 
 
 def _by_exponent_one(signed: str) -> bytes:
-    """What anybody can write under a key whose exponent is 1: the padded digest itself."""
+    """A signature that anybody can make for a key with exponent 1: the padded digest itself."""
     digest = hashes.Hash(hashes.SHA256())
     digest.update(signed.encode())
     info = bytes.fromhex("3031300d060960864801650304020105000420") + digest.finalize()

@@ -1,4 +1,4 @@
-"""What schemathesis loads: whatever fits the schema is accepted, or refused by a rule that no schema can state."""
+"""Hooks for schemathesis: a request that fits the schema is accepted, or refused by a rule that no schema can state."""
 
 import re
 from typing import Any, Final
@@ -48,7 +48,7 @@ def filter_case(_: schemathesis.HookContext, case: "schemathesis.Case[Any]") -> 
 def accepted_or_refused_by_a_rule(
     ctx: schemathesis.CheckContext, response: schemathesis.Response, case: "schemathesis.Case[Any]"
 ) -> bool | None:
-    """Refuse a refusal of what fits the schema, unless one of the rules is what it says."""
+    """Fail if a request that fits the schema is refused, unless one of the rules gives the reason."""
     if response.status_code in (400, 422):
         told = response.json()
         if re.search("|".join(RULES), told.get("detail") or told.get("error_description") or ""):

@@ -1,4 +1,4 @@
-"""OAuth's own ways of asking."""
+"""OAuth clients and requests."""
 
 from typing import Any
 
@@ -15,17 +15,17 @@ ISSUER = "https://tokens.example.org"
 
 
 def as_client(caller: Caller, issued: Any) -> Caller:
-    """Whoever holds an issued token, as an OAuth client."""
+    """The holder of an issued token as an OAuth client."""
     return Caller(caller.session, basic(issued["token"]["id"], issued["secret"]))
 
 
 def anybody(caller: Caller) -> Caller:
-    """Somebody without credentials."""
+    """A caller without credentials."""
     return Caller(caller.session, "")
 
 
 async def exchanged(caller: Caller, subject: str, **fields: str) -> Answer:
-    """Exchange a token without being anybody."""
+    """Exchange a token without client authentication."""
     asked = {"grant_type": EXCHANGE, "subject_token": subject, "subject_token_type": ACCESS_TOKEN, **fields}
     return await anybody(caller).form(TOKEN, **asked)
 
@@ -37,7 +37,7 @@ async def bearer(caller: Caller, subject: str, **fields: str) -> str:
 
 
 async def claims(caller: Caller, text: str) -> dict[str, Any]:
-    """What a bearer says, verified by the published keys."""
+    """The claims of a bearer, verified with the published keys."""
     keys = KeySet.import_key_set((await caller.get("/.well-known/jwks.json")).json)
     return jwt.decode(text, keys, algorithms=["ES256"]).claims
 

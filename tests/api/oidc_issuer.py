@@ -1,4 +1,4 @@
-"""An OIDC issuer as CI services run one: discovery, keys and JWTs, over TLS with an authority of the tests."""
+"""An OIDC issuer like those of CI services: discovery, keys and JWTs, over TLS with the tests' authority."""
 
 import asyncio
 import base64
@@ -28,7 +28,7 @@ def b64(content: bytes) -> str:
 
 
 def part(value: object) -> str:
-    """A part of a JWT: JSON, or the very bytes."""
+    """A part of a JWT: JSON, or exactly these bytes."""
     return b64(value if isinstance(value, bytes) else json.dumps(value).encode())
 
 
@@ -53,7 +53,7 @@ class SigningKey:
 
 @dataclass
 class OidcIssuer:
-    """What the issuer publishes, how it misbehaves, and what it was asked."""
+    """The issuer's documents, its faults, and the requests that it received."""
 
     url: str
     key: SigningKey = field(default_factory=SigningKey)
@@ -70,7 +70,7 @@ class OidcIssuer:
         self.keys = [self.key.jwk]
 
     def rotate(self, kid: str = "second") -> None:
-        """Sign with another key, and publish that alone."""
+        """Sign with another key and publish only that key."""
         self.key = SigningKey(_RSA[1], kid)
         self.keys = [self.key.jwk]
 
@@ -83,7 +83,7 @@ class OidcIssuer:
         return {name: value for name, value in (made | more).items() if value is not ...}
 
     def jwt(self, header: Mapping[str, object] | None = None, **more: object) -> str:
-        """A JWT of this issuer; claims and members of the header that are `...` are left out."""
+        """A JWT of this issuer; claims and header members with the value `...` are omitted."""
         given = {"alg": "RS256", "kid": self.key.kid, "typ": "JWT"} | dict(header or {})
         return self.key.sign({name: value for name, value in given.items() if value is not ...}, self.claims(**more))
 
@@ -103,7 +103,7 @@ class OidcIssuer:
 
 @asynccontextmanager
 async def oidc_issuer(authority: Authority, directory: Path, host: str = "127.0.0.1") -> AsyncIterator[OidcIssuer]:
-    """Serve an issuer at an address of this machine, with a certificate of the authority."""
+    """Serve an issuer on this machine, with a certificate of the authority."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(*authority.pair(directory, host))
     app = web.Application()

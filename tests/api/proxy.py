@@ -1,4 +1,4 @@
-"""A proxy that asks, for tests of forward authentication."""
+"""A proxy that uses forward authentication."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

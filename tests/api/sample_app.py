@@ -1,4 +1,4 @@
-"""A small application with the HTTP layer of the API, for tests of that layer."""
+"""A small application on the HTTP layer of the API, for tests of that layer."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -98,7 +98,7 @@ async def send_form(_: Shelf, form: Form[Typed]) -> Typed:
 
 @things.post("/slow")
 async def finish_slowly(shelf: Shelf, body: Body[NewThing]) -> Thing:
-    """Do something that takes a while."""
+    """Answer after a while."""
     await asyncio.sleep(0.2)
     shelf.finished.append(body.name)
     return Thing(body.name, "nobody")

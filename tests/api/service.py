@@ -1,4 +1,4 @@
-"""The whole service for tests, on a real Postgres, with two accounts that must not see each other."""
+"""The whole service for tests, on a real Postgres, with two accounts that must be isolated from each other."""
 
 import base64
 from collections.abc import AsyncIterator, Mapping
@@ -41,7 +41,7 @@ class Answer:
 
 @dataclass(slots=True)
 class Caller:
-    """A caller with credentials, and the service it calls."""
+    """A caller with credentials, and the service that it calls."""
 
     session: ClientSession
     credentials: str
@@ -104,7 +104,7 @@ def settings_for(database_url: str, **more: str) -> Settings:
             "PUBLIC_URL": "https://tokens.example.org",
             "PEPPERS": f"1:{base64.b64encode(b'p' * 32).decode()}",
             "KEY_ENCRYPTION_KEY": base64.b64encode(b"k" * 32).decode(),
-            "GUESS_LIMIT": "none",  # most tests present wrong credentials all the time, from one address
+            "GUESS_LIMIT": "none",  # most tests present wrong credentials often, from one address
             "LEAK_REPORT_LIMIT": "none",
             **more,
         },
@@ -121,7 +121,7 @@ async def founded(settings: Settings, name: str, directory: Path, *, examples: b
 
 @asynccontextmanager
 async def served(app: web.Application, *, sealed: str | None = None) -> AsyncIterator[str]:
-    """Serve an application and yield its address; if `sealed` is its database's address, a sealer runs beside it."""
+    """Serve an application and yield its address; if `sealed` is its database's address, also run a sealer."""
     runner = Runner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

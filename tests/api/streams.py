@@ -1,4 +1,4 @@
-"""Whoever follows the log in tests: lines as they arrive, by either form."""
+"""Clients of live streams in tests: lines as they arrive, in either format."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -18,7 +18,7 @@ SSE = {"Accept": "text/event-stream"}
 
 @dataclass(slots=True)
 class Following:
-    """An open stream, and what came of it."""
+    """An open stream and its end."""
 
     answer: ClientResponse
     sse: bool = False
@@ -37,7 +37,7 @@ class Following:
         return [line["position"] for line in self.events]
 
     async def next(self) -> dict[str, Any] | None:
-        """The next line, or block, as one; None at the end."""
+        """The next line, or block as one line; None at the end."""
         async with asyncio.timeout(BOUNDED_SECONDS):
             found = await self._block() if self.sse else await self._line()
         if found is not None:
@@ -51,7 +51,7 @@ class Following:
                 assert await self.next() is not None, f"ended after {self.lines[-1:]}"
 
     async def find(self, text: str) -> dict[str, Any]:
-        """Read up to the event whose entry has this in it."""
+        """Read up to the event whose entry contains this."""
         async with asyncio.timeout(BOUNDED_SECONDS):
             while text not in self.lines[-1].get("entry", "") if self.lines else True:
                 assert await self.next() is not None, f"ended after {self.lines[-1:]}"
@@ -94,7 +94,7 @@ async def following(
     query: Mapping[str, str] | None = None,
     **more: str | int,
 ) -> AsyncIterator[Following]:
-    """Follow the log from `after` on; the answer has begun."""
+    """Follow the log from `after` on; returns when the answer has begun."""
     wanted = {**({} if sse else {"follow": "true"}), **(query or {}), **more}
     given = {"Authorization": caller.credentials, **caller.headers, **(SSE if sse else {}), **(headers or {})}
     patience = ClientTimeout(total=None, sock_read=BOUNDED_SECONDS)

@@ -1,4 +1,4 @@
-"""An account's own events, and who did what, by name."""
+"""The events of an account itself, and the names of their actors."""
 
 import asyncio
 from typing import Any
@@ -11,7 +11,7 @@ async def events(caller: Caller, **query: object) -> list[dict[str, Any]]:
     return list((await caller.get("/v1/account/events", **query)).json["items"])
 
 
-async def test_policy_changes_are_told_with_who_when_and_from_what_to_what(admin: Caller) -> None:
+async def test_policy_changes_are_shown_with_actor_time_and_both_values(admin: Caller) -> None:
     before = (await admin.get("/v1/account")).json["policy"]
     token = (await admin.get("/v1/tokens/self")).json
     for longest in ("90d", "30d"):
@@ -28,7 +28,9 @@ async def test_policy_changes_are_told_with_who_when_and_from_what_to_what(admin
         assert event["at"]
 
 
-async def test_all_that_is_no_token_and_no_read_stands_in_it_page_after_page(admin: Caller, stranger: Caller) -> None:
+async def test_account_events_include_all_except_token_events_and_reads_page_by_page(
+    admin: Caller, stranger: Caller
+) -> None:
     user = await person(admin, "auditor")
     await admin.put("/v1/scopes/events.read", {"sentence": "Read events."})
     await admin.put("/v1/scope-sets/events", {"scopes": ["events.read"]})
@@ -51,7 +53,7 @@ async def test_all_that_is_no_token_and_no_read_stands_in_it_page_after_page(adm
     assert theirs.isdisjoint(event["subject"]["id"] for event in found)
 
 
-async def test_it_needs_audit_read_and_people_are_for_who_may_see_people(admin: Caller) -> None:
+async def test_account_events_need_audit_read_and_users_are_shown_only_with_users_read(admin: Caller) -> None:
     user = await person(admin, "member")
     await admin.patch(f"/v1/users/{user.id}", {"email": f"renamed-{user.email}"})
     assert (await (await admin.holder("account.read")).get("/v1/account/events")).problem == "scope-missing"
@@ -65,7 +67,7 @@ async def test_it_needs_audit_read_and_people_are_for_who_may_see_people(admin: 
     assert wide["changes"]["name"] == {"before": user.email, "after": f"renamed-{user.email}"}
 
 
-async def test_who_reads_it_stands_in_the_list_of_reads_by_name(admin: Caller) -> None:
+async def test_reading_account_events_is_listed_as_a_read_by_name(admin: Caller) -> None:
     holder = await admin.holder("audit.read", "tokens.read", name="auditing")
     await events(holder)
     itself = (await holder.get("/v1/tokens/self")).json
@@ -76,7 +78,7 @@ async def test_who_reads_it_stands_in_the_list_of_reads_by_name(admin: Caller) -
     assert reads[0]["calls"] == {"events": 1}
 
 
-async def test_creators_and_actors_are_named_as_they_are_called_now(admin: Caller) -> None:
+async def test_creators_and_actors_are_shown_with_their_present_names(admin: Caller) -> None:
     user = await person(admin, "administrator")
     token = (await user.asks().issue(name="made by ada"))["token"]
     await admin.patch(f"/v1/users/{user.id}", {"email": f"now-{user.email}"})
@@ -86,13 +88,13 @@ async def test_creators_and_actors_are_named_as_they_are_called_now(admin: Calle
     assert (await admin.get(path, as_of="1")).json["creator"] == named
     assert (await admin.get("/v1/tokens", name="made by ada")).json["items"][0]["creator"] == named
     assert (await admin.get(f"{path}/events")).json["items"][0]["by"] == named
-    # The token itself may not look at users, and does not learn who made it.
+    # The token itself may not read users, and does not see its creator.
     issued = await admin.issue(name="blind", owner={"type": "service", "id": "blind"})
     blind = (await admin.with_token(issued["secret"]).get("/v1/tokens/self")).json["creator"]
     assert (blind["number"], blind["name"]) == (None, None)
 
 
-async def test_attempts_name_whom_they_are_about(admin: Caller) -> None:
+async def test_attempts_name_the_user_or_token_that_they_concern(admin: Caller) -> None:
     issued = await admin.issue(name="revoked one")
     await admin.post(f"/v1/tokens/{issued['token']['id']}/revoke", {"reason": "over"})
     assert (await admin.with_token(issued["secret"]).get("/v1/tokens/self")).status == 401
@@ -100,5 +102,5 @@ async def test_attempts_name_whom_they_are_about(admin: Caller) -> None:
         items = (await admin.get("/v1/attempts", kind="token-revoked")).json["items"]
         if found := [item for item in items if item["subject"] == issued["token"]["id"]]:
             break
-        await asyncio.sleep(0.05)  # they are counted in memory and written about once a second
+        await asyncio.sleep(0.05)  # attempts are counted in memory and written about once a second
     assert (found[0]["named"]["number"], found[0]["named"]["name"]) == (issued["token"]["number"], "revoked one")

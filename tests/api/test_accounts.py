@@ -1,4 +1,4 @@
-"""The account: its policy, the networks it is used from, and the end of all its secrets at once."""
+"""The account: its policy, its networks, and the end of all its secrets at once."""
 
 import asyncio
 from pathlib import Path
@@ -13,7 +13,7 @@ from counterfoil.settings import Settings
 
 @pytest.fixture
 async def tenant(api_settings: Settings, tmp_path: Path) -> dict[str, str]:
-    """An account of the test's own, since what is done here is done to all of it."""
+    """A separate account for the test, since these changes affect all of it."""
     return await founded(api_settings, f"tenant-{tmp_path.name}", tmp_path)
 
 
@@ -27,7 +27,7 @@ def person(session: ClientSession, tenant: dict[str, str]) -> Caller:
     return Caller(session, basic(tenant["admin_login"], tenant["admin_password"]))
 
 
-async def test_an_account_shows_itself_and_takes_a_policy(chief: Caller, tenant: dict[str, str]) -> None:
+async def test_an_account_is_shown_and_its_policy_can_be_changed(chief: Caller, tenant: dict[str, str]) -> None:
     shown = await chief.get("/v1/account")
     assert shown.json["id"] == tenant["account"]
     assert shown.json["policy"] == {
@@ -71,12 +71,12 @@ async def test_tokens_are_issued_under_the_policy(chief: Caller) -> None:
         ({"networks": ["nowhere"]}, "networks"),
     ],
 )
-async def test_a_policy_that_cannot_hold_is_refused(chief: Caller, policy: dict[str, object], field: str) -> None:
+async def test_an_invalid_policy_is_refused(chief: Caller, policy: dict[str, object], field: str) -> None:
     refused = await chief.patch("/v1/account", {"policy": policy})
     assert (refused.status, refused.problem, refused.json["field"]) == (422, "bad-policy", field)
 
 
-async def test_an_account_is_used_from_its_networks_alone(chief: Caller, person: Caller) -> None:
+async def test_an_account_is_used_only_from_its_networks(chief: Caller, person: Caller) -> None:
     elsewhere = {"policy": {"networks": ["192.0.2.0/24"]}}
     shut = await chief.patch("/v1/account", elsewhere)
     assert (shut.status, shut.problem) == (409, "shuts-you-out")
@@ -91,7 +91,7 @@ async def test_an_account_is_used_from_its_networks_alone(chief: Caller, person:
         assert (refused.status, refused.problem) == (403, "network-forbidden")
 
 
-async def test_ending_all_secrets_ends_them_with_their_bearers_and_leaves_the_way_back(
+async def test_ending_all_secrets_also_ends_their_bearers_and_keeps_password_logins(
     chief: Caller, person: Caller, stranger: Caller
 ) -> None:
     issued = (await chief.post("/v1/tokens", {"name": "service", "scopes": ["account.read"]})).json
@@ -112,7 +112,7 @@ async def test_ending_all_secrets_ends_them_with_their_bearers_and_leaves_the_wa
     assert (await bearer.get("/v1/account")).problem == "secret-ended"
 
 
-async def test_nothing_that_was_being_issued_meanwhile_outlives_the_end_of_all_secrets(chief: Caller) -> None:
+async def test_no_secret_issued_meanwhile_survives_the_end_of_all_secrets(chief: Caller) -> None:
     secrets: list[str] = []
     many = asyncio.Event()
 
@@ -130,7 +130,7 @@ async def test_nothing_that_was_being_issued_meanwhile_outlives_the_end_of_all_s
         assert (await Caller(chief.session, f"Bearer {secret}").get("/v1/account")).problem == "secret-ended"
 
 
-async def test_an_account_opens_others_that_are_tenants_of_their_own(
+async def test_an_account_can_open_other_accounts_that_are_isolated_tenants(
     chief: Caller, tenant: dict[str, str], stranger: Caller
 ) -> None:
     email, password = f"head@{tenant['account']}.example", "four words and a 4th"
@@ -157,7 +157,7 @@ async def test_an_account_opens_others_that_are_tenants_of_their_own(
         ({"email": "a@b.example", "password": "password1234"}, "bad-password"),
     ],
 )
-async def test_an_account_is_not_left_behind_without_anybody_in_it(
+async def test_an_account_is_never_left_without_an_administrator(
     chief: Caller, administrator: dict[str, str], problem: str
 ) -> None:
     refused = await chief.post("/v1/accounts", {"name": "Payments", "administrator": administrator})
@@ -165,7 +165,7 @@ async def test_an_account_is_not_left_behind_without_anybody_in_it(
     assert len((await chief.get("/v1/accounts")).json["items"]) == 1
 
 
-async def test_one_address_opens_many_accounts_and_a_repeated_key_the_same_one_again(chief: Caller) -> None:
+async def test_one_address_opens_many_accounts_and_a_repeated_key_returns_the_same_one(chief: Caller) -> None:
     first = {"email": f"only-{uuid4().hex}@payments.example", "password": "four words and a 4th"}
     asked = [chief.post("/v1/accounts", {"name": f"P{n}", "administrator": first}) for n in range(6)]
     answers = await asyncio.gather(*asked)

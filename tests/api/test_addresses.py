@@ -1,4 +1,4 @@
-"""Where a request comes from: as far as the peers between are believed, and no further."""
+"""The address of a client: read from forwarding headers as far as the peers are trusted proxies."""
 
 import ipaddress
 import string
@@ -45,11 +45,11 @@ OURS = Proxies(["10.0.0.0/8", "fd00::/8"])
         ([", ".join(["192.0.2.7", *["10.0.0.2"] * 32])], "10.0.0.2"),
     ],
 )
-def test_the_chain_is_walked_from_the_right_past_proxies_of_ours(forwarded: list[str], client: str) -> None:
+def test_the_chain_is_read_from_the_right_past_trusted_proxies(forwarded: list[str], client: str) -> None:
     assert str(OURS.client(PEER, forwarded)) == client
 
 
-def test_nobody_is_believed_by_default() -> None:
+def test_no_proxy_is_trusted_by_default() -> None:
     assert Proxies().client(PEER, ["192.0.2.7"]) == PEER
     assert Proxies().client(None, ["192.0.2.7"]) is None
     assert OURS.client(None, ["192.0.2.7"]) is None
@@ -58,13 +58,13 @@ def test_nobody_is_believed_by_default() -> None:
 
 
 @given(st.lists(st.text(string.hexdigits + ".:,[]% \tunkow", max_size=60), max_size=5))
-def test_whatever_is_forwarded_the_answer_is_in_it_or_is_the_peer(forwarded: list[str]) -> None:
+def test_the_client_address_is_one_of_the_chain_or_the_peer(forwarded: list[str]) -> None:
     named = {_hop(part.strip(" \t")) for part in ",".join(forwarded).split(",")}
     assert OURS.client(PEER, forwarded) in {PEER, *named} - {None}
 
 
 @given(st.ip_addresses(), st.lists(st.ip_addresses().map(str), max_size=4), st.text(string.printable, max_size=30))
-def test_what_stands_left_of_a_stranger_changes_nothing(client: Address, left: list[str], noise: str) -> None:
+def test_entries_left_of_an_untrusted_address_change_nothing(client: Address, left: list[str], noise: str) -> None:
     believed = address_of(str(client))
     assume(not any(believed in ipaddress.ip_network(each) for each in ("10.0.0.0/8", "fd00::/8")))
     assert OURS.client(PEER, [noise, *left, str(client), "10.9.9.9"]) == believed
@@ -86,7 +86,7 @@ async def asked(session: ClientSession, *forwarded: str) -> str:
         return await answer.text()
 
 
-async def test_a_proxy_that_was_forgotten_is_told_of_once() -> None:
+async def test_an_untrusted_proxy_is_reported_once() -> None:
     async with served(application("10.0.0.0/8")) as url, ClientSession(url) as session:
         with capture_logs() as said:
             for _ in range(3):
@@ -97,7 +97,7 @@ async def test_a_proxy_that_was_forgotten_is_told_of_once() -> None:
     assert "192.0.2.7" not in str(said)
 
 
-async def test_the_edge_says_the_same_to_all_inside() -> None:
+async def test_all_handlers_see_the_same_client_address() -> None:
     async with served(application()) as url, ClientSession(url) as session:
         assert await asked(session, "192.0.2.7") == "127.0.0.1"
     async with served(application("127.0.0.0/8")) as url, ClientSession(url) as session:
@@ -107,9 +107,7 @@ async def test_the_edge_says_the_same_to_all_inside() -> None:
 
 
 @pytest.mark.parametrize(("trusted", "client"), [((), "None"), (("127.0.0.0/8",), "None"), (("unix",), "192.0.2.7")])
-async def test_a_peer_on_a_socket_is_believed_by_its_own_word(
-    place: Path, trusted: tuple[str, ...], client: str
-) -> None:
+async def test_a_peer_on_a_unix_socket_is_trusted(place: Path, trusted: tuple[str, ...], client: str) -> None:
     runner = Runner(application(*trusted))
     await runner.setup()
     await web.UnixSite(runner, str(place / "s")).start()

@@ -13,7 +13,7 @@ from counterfoil_api.http.aiohttp_internals import CHECKED_VERSION, QueueingConn
 
 
 class Pipe(asyncio.Transport):
-    """A connection's other end, which keeps what is written."""
+    """The other end of a connection, which keeps what is written."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ def test_the_internals_were_checked_for_this_version() -> None:
     assert aiohttp.__version__ == CHECKED_VERSION
 
 
-async def test_a_queue_of_requests_is_read_and_one_of_them_refused(connection: Answering) -> None:
+async def test_queued_requests_are_read_and_one_of_them_can_be_refused(connection: Answering) -> None:
     assert connection.awaits_request
     connection.data_received(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n")
     assert (connection.parsed_requests, connection.is_drained) == (2, False)
@@ -72,7 +72,7 @@ async def test_a_queue_of_requests_is_read_and_one_of_them_refused(connection: A
     assert second.endswith(b"refused")
 
 
-async def test_bytes_that_are_no_request_are_queued_as_malformed(connection: Answering) -> None:
+async def test_malformed_bytes_are_queued_as_a_malformed_request(connection: Answering) -> None:
     connection.data_received(b"nonsense\r\n\r\n")
     assert connection.newest_is_malformed
     assert list(connection.newest_heads(1)) == []
@@ -99,7 +99,7 @@ async def test_a_runner_serves_with_the_server_of_its_class() -> None:
     await runner.cleanup()
 
 
-def test_a_worker_of_gunicorn_takes_the_context_that_it_is_given() -> None:
+def test_a_gunicorn_worker_uses_the_given_tls_context() -> None:
     assert hasattr(GunicornWebWorker, "_create_ssl_context")
     worker = gunicorn_worker(GunicornWebWorker, None)
     assert worker._create_ssl_context(object()) is None  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Alerts: what was announced is read, most pressing first."""
+"""Alerts: announced expiries, the most urgent first."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -28,7 +28,7 @@ async def door(api_settings: Settings) -> AsyncIterator[Door]:
 async def ending(
     door: Door, account: UUID, *, name: str, seconds: float, thresholds: tuple[int, ...]
 ) -> tuple[Create, str]:
-    """A token that ends so soon that its notices are due at once."""
+    """A token that expires so soon that its notices are due at once."""
     token_id, secret = uuid7(), mint("service")
     root = Principal(actor=Actor("user", account), account=account, scopes=(EVERYTHING,))
     command = Create(
@@ -40,8 +40,8 @@ async def ending(
     return command, secret.plain
 
 
-async def test_alerts_come_by_notice_then_by_use_and_go_with_a_renewal(stranger: Caller, door: Door) -> None:
-    account = UUID((await stranger.get("/v1/tokens/self")).json["account"])  # nobody else makes alerts in it
+async def test_alerts_are_sorted_by_notice_and_use_and_end_with_a_renewal(stranger: Caller, door: Door) -> None:
+    account = UUID((await stranger.get("/v1/tokens/self")).json["account"])  # no other test makes alerts in it
     assert (await stranger.get("/v1/alerts")).json == {"items": [], "unannounced": 0, "next_cursor": None}
     made = {
         "idle": await ending(door, account, name="idle", seconds=100.2, thresholds=(100,)),
@@ -51,7 +51,7 @@ async def test_alerts_come_by_notice_then_by_use_and_go_with_a_renewal(stranger:
         "later": await ending(door, account, name="later", seconds=3_600, thresholds=(50,)),
     }
     assert (await stranger.with_token(made["busy"][1]).get("/v1/tokens/self")).status == 200
-    await asyncio.sleep(1.5)  # until the notices are due, and the use is written
+    await asyncio.sleep(1.5)  # until the notices are due and the use is written
     for command, _ in made.values():
         await door.execute(Sweep(account=account, token_id=command.token_id, by=SYSTEM))
 
@@ -70,14 +70,14 @@ async def test_alerts_come_by_notice_then_by_use_and_go_with_a_renewal(stranger:
     assert await names() == ["busy", "idle"]
 
 
-async def test_alerts_need_their_scope_and_end_at_the_account(admin: Caller, stranger: Caller) -> None:
+async def test_alerts_need_their_scope_and_are_limited_to_the_account(admin: Caller, stranger: Caller) -> None:
     assert (await (await admin.holder("tokens.read")).get("/v1/alerts")).problem == "scope-missing"
     assert (await (await admin.holder("alerts.read")).get("/v1/alerts")).status == 200
     cursor = (await stranger.get("/v1/alerts", limit=1)).json["next_cursor"]
     assert (await admin.get("/v1/alerts", cursor=cursor or "x")).problem == "bad-cursor"
 
 
-async def test_what_expires_soon_is_answered_also_where_no_notice_was_raised(admin: Caller) -> None:
+async def test_soon_expiring_tokens_without_a_notice_are_counted(admin: Caller) -> None:
     owner = {"type": "service", "id": "alerts-within"}
     lives = {"an hour": "1h", "a day": "23h", "six days": "6d", "a month": "31d"}
     for name, lifetime in lives.items():
@@ -101,7 +101,7 @@ async def test_what_expires_soon_is_answered_also_where_no_notice_was_raised(adm
     assert (await asker.get("/v1/alerts")).json["unannounced"] == 2, "but it is never silent about them"
 
 
-async def test_a_window_is_a_duration_and_a_cursor_belongs_to_one(admin: Caller) -> None:
+async def test_a_window_is_a_duration_and_a_cursor_belongs_to_its_window(admin: Caller) -> None:
     for wrong in ("soon", "forever", "7", "-1d"):
         refused = await admin.get("/v1/alerts", within=wrong)
         assert (refused.problem, refused.json["field"]) == ("bad-duration", "within")

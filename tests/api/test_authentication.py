@@ -1,4 +1,4 @@
-"""The Authorization header: what it may hold, and that nothing else gets through."""
+"""The Authorization header: which values are accepted, and that all others are refused."""
 
 import base64
 from uuid import UUID
@@ -38,7 +38,7 @@ def basic(pair: str) -> str:
         (basic("a/b@example.org:pass"), PasswordGiven("a/b@example.org", "pass")),
     ],
 )
-def test_what_may_be_presented(header: str, given_: object) -> None:
+def test_valid_credentials_are_read(header: str, given_: object) -> None:
     assert credentials(header) == given_
 
 
@@ -50,19 +50,19 @@ def test_what_may_be_presented(header: str, given_: object) -> None:
         "Basic " + base64.b64encode(b"\xff:\xff").decode(), basic(":a b"), basic(f"{CLIENT}:a b"),
     ],
 )  # fmt: skip
-def test_what_may_not(header: str) -> None:
+def test_invalid_credentials_are_refused(header: str) -> None:
     with pytest.raises(CredentialsRefused):
         credentials(header)
 
 
 @pytest.mark.parametrize("header", ["", "Digest a", "cfl_service_x", "Token x", "Bearer\tx"])
-def test_a_way_of_asking_that_we_do_not_know(header: str) -> None:
+def test_an_unknown_scheme_is_refused(header: str) -> None:
     with pytest.raises(UnknownScheme):
         credentials(header)
 
 
 @given(st.text(max_size=80), st.sampled_from(["", "Bearer ", "Basic ", "basic "]))
-def test_any_header_is_credentials_or_a_complaint_that_repeats_nothing(text: str, scheme: str) -> None:
+def test_any_header_is_read_or_refused_without_being_repeated(text: str, scheme: str) -> None:
     complaint = ""
     try:
         credentials(scheme + text)
@@ -71,7 +71,7 @@ def test_any_header_is_credentials_or_a_complaint_that_repeats_nothing(text: str
     assert len(text) < 4 or text not in complaint
 
 
-def test_one_header_and_only_one() -> None:
+def test_exactly_one_header_is_accepted() -> None:
     with pytest.raises(CredentialsMissing):
         credentials_of(CIMultiDictProxy(CIMultiDict()))
     twice = CIMultiDict([("Authorization", "Bearer a"), ("authorization", "Bearer a")])

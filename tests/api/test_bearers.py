@@ -1,4 +1,4 @@
-"""Bearers: anybody verifies what we sign, and we verify nothing else."""
+"""Bearers: anybody can verify ours, and we accept no others."""
 
 import base64
 import hmac
@@ -39,7 +39,7 @@ def encoded(part: dict[str, Any]) -> str:
 
 
 def signed(header: dict[str, Any], key: ec.EllipticCurvePrivateKey = PRIVATE) -> str:
-    """A bearer with any header at all and a perfectly good signature."""
+    """A bearer with any header and a valid signature."""
     message = f"{encoded(header)}.{encoded(msgspec.to_builtins(CLAIMS))}"
     r, s = decode_dss_signature(key.sign(message.encode(), ec.ECDSA(hashes.SHA256())))
     signature = base64.urlsafe_b64encode(r.to_bytes(32, "big") + s.to_bytes(32, "big")).rstrip(b"=")
@@ -47,18 +47,18 @@ def signed(header: dict[str, Any], key: ec.EllipticCurvePrivateKey = PRIVATE) ->
 
 
 def mirrored(bearer: str) -> str:
-    """The same bearer under the signature (r, n - s), which takes no key."""
+    """The same bearer with the signature (r, n - s), which can be computed without the key."""
     message, _, signature = bearer.rpartition(".")
     raw = base64.urlsafe_b64decode(f"{signature}==")
     other = raw[:32] + (ORDER - int.from_bytes(raw[32:], "big")).to_bytes(32, "big")
     return f"{message}.{base64.urlsafe_b64encode(other).decode().rstrip('=')}"
 
 
-def test_a_bearer_of_ours_comes_back_as_it_was() -> None:
+def test_the_claims_of_our_bearer_are_read_back() -> None:
     assert RING.claims_of(RING.sign(CLAIMS)) == CLAIMS
 
 
-def test_a_bearer_has_one_signature_that_we_believe() -> None:
+def test_only_one_signature_of_a_bearer_is_accepted() -> None:
     published = KeySet.import_key_set(json.loads(msgspec.json.encode({"keys": RING.jwks})))
     for _ in range(20):
         bearer = RING.sign(CLAIMS)
@@ -68,25 +68,25 @@ def test_a_bearer_has_one_signature_that_we_believe() -> None:
             RING.claims_of(mirrored(bearer))
 
 
-def test_a_bearer_of_ours_is_found_in_any_text_and_in_no_log() -> None:
+def test_our_bearers_are_found_in_any_text_and_kept_out_of_logs() -> None:
     bearer = RING.sign(CLAIMS)
     for context in ("{}", "see {}.", "x{}x", f"{bearer[:111]}{{}}", "cfl_user_" + "A" * 46 + "{}"):
         assert stands_in(context.format(bearer))
         assert bearer[-86:] not in scrub(context.format(bearer))
 
 
-def test_a_stranger_verifies_our_bearers_with_our_published_keys() -> None:
+def test_another_library_verifies_our_bearers_with_the_published_keys() -> None:
     published = KeySet.import_key_set(json.loads(msgspec.json.encode({"keys": RING.jwks})))
     read = jwt.decode(RING.sign(CLAIMS), published, algorithms=["ES256"])
     assert read.claims == msgspec.to_builtins(CLAIMS)
     assert read.header == HEADER
 
 
-def test_the_key_id_is_the_thumbprint_of_rfc_7638() -> None:
+def test_the_key_id_is_the_rfc_7638_thumbprint() -> None:
     assert HEADER["kid"] == ECKey.import_key(PRIVATE).thumbprint()
 
 
-def test_a_retired_key_still_verifies_and_an_unknown_one_never_did() -> None:
+def test_a_retired_key_still_verifies_and_an_unknown_key_does_not() -> None:
     assert RING.claims_of(key_ring(ISSUER, OLDER).sign(CLAIMS)) == CLAIMS
     stranger = key_ring(ISSUER, ec.generate_private_key(ec.SECP256R1()))
     with pytest.raises(CredentialsRefused):
@@ -106,12 +106,12 @@ def test_another_issuer_is_refused() -> None:
         {"x5u": "https://x"}, {"jwk": {"kty": "EC"}}, {"crit": ["b64"], "b64": False},
     ],
 )  # fmt: skip
-def test_no_other_header_is_believed_however_well_it_is_signed(change: dict[str, Any]) -> None:
+def test_another_header_is_refused_even_with_a_valid_signature(change: dict[str, Any]) -> None:
     with pytest.raises(CredentialsRefused):
         RING.claims_of(signed({**HEADER, **change}))
 
 
-def test_the_public_key_is_no_hmac_secret() -> None:
+def test_the_public_key_is_not_accepted_as_an_hmac_secret() -> None:
     pem = PRIVATE.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     message = f"{encoded({**HEADER, 'alg': 'HS256'})}.{encoded(msgspec.to_builtins(CLAIMS))}"
     mac = base64.urlsafe_b64encode(hmac.digest(pem, message.encode(), "sha256")).rstrip(b"=")
@@ -121,7 +121,7 @@ def test_the_public_key_is_no_hmac_secret() -> None:
 
 
 @given(st.data())
-def test_one_changed_character_is_a_refusal(data: st.DataObject) -> None:
+def test_a_bearer_with_one_changed_character_is_refused(data: st.DataObject) -> None:
     bearer = RING.sign(CLAIMS)
     at = data.draw(st.integers(0, len(bearer) - 1))
     other = data.draw(st.sampled_from("ABCabc019-_.=+/ é").filter(lambda c: c != bearer[at]))
@@ -130,7 +130,7 @@ def test_one_changed_character_is_a_refusal(data: st.DataObject) -> None:
 
 
 @given(st.text(max_size=200))
-def test_any_text_is_a_refusal_and_never_a_crash(text: str) -> None:
+def test_any_text_is_refused_without_a_crash(text: str) -> None:
     header = RING.sign(CLAIMS).partition(".")[0]
     for bearer in (text, f"{header}.{text}", f"{header}.{text}.", f"{header}..{text}"):
         with pytest.raises(CredentialsRefused):

@@ -1,4 +1,4 @@
-"""Bulk revocation: exactly what was looked at is revoked, by those who may, once."""
+"""Bulk revocation: exactly the planned tokens are revoked, once, by a caller who may."""
 
 import asyncio
 import itertools
@@ -25,14 +25,14 @@ JOBS = "/v1/revocations"
 
 @pytest_asyncio.fixture
 async def worker(api_settings: Settings) -> AsyncIterator[BulkRevocations]:
-    """What a worker process does when it is woken."""
+    """Run the jobs of a worker process that was woken."""
     async with await open_pool(api_settings.database_url, size=4) as pool, Door(api_settings.database_url) as door:
         yield BulkRevocations(pool, door)
 
 
 @pytest_asyncio.fixture
 async def owner(api_settings: Settings, postgres_server: Postgres) -> AsyncIterator[Connection]:
-    """Who may hold what the service needs."""
+    """A connection that may hold locks that the service needs."""
     assert api_settings.database_url == postgres_server.database("api").app_url
     connection = await asyncpg.connect(postgres_server.url(OWNER, "api"))
     yield connection
@@ -40,7 +40,7 @@ async def owner(api_settings: Settings, postgres_server: Postgres) -> AsyncItera
 
 
 async def several(caller: Caller, count: int, **fields: Any) -> list[Any]:
-    """Tokens that one filter finds and no other test's tokens do; the first is exchanged."""
+    """Tokens that one filter finds and that no other test has; the first one has been exchanged."""
     name = f"bulk-{uuid4().hex}"
     issued = [await caller.issue(name=f"{name}-{n}", scopes=["a.b"], **fields) for n in range(count)]
     return [name, *issued]
@@ -65,7 +65,7 @@ async def works(caller: Caller, token: Any) -> bool:
     return (await caller.with_token(token["secret"]).get("/v1/tokens/self")).status == 200
 
 
-async def test_a_plan_says_what_would_break_and_changes_nothing(admin: Caller) -> None:
+async def test_a_plan_shows_its_consequences_and_changes_nothing(admin: Caller) -> None:
     name, first, second, third = await several(admin, 3, owner={"type": "service", "id": f"own-{uuid4().hex}"})
     owner = first["token"]["owner"]
     await admin.with_token(first["secret"]).post("/v1/exchange", {})
@@ -80,7 +80,9 @@ async def test_a_plan_says_what_would_break_and_changes_nothing(admin: Caller) -
     assert all([await works(admin, each) for each in (first, second, third)])
 
 
-async def test_a_job_revokes_exactly_the_plan_and_says_so_in_every_log(admin: Caller, worker: BulkRevocations) -> None:
+async def test_a_bulk_revocation_revokes_exactly_the_plan_and_is_named_in_every_log(
+    admin: Caller, worker: BulkRevocations
+) -> None:
     name, *tokens = await several(admin, 4)
     _, bystander = await several(admin, 1)
     plan = await planned(admin, name=f"{name}*")
@@ -103,7 +105,7 @@ async def test_a_job_revokes_exactly_the_plan_and_says_so_in_every_log(admin: Ca
     assert await works(admin, bystander)
 
 
-async def test_being_used_renamed_or_suspended_leaves_a_plan_as_it_is(admin: Caller) -> None:
+async def test_using_renaming_or_suspending_a_token_keeps_a_plan_valid(admin: Caller) -> None:
     name, one, two = await several(admin, 2, lifetime="1d")
     before = (await planned(admin, name=f"{name}*"))["plan"]
     ref = f"/v1/tokens/{one['token']['id']}"
@@ -116,9 +118,7 @@ async def test_being_used_renamed_or_suspended_leaves_a_plan_as_it_is(admin: Cal
 
 
 @pytest.mark.parametrize("change", ["rotated", "revoked", "created", "renamed away"])
-async def test_a_plan_that_changed_is_refused_and_told_anew(
-    admin: Caller, worker: BulkRevocations, change: str
-) -> None:
+async def test_a_changed_plan_is_refused_with_the_new_plan(admin: Caller, worker: BulkRevocations, change: str) -> None:
     name, one, two = await several(admin, 2)
     plan = (await planned(admin, name=f"{name}*"))["plan"]
     ref = f"/v1/tokens/{one['token']['id']}"
@@ -142,7 +142,7 @@ async def test_a_plan_that_changed_is_refused_and_told_anew(
     assert not await works(admin, two)
 
 
-async def test_the_same_key_is_the_same_job(admin: Caller, worker: BulkRevocations) -> None:
+async def test_the_same_key_gives_the_same_bulk_revocation(admin: Caller, worker: BulkRevocations) -> None:
     name, *_ = await several(admin, 2)
     plan, key = (await planned(admin, name=f"{name}*"))["plan"], uuid4().hex
     at_once = await asyncio.gather(*(ordered(admin, plan, key=key, name=f"{name}*") for _ in range(4)))
@@ -174,7 +174,9 @@ async def test_the_same_key_with_another_request_is_refused(admin: Caller, worke
     assert (await bulk_revocation_id(admin, revocation["id"]))["done"] == 2
 
 
-async def test_of_two_requests_under_one_key_at_once_one_is_accepted(admin: Caller, worker: BulkRevocations) -> None:
+async def test_of_two_simultaneous_requests_under_one_key_one_is_accepted(
+    admin: Caller, worker: BulkRevocations
+) -> None:
     name, *_ = await several(admin, 2)
     plan, key = (await planned(admin, name=f"{name}*"))["plan"], uuid4().hex
     answers = await asyncio.gather(
@@ -185,7 +187,7 @@ async def test_of_two_requests_under_one_key_at_once_one_is_accepted(admin: Call
     await worker.work()
 
 
-async def test_the_same_request_under_its_key_finishes_what_was_only_begun(
+async def test_the_same_request_under_its_key_finishes_a_started_one(
     admin: Caller, worker: BulkRevocations, owner: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queue, "PATIENCE_SECONDS", 2.0)
@@ -205,14 +207,14 @@ async def test_the_same_request_under_its_key_finishes_what_was_only_begun(
     assert (await bulk_revocation_id(admin, done.json["id"]))["revoked"] == 2
 
 
-async def test_looks_that_take_long_leave_the_others_connections_to_read_with(
+async def test_slow_plans_leave_connections_for_other_reads(
     admin: Caller, owner: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reading, "_WAIT_SECONDS", 0.5)
     name, *_ = await several(admin, 1)
     plan = (await planned(admin, name=f"{name}*"))["plan"]
     async with owner.transaction():
-        await owner.execute("lock table token_use")  # which every look reads, and nobody who asks for something else
+        await owner.execute("lock table token_use")  # every plan reads it, and no other request does
         orders = [asyncio.create_task(ordered(admin, plan, name=f"{name}*")) for _ in range(4)]
         looks = [asyncio.create_task(admin.post(PLAN, {"filter": {"name": f"{name}*"}})) for _ in range(4)]
         refused = [await each for each in itertools.islice(asyncio.as_completed([*orders, *looks]), 6)]
@@ -226,7 +228,7 @@ async def test_looks_that_take_long_leave_the_others_connections_to_read_with(
         await admin.post(f"{JOBS}/{revocation['id']}/cancel", {})
 
 
-async def test_two_jobs_over_the_same_tokens_revoke_each_once(admin: Caller, worker: BulkRevocations) -> None:
+async def test_two_bulk_revocations_of_the_same_tokens_revoke_each_once(admin: Caller, worker: BulkRevocations) -> None:
     name, *tokens = await several(admin, 5)
     plan = (await planned(admin, name=f"{name}*"))["plan"]
     revocations = [(await ordered(admin, plan, name=f"{name}*")).json["id"] for _ in range(2)]
@@ -240,7 +242,7 @@ async def test_two_jobs_over_the_same_tokens_revoke_each_once(admin: Caller, wor
     )
 
 
-async def test_a_cancelled_job_revokes_nothing_more(admin: Caller, worker: BulkRevocations) -> None:
+async def test_a_cancelled_bulk_revocation_revokes_no_further_tokens(admin: Caller, worker: BulkRevocations) -> None:
     name, one = await several(admin, 1)
     revocation = (await ordered(admin, (await planned(admin, name=f"{name}*"))["plan"], name=f"{name}*")).json["id"]
     cancelled = await admin.post(f"{JOBS}/{revocation}/cancel", {})
@@ -251,7 +253,7 @@ async def test_a_cancelled_job_revokes_nothing_more(admin: Caller, worker: BulkR
     assert (await bulk_revocation_id(admin, revocation))["done"] == 0
 
 
-async def test_a_job_goes_on_when_it_ends_the_very_token_that_asked_for_it(
+async def test_a_bulk_revocation_goes_on_after_revoking_the_token_that_requested_it(
     admin: Caller, worker: BulkRevocations
 ) -> None:
     owner = {"type": "service", "id": f"own-{uuid4().hex}"}
@@ -267,7 +269,9 @@ async def test_a_job_goes_on_when_it_ends_the_very_token_that_asked_for_it(
     assert not any([await works(admin, each) for each in others])
 
 
-async def test_who_may_end_their_own_tokens_alone_means_no_others(admin: Caller, worker: BulkRevocations) -> None:
+async def test_a_caller_who_may_revoke_only_own_tokens_selects_no_others(
+    admin: Caller, worker: BulkRevocations
+) -> None:
     mine = {"type": "service", "id": f"own-{uuid4().hex}"}
     asking = await admin.holder("own.revoke", owner=mine, name="the one who asks")
     name, theirs = await several(admin, 1)
@@ -293,7 +297,7 @@ async def test_who_may_end_their_own_tokens_alone_means_no_others(admin: Caller,
         assert answer.problem == "scope-missing"
 
 
-async def test_jobs_of_another_account_are_answered_like_none(
+async def test_bulk_revocations_of_another_account_are_not_found(
     admin: Caller, stranger: Caller, worker: BulkRevocations
 ) -> None:
     name, one = await several(admin, 1)
@@ -312,18 +316,18 @@ async def test_jobs_of_another_account_are_answered_like_none(
 @pytest.mark.parametrize(
     "wanted", [{}, {"everything": False}, {"everything": True, "name": "x*"}, {"nmae": "x"}, {"name": None}]
 )
-async def test_everything_is_never_meant_by_saying_nothing(admin: Caller, wanted: Any) -> None:
+async def test_an_empty_filter_never_means_everything(admin: Caller, wanted: Any) -> None:
     assert (await admin.post(PLAN, {"filter": wanted})).problem == "invalid-request"
     assert (await ordered(admin, "0" * 64, **wanted)).problem == "invalid-request"
 
 
-async def test_everything_of_an_account_in_one_call(stranger: Caller) -> None:
+async def test_all_tokens_of_an_account_can_be_revoked_in_one_call(stranger: Caller) -> None:
     plan = await planned(stranger, everything=True)
     assert plan["tokens"] > 0
     assert plan["includes_yourself"]
 
 
-async def test_unused_tokens_are_those_that_were_there_and_not_used(admin: Caller) -> None:
+async def test_unused_tokens_existed_in_the_period_and_were_not_used(admin: Caller) -> None:
     name, used, unused = await several(admin, 2)
     moment = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     past = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
@@ -334,7 +338,7 @@ async def test_unused_tokens_are_those_that_were_there_and_not_used(admin: Calle
     assert {each["id"] for each in listed} == {used["token"]["id"], unused["token"]["id"]}
 
 
-async def test_jobs_are_listed_page_by_page_the_latest_first(admin: Caller) -> None:
+async def test_bulk_revocations_are_listed_page_by_page_latest_first(admin: Caller) -> None:
     name, *_ = await several(admin, 1)
     plan = (await planned(admin, name=f"{name}*"))["plan"]
     revocations = [(await ordered(admin, plan, name=f"{name}*")).json["id"] for _ in range(3)]

@@ -1,11 +1,11 @@
-"""The catalogue says what scopes mean; sets of them are granted by name and stand in the token as scopes."""
+"""The catalogue describes scopes; sets are granted by name and become scopes of the token."""
 
 import pytest
 
 from api.service import Caller
 
 
-async def test_a_scope_is_described_changed_and_forgotten(admin: Caller, stranger: Caller) -> None:
+async def test_a_scope_is_described_changed_and_removed(admin: Caller, stranger: Caller) -> None:
     said = {"sentence": "Read invoices.", "documentation": "https://docs.example/invoices"}
     put = await admin.put("/v1/scopes/invoices.read", said)
     assert (put.status, put.json["revision"]) == (200, 1)
@@ -39,11 +39,13 @@ async def test_a_scope_is_described_changed_and_forgotten(admin: Caller, strange
         ("/v1/scope-sets/verifier", {"scopes": ["all"]}, "bad-text"),
     ],
 )
-async def test_what_the_catalogue_refuses(admin: Caller, path: str, body: dict[str, object], problem: str) -> None:
+async def test_an_invalid_description_is_refused(
+    admin: Caller, path: str, body: dict[str, object], problem: str
+) -> None:
     assert (await admin.put(path, body)).problem == problem
 
 
-async def test_sets_are_granted_by_name_and_stand_in_the_token_as_scopes(admin: Caller) -> None:
+async def test_sets_are_granted_by_name_and_become_scopes_of_the_token(admin: Caller) -> None:
     put = await admin.put("/v1/scope-sets/billing", {"scopes": ["invoices.read", "invoices.pay"]})
     assert put.json["scopes"] == ["invoices.read", "invoices.pay"]
     body = {"name": "cashier", "scopes": ["mail.send", "invoices.pay"], "scope_sets": ["billing", "verifier"]}
@@ -55,7 +57,7 @@ async def test_sets_are_granted_by_name_and_stand_in_the_token_as_scopes(admin: 
     assert (unknown.status, unknown.problem, unknown.json["field"]) == (422, "bad-scope", "scope_sets")
 
 
-async def test_a_set_gives_nobody_more_than_they_hold(admin: Caller) -> None:
+async def test_a_set_gives_a_caller_no_more_than_they_hold(admin: Caller) -> None:
     await admin.put("/v1/scope-sets/everything", {"scopes": ["all"]})
     issued = (await admin.post("/v1/tokens", {"name": "i", "scopes": ["tokens.create", "mail.send"]})).json
     issuer = Caller(admin.session, f"Bearer {issued['secret']}")
@@ -63,7 +65,7 @@ async def test_a_set_gives_nobody_more_than_they_hold(admin: Caller) -> None:
     assert refused.problem == "beyond-caller"
 
 
-async def test_who_may_only_edit_the_catalogue_puts_into_a_set_nothing_for_others_to_grant(admin: Caller) -> None:
+async def test_an_editor_of_the_catalogue_cannot_add_scopes_that_they_do_not_hold(admin: Caller) -> None:
     path = "/v1/scope-sets/payroll"
     assert (await admin.put(path, {"scopes": ["payroll.read"]})).status == 200
     editor = await admin.holder("scopes.update", "scopes.read", "mail.send")
@@ -80,7 +82,7 @@ async def test_who_may_only_edit_the_catalogue_puts_into_a_set_nothing_for_other
     assert issued["scopes"] == ["payroll.read", "mail.send"]
 
 
-async def test_a_long_catalogue_comes_in_pages(admin: Caller) -> None:
+async def test_a_long_catalogue_is_paginated(admin: Caller) -> None:
     names = [f"paged.scope-{n:02}" for n in range(25)]
     for name in names:
         await admin.put(f"/v1/scopes/{name}", {"sentence": "x"})
@@ -95,7 +97,7 @@ async def test_a_long_catalogue_comes_in_pages(admin: Caller) -> None:
     assert len(found) == len(set(found))
 
 
-async def test_a_set_is_found_however_its_name_was_typed(admin: Caller) -> None:
+async def test_a_set_is_found_in_every_spelling_of_its_name(admin: Caller) -> None:
     put = await admin.put("/v1/scope-sets/cre%CC%80me", {"scopes": ["mail.send"]})
     assert put.json["name"] == "cr\u00e8me"
     assert (await admin.put("/v1/scope-sets/cr%C3%A8me%20", {"scopes": ["mail.send"]})).json["revision"] == 1

@@ -1,4 +1,4 @@
-"""RFC 6750 3 and RFC 9110 11.6.1: how whoever is not believed is told to ask."""
+"""Challenges (RFC 6750 3, RFC 9110 11.6.1): how a refused caller learns how to authenticate."""
 
 import pytest
 
@@ -35,7 +35,7 @@ def refused(description: str) -> str:
         (basic("019ca8c1-7b40-7000-8000-3f2a9c51d7e4", NOBODYS), [BASIC, BEARER]),
     ],
 )
-async def test_each_scheme_is_offered_in_a_line_of_its_own_and_first_the_one_that_was_used(
+async def test_each_scheme_has_its_own_challenge_and_the_used_scheme_comes_first(
     admin: Caller, proxy: Asked, credentials: str, challenges: list[str]
 ) -> None:
     answer = await Caller(admin.session, credentials).get("/v1/tokens")
@@ -44,7 +44,7 @@ async def test_each_scheme_is_offered_in_a_line_of_its_own_and_first_the_one_tha
     assert (passed.status, passed.headers.getall("WWW-Authenticate")) == (401, challenges)
 
 
-async def test_oauth_offers_basic_first_and_tells_a_bearer_what_is_wrong_with_it(admin: Caller) -> None:
+async def test_oauth_endpoints_offer_basic_first_and_report_the_error_of_a_bearer(admin: Caller) -> None:
     for path in ("/v1/introspect", "/v1/oauth/revoke"):
         for credentials, challenges in (
             ("", [BASIC, BEARER]),
@@ -55,7 +55,7 @@ async def test_oauth_offers_basic_first_and_tells_a_bearer_what_is_wrong_with_it
             assert (answer.status, answer.headers.getall("WWW-Authenticate")) == (401, challenges), path
 
 
-async def test_the_dead_are_told_why(admin: Caller) -> None:
+async def test_an_ended_credential_is_refused_with_the_reason(admin: Caller) -> None:
     issued = await admin.issue()
     await admin.post(f"/v1/tokens/{issued['token']['id']}/revoke", {"reason": "x"})
     answer = await admin.with_token(issued["secret"]).get("/v1/tokens/self")
@@ -70,7 +70,7 @@ async def test_a_missing_scope_is_named(admin: Caller) -> None:
     )
 
 
-async def test_a_request_that_asks_in_two_ways_is_no_request(admin: Caller) -> None:
+async def test_a_request_with_two_credentials_is_refused(admin: Caller) -> None:
     headers = [("Authorization", admin.credentials), ("Authorization", admin.credentials)]
     async with admin.session.get("/v1/tokens", headers=headers) as answer:
         assert answer.status == 400
@@ -81,7 +81,7 @@ async def test_a_request_that_asks_in_two_ways_is_no_request(admin: Caller) -> N
     assert 'error="invalid_request"' in in_query.headers["WWW-Authenticate"]
 
 
-async def test_whoever_is_believed_is_challenged_for_nothing(admin: Caller) -> None:
+async def test_an_authenticated_caller_gets_no_challenge(admin: Caller) -> None:
     for path in ("/v1/tokens", "/v1/tokens/999999999", "/v1/nowhere", "/v1/tokens?limit=0"):
         assert "WWW-Authenticate" not in (await admin.get(path)).headers
 
@@ -96,13 +96,13 @@ async def test_whoever_is_believed_is_challenged_for_nothing(admin: Caller) -> N
         {"Origin": "https://[evil"},
     ],
 )
-async def test_a_login_that_a_browser_keeps_changes_nothing_for_the_page_of_another_site(
+async def test_a_login_kept_by_a_browser_changes_nothing_for_another_sites_page(
     admin: Caller, ours: dict[str, str], said: dict[str, str]
 ) -> None:
     issued = await admin.issue()
     kept = Caller(admin.session, basic(ours["admin_login"], ours["admin_password"]), said)
     path = f"/v1/tokens/{issued['token']['id']}"
-    # What the form of any page can send: no body, or none that is JSON.
+    # Requests that a form on any page can send: without a body, or with one that is not JSON.
     refused = await kept.ask("POST", f"{path}/rotate", headers={"Content-Type": "application/x-www-form-urlencoded"})
     assert (refused.status, refused.problem) == (403, "cross-site")
     spelt = await kept.form("/v1/oauth/revoke", token=issued["secret"])

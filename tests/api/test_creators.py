@@ -1,4 +1,4 @@
-"""What did this one create? The creator as a filter of lists, bulk revocation and alerts, whatever became of it."""
+"""The creator as a filter of lists, bulk revocations and alerts, even after the creator has ended."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -19,19 +19,19 @@ MINTS = ("tokens.create", "tokens.read", "own.*", "a.b")
 
 @pytest_asyncio.fixture
 async def worker(api_settings: Settings) -> AsyncIterator[BulkRevocations]:
-    """What a worker process does when it is woken."""
+    """Run the jobs of a worker process that was woken."""
     async with await open_pool(api_settings.database_url, size=4) as pool, Door(api_settings.database_url) as door:
         yield BulkRevocations(pool, door)
 
 
 async def minter(admin: Caller) -> tuple[Any, Caller]:
-    """A token that may mint, and the caller that it is."""
+    """A token that may create tokens, as a caller."""
     issued = await admin.issue(name="minter", scopes=MINTS, owner={"type": "service", "id": f"ci-{uuid4().hex}"})
     return issued["token"], admin.with_token(issued["secret"])
 
 
 async def made_by(caller: Caller, creator: object, **query: object) -> list[str]:
-    """The names of what was made by this one, page after page."""
+    """The names of the tokens of this creator, page after page."""
     found: list[str] = []
     query |= {"creator": creator}
     while True:
@@ -43,7 +43,7 @@ async def made_by(caller: Caller, creator: object, **query: object) -> list[str]
         query["cursor"] = page.json["next_cursor"]
 
 
-async def test_what_a_token_created_is_listed_by_its_number_and_its_id_page_after_page(admin: Caller) -> None:
+async def test_tokens_of_a_creator_are_listed_by_its_number_and_its_id(admin: Caller) -> None:
     token, minting = await minter(admin)
     for n in range(5):
         await minting.issue(name=f"child {n}", scopes=["a.b"])
@@ -55,7 +55,7 @@ async def test_what_a_token_created_is_listed_by_its_number_and_its_id_page_afte
     assert await made_by(admin, f"token:{token['number']}", name="child 3") == ["child 3"]
 
 
-async def test_a_cursor_of_one_creator_is_none_of_another(admin: Caller) -> None:
+async def test_a_cursor_of_another_creator_is_refused(admin: Caller) -> None:
     one, minting = await minter(admin)
     other, _ = await minter(admin)
     for _ in range(2):
@@ -64,16 +64,14 @@ async def test_a_cursor_of_one_creator_is_none_of_another(admin: Caller) -> None
     assert (await admin.get("/v1/tokens", creator=other["id"], limit=1, cursor=cursor)).problem == "bad-cursor"
 
 
-async def test_what_was_created_by_a_token_that_was_revoked_is_still_found(admin: Caller) -> None:
+async def test_tokens_of_a_revoked_creator_are_still_found(admin: Caller) -> None:
     token, minting = await minter(admin)
     await minting.issue(name="orphan")
     await admin.post(f"/v1/tokens/{token['id']}/revoke", {"reason": "leaked"})
     assert await made_by(admin, f"token:{token['number']}") == ["orphan"]
 
 
-async def test_what_was_created_by_somebody_who_left_is_found_and_revoked_at_once(
-    admin: Caller, worker: BulkRevocations
-) -> None:
+async def test_tokens_of_a_removed_user_are_found_and_revoked_at_once(admin: Caller, worker: BulkRevocations) -> None:
     left = await person(admin, "administrator")
     service = {"type": "service", "id": f"left-behind-{uuid4().hex}"}
     issued = [await left.asks().issue(name=f"left behind {n}", owner=service) for n in range(3)]
@@ -90,7 +88,7 @@ async def test_what_was_created_by_somebody_who_left_is_found_and_revoked_at_onc
         assert (await admin.with_token(each["secret"]).get("/v1/tokens/self")).problem == "token-revoked"
 
 
-async def test_a_creator_of_another_account_is_answered_like_one_who_never_was(admin: Caller, stranger: Caller) -> None:
+async def test_a_creator_of_another_account_is_reported_as_unknown(admin: Caller, stranger: Caller) -> None:
     theirs = (await stranger.get("/v1/tokens/self")).json
     for path in ("/v1/tokens", "/v1/alerts"):
         never, foreign = [await admin.get(path, creator=f"token:{each}") for each in (uuid4(), theirs["id"])]
@@ -102,7 +100,7 @@ async def test_a_creator_of_another_account_is_answered_like_one_who_never_was(a
 
 
 @pytest.mark.parametrize("ref", ["7", "nobody", "token:", "user:nobody@example.org", "token:self"])
-async def test_what_names_no_creator_is_refused_with_what_would(admin: Caller, ref: str) -> None:
+async def test_an_invalid_creator_is_refused_with_valid_forms(admin: Caller, ref: str) -> None:
     user = await person(admin, "administrator")
     for path in ("/v1/tokens", "/v1/alerts"):
         refused = await user.asks().get(path, creator=ref)
@@ -110,7 +108,7 @@ async def test_what_names_no_creator_is_refused_with_what_would(admin: Caller, r
         assert "user:" in refused.json["detail"]
 
 
-async def test_within_the_reach_of_an_owner_a_creator_shows_no_more_than_their_own_tokens(admin: Caller) -> None:
+async def test_a_caller_limited_to_own_tokens_sees_only_those_of_a_creator(admin: Caller) -> None:
     token, minting = await minter(admin)
     theirs = await admin.issue(name="theirs", scopes=["own.read", "own.revoke"], owner=token["owner"])
     await minting.issue(name="own", owner=token["owner"])
@@ -121,7 +119,7 @@ async def test_within_the_reach_of_an_owner_a_creator_shows_no_more_than_their_o
     assert (await owner.post("/v1/revocations/plan", {"filter": {"creator": token["id"]}})).json["tokens"] == 1
 
 
-async def test_alerts_are_those_of_what_one_created(admin: Caller) -> None:
+async def test_alerts_are_filtered_by_creator(admin: Caller) -> None:
     token, minting = await minter(admin)
     for n in range(3):
         await minting.issue(name=f"soon {n}", lifetime="30m")

@@ -34,7 +34,7 @@ async def exchanged(holder: Caller, body: object = None) -> str:
     return str(answer.json["access_token"])
 
 
-async def test_a_bearer_is_verified_with_the_published_keys_by_anybody(admin: Caller) -> None:
+async def test_anybody_verifies_a_bearer_with_the_published_keys(admin: Caller) -> None:
     issued = await admin.issue(scopes=["a.b", "c.d"], owner={"type": "service", "id": "crm"})
     answer = await admin.with_token(issued["secret"]).post("/v1/exchange", {"audience": "orders", "scopes": ["a.b"]})
     assert (answer.json["token_type"], answer.json["expires_in"], answer.json["scope"]) == ("Bearer", 3600, "a.b")
@@ -49,12 +49,12 @@ async def test_a_bearer_is_verified_with_the_published_keys_by_anybody(admin: Ca
     assert bearer.claims["exp"] - bearer.claims["iat"] == 3600
 
 
-async def test_a_secret_is_exchanged_as_basic_password_of_nobody_too(admin: Caller) -> None:
+async def test_a_secret_as_basic_password_without_a_user_name_is_exchanged(admin: Caller) -> None:
     secret = (await admin.issue())["secret"]
     assert await exchanged(Caller(admin.session, basic("", secret)))
 
 
-async def test_without_an_audience_a_bearer_is_for_us_and_may_ask(admin: Caller) -> None:
+async def test_a_bearer_without_an_audience_is_accepted_by_the_service_itself(admin: Caller) -> None:
     holder = await admin.holder("tokens.read")
     bearer = admin.with_token(await exchanged(holder))
     assert (await bearer.get("/v1/tokens")).status == 200
@@ -63,13 +63,13 @@ async def test_without_an_audience_a_bearer_is_for_us_and_may_ask(admin: Caller)
     assert (await foreign.get("/v1/tokens")).problem == "credentials-refused"
 
 
-async def test_a_bearer_gives_no_more_life_than_it_has(admin: Caller) -> None:
+async def test_a_bearer_gives_no_longer_lifetime_than_its_own(admin: Caller) -> None:
     bearer = admin.with_token(await exchanged(await admin.holder("all")))
     assert (await bearer.post("/v1/tokens", {"name": "x", "lifetime": "2h"})).problem == "beyond-caller"
     assert (await bearer.post("/v1/tokens", {"name": "x", "lifetime": "30m"})).status == 201
 
 
-async def test_what_cannot_be_exchanged(admin: Caller, ours: dict[str, str]) -> None:
+async def test_an_invalid_exchange_is_refused(admin: Caller, ours: dict[str, str]) -> None:
     holder = await admin.holder("a.b")
     bearer = admin.with_token(await exchanged(holder))
     password = Caller(admin.session, basic(ours["admin_login"], ours["admin_password"]))
@@ -80,18 +80,18 @@ async def test_what_cannot_be_exchanged(admin: Caller, ours: dict[str, str]) -> 
     assert (await holder.post("/v1/exchange", {"scopes": ["*"]})).problem == "bad-scope"
 
 
-async def test_no_scopes_asked_are_no_scopes_given(admin: Caller, introspect: Introspect) -> None:
+async def test_empty_scopes_give_a_bearer_without_scopes(admin: Caller, introspect: Introspect) -> None:
     holder = await admin.holder("a.b")
     assert (await introspect(await exchanged(holder, {"scopes": []})))["scope"] == ""
     assert (await introspect(await exchanged(holder)))["scope"] == "a.b"
 
 
-async def test_exchanging_ends_with_the_token(admin: Caller) -> None:
+async def test_a_revoked_token_cannot_be_exchanged(admin: Caller) -> None:
     holder = await admin.holder(lifetime="10m")
     assert (await holder.post("/v1/exchange")).json["expires_in"] <= 600
 
 
-async def test_introspection_tells_of_secrets_and_bearers(admin: Caller, introspect: Introspect) -> None:
+async def test_introspection_describes_secrets_and_bearers(admin: Caller, introspect: Introspect) -> None:
     issued = await admin.issue(scopes=["a.b"], lifetime="1h", owner={"type": "application", "id": "shop"})
     token = issued["token"]
     same = {
@@ -107,7 +107,7 @@ async def test_introspection_tells_of_secrets_and_bearers(admin: Caller, introsp
     assert set(of_bearer) == {"exp", "iat", "jti"}
 
 
-async def test_what_is_not_good_is_inactive_and_nothing_else(
+async def test_an_ended_credential_is_inactive_without_details(
     admin: Caller, stranger: Caller, introspect: Introspect
 ) -> None:
     theirs = (await stranger.issue())["secret"]
@@ -119,7 +119,7 @@ async def test_what_is_not_good_is_inactive_and_nothing_else(
 
 
 @pytest.mark.parametrize(("verb", "body"), [("revoke", {"reason": "x"}), ("suspend", {}), ("rotate", {"grace": "0s"})])
-async def test_secrets_and_bearers_die_with_the_answer(
+async def test_secrets_and_bearers_end_with_the_answer_to_a_revocation(
     admin: Caller, introspect: Introspect, verb: str, body: dict[str, str]
 ) -> None:
     issued = await admin.issue()
@@ -129,7 +129,7 @@ async def test_secrets_and_bearers_die_with_the_answer(
     assert await introspect(issued["secret"]) == await introspect(bearer) == {"active": False}
 
 
-async def test_a_bearer_loses_what_its_token_loses(admin: Caller, introspect: Introspect) -> None:
+async def test_a_bearer_loses_the_scopes_that_its_token_loses(admin: Caller, introspect: Introspect) -> None:
     issued = await admin.issue(scopes=["a.b", "c.d"])
     bearer = await exchanged(admin.with_token(issued["secret"]))
     await admin.patch(f"/v1/tokens/{issued['token']['id']}", {"scopes": ["c.*"]})
@@ -142,7 +142,7 @@ async def test_introspection_needs_its_scope(admin: Caller) -> None:
     assert 'scope="tokens.introspect"' in refused.headers["WWW-Authenticate"]
 
 
-async def test_use_is_known_within_seconds(admin: Caller, introspect: Introspect) -> None:
+async def test_a_use_is_visible_within_seconds(admin: Caller, introspect: Introspect) -> None:
     issued = await admin.issue()
     path = f"/v1/tokens/{issued['token']['id']}"
     assert (await admin.get(path)).json["last_used_at"] is None
@@ -161,14 +161,14 @@ async def test_use_is_known_within_seconds(admin: Caller, introspect: Introspect
     assert answer.json["revision"] == 1
 
 
-async def test_an_exchange_is_a_use(admin: Caller) -> None:
+async def test_an_exchange_counts_as_a_use(admin: Caller) -> None:
     issued = await admin.issue()
     await exchanged(admin.with_token(issued["secret"]))
     token = (await admin.get(f"/v1/tokens/{issued['token']['id']}")).json
     assert token["last_used_at"] == token["last_exchanged_at"] is not None
 
 
-async def test_an_administrator_asks_with_a_password(admin: Caller, ours: dict[str, str]) -> None:
+async def test_an_administrator_authenticates_with_a_password(admin: Caller, ours: dict[str, str]) -> None:
     person = Caller(admin.session, basic(ours["admin_login"].upper(), ours["admin_password"]))
     issued = await person.issue()
     assert issued["token"]["creator"]["kind"] == "user"

@@ -1,4 +1,4 @@
-"""A feed reads all that it was told of, and nothing of a log that is there no more."""
+"""A feed reads up to every announced position, and nothing of a log that was replaced."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ async def reached(feed: Feed, position: int) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_a_feed_that_is_told_while_it_asks_asks_again(
+async def test_a_feed_notified_during_a_read_reads_again(
     database: Database, ours: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await ours.issue()
@@ -59,7 +59,7 @@ async def test_a_feed_that_is_told_while_it_asks_asks_again(
 
 
 class Shrinking:
-    """A log that is replaced by a shorter one when it is told to be."""
+    """A log that is replaced by a shorter one on request."""
 
     def __init__(self, size: int) -> None:
         self.size, self.changed = size, asyncio.Event()
@@ -75,7 +75,7 @@ class Shrinking:
         self.changed.set()
 
 
-async def test_who_comes_after_the_log_was_replaced_gets_nothing_of_the_one_before(
+async def test_a_reader_that_comes_after_the_log_was_replaced_gets_nothing_of_the_old_one(
     database: Database, ours: Tenant
 ) -> None:
     await ours.issue()

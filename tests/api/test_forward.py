@@ -1,4 +1,4 @@
-"""Forward authentication, as a proxy asks for it."""
+"""Forward authentication for proxies."""
 
 import asyncio
 
@@ -17,7 +17,7 @@ from counterfoil_api.native.forward_auth.forward import IDENTITY
 AUDIENCE = "https://app.example"
 
 
-async def test_who_passes_is_named_in_seven_headers_every_time(proxy: Asked, admin: Caller) -> None:
+async def test_an_accepted_request_gets_seven_identity_headers_every_time(proxy: Asked, admin: Caller) -> None:
     made = await issued(admin, "invoices.*", "mail.send", lifetime="1h")
     answer = await proxy.about(bearer(made["secret"]))
     assert (answer.status, answer.body) == (200, b"")
@@ -34,14 +34,14 @@ async def test_who_passes_is_named_in_seven_headers_every_time(proxy: Asked, adm
     assert [for_ever.headers[name] for name in IDENTITY][-1] == ""
 
 
-async def test_very_many_scopes_are_cut_down_to_those_in_question(proxy: Asked, admin: Caller) -> None:
+async def test_a_long_list_of_scopes_is_cut_to_the_demanded_ones(proxy: Asked, admin: Caller) -> None:
     many = [f"a-rather-long-name.number-{number}" for number in range(200)]
     made = await issued(admin, *many, "invoices.read", "mail.send")
     told = await proxy.about(bearer(made["secret"]), scope="mail.send invoices.read")
     assert told.headers["X-Counterfoil-Scopes"] == "mail.send invoices.read"
 
 
-async def test_all_the_scopes_are_needed(proxy: Asked, admin: Caller) -> None:
+async def test_all_demanded_scopes_are_needed(proxy: Asked, admin: Caller) -> None:
     secret = (await issued(admin, "invoices.read", "mail.send"))["secret"]
     assert (await proxy.about(bearer(secret), scope="mail.send invoices.read")).status == 200
     refused = await proxy.about(bearer(secret), scope="mail.send invoices.*")
@@ -50,7 +50,7 @@ async def test_all_the_scopes_are_needed(proxy: Asked, admin: Caller) -> None:
     assert 'scope="mail.send invoices.*"' in refused.headers["WWW-Authenticate"]
 
 
-async def test_a_bearer_has_to_be_for_whom_the_proxy_says(proxy: Asked, admin: Caller) -> None:
+async def test_a_bearer_needs_the_audience_that_the_proxy_states(proxy: Asked, admin: Caller) -> None:
     made = await issued(admin, lifetime="1h")
     owner = admin.with_token(made["secret"])
     for_us = (await owner.post("/v1/exchange", {})).json["access_token"]
@@ -62,12 +62,12 @@ async def test_a_bearer_has_to_be_for_whom_the_proxy_says(proxy: Asked, admin: C
     assert (await proxy.about(bearer(for_us), audience=AUDIENCE)).problem == "credentials-refused"
     passed = await proxy.about(bearer(for_them), audience=AUDIENCE)
     assert (passed.status, passed.headers["X-Counterfoil-Token"]) == (200, made["token"]["id"])
-    assert (await proxy.about(bearer(made["secret"]), audience=AUDIENCE)).status == 200  # which is for nobody special
+    assert (await proxy.about(bearer(made["secret"]), audience=AUDIENCE)).status == 200  # a secret has no audience
     await admin.post(f"/v1/tokens/{made['token']['id']}/suspend")
     assert (await proxy.about(bearer(for_them), audience=AUDIENCE)).problem == "token-suspended"
 
 
-async def test_a_bearer_passes_with_what_it_was_bought_with_at_most(proxy: Asked, admin: Caller) -> None:
+async def test_a_bearer_passes_with_at_most_its_own_scopes(proxy: Asked, admin: Caller) -> None:
     owner = await admin.holder("invoices.read", "mail.send")
     narrow = (await owner.post("/v1/exchange", {"scopes": ["mail.send"]})).json["access_token"]
     assert (await proxy.about(bearer(narrow))).problem == "scope-missing"
@@ -76,7 +76,7 @@ async def test_a_bearer_passes_with_what_it_was_bought_with_at_most(proxy: Asked
     assert passed.headers["X-Counterfoil-Expires"] != ""
 
 
-async def test_who_acts_for_an_owner_is_named_and_ends_what_it_acts_in(proxy: Asked, admin: Caller) -> None:
+async def test_an_actor_is_named_in_headers_and_its_end_ends_the_bearer(proxy: Asked, admin: Caller) -> None:
     subject, actor = await issued(admin), await issued(admin, "mail.send")
     access_token = "urn:ietf:params:oauth:token-type:access_token"
     bought = await admin.form(
@@ -92,7 +92,7 @@ async def test_who_acts_for_an_owner_is_named_and_ends_what_it_acts_in(proxy: As
     assert (await proxy.about(acting, audience=AUDIENCE)).status == 401
 
 
-async def test_tokens_of_other_accounts_are_answered_like_none(proxy: Asked, stranger: Caller, admin: Caller) -> None:
+async def test_tokens_of_other_accounts_are_answered_as_unknown(proxy: Asked, stranger: Caller, admin: Caller) -> None:
     foreign = await stranger.issue(scopes=["invoices.read"])
     bought = (await admin.with_token(foreign["secret"]).post("/v1/exchange", {})).json["access_token"]
     unknown = await proxy.about(bearer(mint("service").plain))
@@ -104,13 +104,13 @@ async def test_tokens_of_other_accounts_are_answered_like_none(proxy: Asked, str
 
 
 def lasting(answer: Answer) -> tuple[int, bytes, dict[str, str]]:
-    """All of an answer but what is of its moment."""
+    """An answer without its time-dependent parts."""
     moment = ("date", "x-request-id")
     headers = {name.lower(): said for name, said in answer.headers.items() if name.lower() not in moment}
     return answer.status, answer.body, headers
 
 
-async def test_of_dead_credentials_another_account_is_told_nothing(
+async def test_another_account_learns_nothing_about_ended_credentials(
     proxy: Asked, stranger: Caller, admin: Caller
 ) -> None:
     async def dead(kind: str) -> tuple[str, str]:
@@ -138,7 +138,7 @@ async def test_of_dead_credentials_another_account_is_told_nothing(
         assert (await proxy.about(bearer(secret), account=other)).problem in {kind, "token-expired"}
 
 
-async def test_of_a_dead_secret_another_client_is_told_nothing(proxy: Asked, admin: Caller) -> None:
+async def test_another_client_learns_nothing_about_an_ended_secret(proxy: Asked, admin: Caller) -> None:
     made, other = await issued(admin), await issued(admin)
     assert (await admin.post(f"/v1/tokens/{made['token']['id']}/revoke", {"reason": "for the test"})).status == 200
     swapped = {"Authorization": basic(other["token"]["id"], made["secret"])}
@@ -150,7 +150,7 @@ async def test_of_a_dead_secret_another_client_is_told_nothing(proxy: Asked, adm
     assert lasting(first) == lasting(second)
 
 
-async def test_a_client_id_is_good_with_its_own_secret_alone(proxy: Asked, admin: Caller) -> None:
+async def test_a_client_id_is_accepted_only_with_its_own_secret(proxy: Asked, admin: Caller) -> None:
     one, other = await issued(admin), await issued(admin)
     unknown = await proxy.about({"X-Client-Id": one["token"]["id"], "X-Client-Secret": mint("application").plain})
     assert (unknown.status, unknown.problem) == (401, "credentials-refused")
@@ -183,7 +183,7 @@ async def test_a_client_id_is_good_with_its_own_secret_alone(proxy: Asked, admin
         {"Authorization": "Bearer SECRET, Bearer SECRET"},
     ],
 )
-async def test_nothing_passes_with_half_a_proof_or_two(proxy: Asked, admin: Caller, given: dict[str, str]) -> None:
+async def test_incomplete_or_double_credentials_do_not_pass(proxy: Asked, admin: Caller, given: dict[str, str]) -> None:
     made = await issued(admin)
     headers = {n: v.replace("ID", made["token"]["id"]).replace("SECRET", made["secret"]) for n, v in given.items()}
     answer = await proxy.about(headers)
@@ -192,19 +192,19 @@ async def test_nothing_passes_with_half_a_proof_or_two(proxy: Asked, admin: Call
     assert made["secret"].encode() not in answer.body
 
 
-async def test_the_same_header_twice_is_no_proof(proxy: Asked, admin: Caller) -> None:
+async def test_a_repeated_header_is_no_proof(proxy: Asked, admin: Caller) -> None:
     secret = (await issued(admin))["secret"]
     twice = CIMultiDict([("Authorization", f"Bearer {secret}"), ("Authorization", f"Bearer {secret}")])
     answer = await proxy.about(twice)
     assert (answer.status, answer.problem) == (401, "credentials-refused")
 
 
-async def test_no_password_passes(proxy: Asked, ours: dict[str, str]) -> None:
+async def test_passwords_do_not_pass(proxy: Asked, ours: dict[str, str]) -> None:
     person = {"Authorization": basic(ours["admin_login"], ours["admin_password"])}
     assert (await proxy.about(person, scope="tokens.read")).problem == "credentials-refused"
 
 
-async def test_a_revoked_token_is_stopped_at_the_next_question(proxy: Asked, admin: Caller) -> None:
+async def test_a_revoked_token_is_stopped_at_the_next_request(proxy: Asked, admin: Caller) -> None:
     made = await issued(admin)
     assert (await proxy.about(bearer(made["secret"]))).status == 200
     await admin.post(f"/v1/tokens/{made['token']['id']}/revoke", {"reason": "for the test"})
@@ -215,7 +215,7 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", 
 
 
 @pytest.mark.parametrize("method", METHODS)
-async def test_every_method_and_suffix_is_the_same_question(proxy: Asked, admin: Caller, method: str) -> None:
+async def test_every_method_and_suffix_is_answered_alike(proxy: Asked, admin: Caller, method: str) -> None:
     secret = (await issued(admin))["secret"]
     spelt = f"/v1/forward/account/{proxy.account}/scope/invoices.read/-"
     for target in ("", spelt, f"{spelt}/", f"{spelt}/a//b/../%0A?x=1", f"{spelt}/?scope=none", f"{spelt}//-/-/"):
@@ -223,14 +223,14 @@ async def test_every_method_and_suffix_is_the_same_question(proxy: Asked, admin:
         assert (await proxy.about({}, method=method, target=target)).status == 401, target
 
 
-async def test_a_proxy_that_demands_nothing_lets_nobody_pass(proxy: Asked, admin: Caller) -> None:
+async def test_a_proxy_that_demands_nothing_lets_no_request_pass(proxy: Asked, admin: Caller) -> None:
     for target in ("/v1/forward", "/v1/forward/anything", f"/v1/forward?account={proxy.account}"):
         answer = await proxy.about({"Authorization": admin.credentials}, target=target)
         assert (answer.status, answer.problem) == (403, "proxy-misconfigured")
         assert answer.json["detail"].endswith((".", "/-"))
 
 
-async def test_without_the_database_nobody_passes_and_it_is_said_why() -> None:
+async def test_without_the_database_no_request_passes_and_the_reason_is_given() -> None:
     away = settings_for("postgresql://nobody@127.0.0.1:1/nowhere")
     async with served(make_app(away)) as url, ClientSession(url) as session:
         asked = Asked(session, "00000000-0000-7000-8000-000000000000")
@@ -247,14 +247,14 @@ ANYTHING = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude
 @given(
     st.sampled_from(METHODS), ANYTHING, st.sampled_from(["Authorization", "X-Client-Id", "X-Client-Secret"]), ANYTHING
 )
-async def test_whatever_comes_is_answered_with_yes_or_no(
+async def test_every_request_is_answered_with_allow_or_deny(
     proxy: Asked, method: str, suffix: str, header: str, value: str
 ) -> None:
     for start in ("/v1/forward?", "/v1/forward/", f"/v1/forward/account/{proxy.account}/scope/a/-/"):
         assert (await proxy.about({header: value}, method=method, target=start + suffix)).status in (401, 403)
 
 
-async def test_nothing_that_names_another_address_is_read(proxy: Asked, admin: Caller) -> None:
+async def test_headers_that_name_another_address_are_ignored(proxy: Asked, admin: Caller) -> None:
     poor = (await issued(admin, "poor.read"))["secret"]
     other = f"/v1/forward?account={proxy.account}&scope=poor.read"
     for header in ("X-Original-URI", "X-Original-URL", "X-Rewrite-URL", "X-Forwarded-Uri", "X-Envoy-Original-Path"):
@@ -262,11 +262,11 @@ async def test_nothing_that_names_another_address_is_read(proxy: Asked, admin: C
     assert (await proxy.about(bearer(poor), target=other)).status == 200
 
 
-async def test_an_expired_token_passes_nowhere(proxy: Asked, admin: Caller) -> None:
+async def test_an_expired_token_does_not_pass(proxy: Asked, admin: Caller) -> None:
     assert (await proxy.about(bearer((await issued(admin, lifetime="1us"))["secret"]))).problem == "token-expired"
 
 
-async def test_the_document_tells_of_every_method_and_header(admin: Caller) -> None:
+async def test_the_openapi_document_describes_every_method_and_header(admin: Caller) -> None:
     paths = (await admin.get("/openapi.json")).json["paths"]
     told = {path: item for path, item in paths.items() if path.startswith("/v1/forward")}
     assert len(told) == 3

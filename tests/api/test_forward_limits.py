@@ -1,4 +1,4 @@
-"""What an account, its administrators and the limits say of a token is asked for a proxy, too."""
+"""The rules of the account, its administrators and the limits also apply to forward authentication."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,7 +18,7 @@ from counterfoil_dev.postgres import Database
 
 @pytest.fixture
 async def own(database: Database, tmp_path: Path) -> AsyncIterator[tuple[Asked, Caller]]:
-    """A proxy and an administrator of a service of their own, which believes proxies on this machine."""
+    """A proxy and an administrator of a separate service that trusts proxies on this machine."""
     settings = settings_for(database.app_url, TRUSTED_PROXIES="127.0.0.0/8", GUESS_LIMIT="3/1m")
     account = await founded(settings, "own", tmp_path)
     async with served(make_app(settings)) as url, ClientSession(url) as session:
@@ -29,7 +29,9 @@ def through(client: str, plain: str) -> dict[str, str]:
     return {**bearer(plain), "X-Forwarded-For": client}
 
 
-async def test_an_account_is_entered_from_its_networks_alone_as_the_proxy_tells(own: tuple[Asked, Caller]) -> None:
+async def test_the_networks_of_the_account_apply_to_the_address_that_the_proxy_forwards(
+    own: tuple[Asked, Caller],
+) -> None:
     proxy, admin = own
     secret = (await issued(admin))["secret"]
     changed = await admin.patch("/v1/account", {"policy": {"networks": ["192.0.2.0/24", "127.0.0.0/8"]}}, If_Match="*")
@@ -40,7 +42,7 @@ async def test_an_account_is_entered_from_its_networks_alone_as_the_proxy_tells(
         assert (refused.status, refused.problem) == (403, "network-forbidden")
 
 
-async def test_the_end_of_all_secrets_is_the_end_behind_proxies(own: tuple[Asked, Caller]) -> None:
+async def test_the_end_of_all_secrets_applies_behind_proxies(own: tuple[Asked, Caller]) -> None:
     proxy, admin = own
     secret = (await issued(admin))["secret"]
     bought = (await admin.with_token(secret).post("/v1/exchange", {})).json["access_token"]
@@ -49,7 +51,7 @@ async def test_the_end_of_all_secrets_is_the_end_behind_proxies(own: tuple[Asked
     assert [(await proxy.about(bearer(shown))).problem for shown in (secret, bought)] == ["secret-ended"] * 2
 
 
-async def test_a_death_that_was_told_too_often_is_not_told_to_another_account(
+async def test_a_rate_limited_ended_token_is_not_revealed_to_another_account(
     own: tuple[Asked, Caller], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(guard, "DEAD", Quota(1, 60))
@@ -63,7 +65,7 @@ async def test_a_death_that_was_told_too_often_is_not_told_to_another_account(
     assert (elsewhere.status, elsewhere.body) == (never.status, never.body) == (401, never.body)
 
 
-async def test_guesses_are_limited_by_client_and_spoil_nothing_for_others(own: tuple[Asked, Caller]) -> None:
+async def test_guesses_are_limited_for_each_client_and_do_not_affect_others(own: tuple[Asked, Caller]) -> None:
     proxy, admin = own
     secret = (await issued(admin))["secret"]
     for client in ("198.51.100.1", "198.51.101.1"):

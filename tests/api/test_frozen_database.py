@@ -1,4 +1,4 @@
-"""While the database hangs: what changes nothing never leaves a doubt, and what is public is served from memory."""
+"""While the database hangs, a request without effects never has an unknown outcome, and public documents are served."""
 
 import asyncio
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
-from api.frozen import Freezing, freezing
+from api.freezing_proxy import Freezing, freezing
 from api.service import Caller, founded, served, settings_for
 from api.test_service import answered
 from counterfoil.uses import signing_keys
@@ -50,32 +50,32 @@ async def said(caller: Caller, route: Route) -> tuple[str, int, str]:
     else:
         answer = await caller.ask(route.method, path, b'{"filter":{"name":"x"}}' if route.method == "POST" else None)
     said = {} if answer.status == 200 else answer.json
-    # OAuth's name for a database that is away is that for all that may be better soon.
+    # OAuth has one error code for every temporary failure.
     problem = (
         "overloaded" if said.get("error") == "temporarily_unavailable" else said.get("type", "").rpartition(":")[2]
     )
     return route.path, answer.status, problem
 
 
-def test_what_only_reads_is_told_by_name() -> None:
+def test_all_read_only_operations_are_listed() -> None:
     assert {route.path for route in routes() if route.method != "GET" and not route.changes} == READS_BY_POST
     assert not any(route.changes for route in routes() if route.method == "GET")
 
 
-async def test_what_changes_nothing_never_says_that_its_outcome_is_unknown(place: Place) -> None:
+async def test_a_read_never_reports_an_unknown_outcome(place: Place) -> None:
     reading = [route for route in routes() if not route.changes and route.path != "/metrics"]
     answers = await asyncio.gather(*(said(place.admin, route) for route in reading))
     expected = {(path, 200, "") if path in FROM_MEMORY else (path, 503, "overloaded") for path, _, _ in answers}
     assert set(answers) == expected
 
 
-async def test_whoever_got_no_further_than_their_credentials_is_left_in_no_doubt(place: Place) -> None:
+async def test_a_request_refused_at_authentication_has_no_unknown_outcome(place: Place) -> None:
     answer = await place.admin.post("/v1/tokens", {"name": "x"})
     assert (answer.status, answer.problem) == (503, "overloaded")
     assert answer.headers["Retry-After"] == "1"
 
 
-async def test_published_keys_are_served_from_memory_for_as_long_as_others_keep_them(
+async def test_published_keys_are_served_from_memory_for_their_cache_lifetime(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = await place.admin.get("/.well-known/jwks.json")

@@ -1,4 +1,4 @@
-"""schemathesis over the OpenAPI document: nothing breaks, and nothing is answered that is not written there."""
+"""schemathesis over the OpenAPI document: no request causes an error or an undocumented answer."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from api.service import Caller, basic, founded, served, settings_for
 from counterfoil_api.application import make_app
 from counterfoil_dev.postgres import OWNER, Postgres
 
-# A wrong request may meet its refusal in any of these.
+# An invalid request may get any of these refusals.
 CONFIGURATION = """
 hooks = "fuzzed_hooks.py"
 
@@ -30,8 +30,8 @@ expected-statuses = ["2xx", "304", "401", "403", "404", "409", "410", "412", "42
 include-path = "/v1/tokens/import"
 checks.negative_data_rejection.enabled = false
 """
-# Whoever brings one wrong password after another is answered 429; what a schema allows is looked at by the hook, which
-# knows the rules that no schema can state.
+# A caller with many wrong passwords gets 429. The hook checks requests that fit the schema against the rules that no
+# schema can state.
 UNCHECKED = "positive_data_acceptance,ignored_auth"
 HOOKS = Path(__file__).with_name("fuzzed_hooks.py")
 SPARED = "^/v1/account/end-secrets$"
@@ -44,7 +44,7 @@ PEOPLE = "^/v1/(login|users/self)"
 async def described(
     postgres_server: Postgres, template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[tuple[str, Caller, str]]:
-    """A service of our own, where what is fuzzed harms nobody: its address, its administrator, and their password."""
+    """A separate service for fuzzing: its address, its administrator and their password."""
     postgres_server.run(f"create database described owner {OWNER} template {template};")
     settings = settings_for(postgres_server.database("described").app_url)
     credentials = await founded(settings, "described", tmp_path_factory.mktemp("described"))
@@ -55,7 +55,7 @@ async def described(
 
 
 async def prepared(admin: Caller) -> dict[str, list[str]]:
-    """What paths may name: tokens in every state, users, what never was, and what is no name at all."""
+    """Names for paths: tokens in every state, users, unknown ids and invalid ones."""
     ids = [(await admin.issue(lifetime="1h"))["token"]["id"] for _ in range(6)]
     ids.append((await admin.issue(lifetime="1us"))["token"]["id"])
     await admin.post(f"/v1/tokens/{ids[4]}/suspend")
@@ -74,7 +74,7 @@ def user(name: str) -> dict[str, str]:
 
 
 def with_names(document: dict[str, Any], names: dict[str, list[str]]) -> dict[str, Any]:
-    """The document, speaking of these things; left to itself schemathesis would revoke the token that it asks with."""
+    """The document with these names; without them schemathesis would revoke the token that it uses."""
     for path in document["paths"].values():
         for operation in path.values():
             for parameter in operation.get("parameters", []):
@@ -86,7 +86,7 @@ def with_names(document: dict[str, Any], names: dict[str, list[str]]) -> dict[st
 async def fuzz(
     described: tuple[str, Caller, str], directory: Path, credentials: str, *options: str, examples: int
 ) -> tuple[int | None, str]:
-    """Run schemathesis with these credentials; gives its exit code and what it said."""
+    """Run schemathesis with these credentials; return its exit code and its output."""
     url, admin, _ = described
     document = with_names((await admin.get("/openapi.json")).json, await prepared(admin))
     (directory / "openapi.json").write_text(json.dumps(document))
@@ -106,7 +106,7 @@ async def fuzz(
 
 
 async def principal(who: str, described: tuple[str, Caller, str]) -> list[str]:
-    """The credentials of somebody, and what they are not to be let ask."""
+    """The credentials of a caller, and the operations that are left out for it."""
     _, admin, password = described
     match who:
         case "an administrator":
@@ -118,7 +118,7 @@ async def principal(who: str, described: tuple[str, Caller, str]) -> list[str]:
     return ["Bearer nobody"]
 
 
-async def test_nothing_breaks_and_nothing_undocumented_is_answered(
+async def test_no_request_causes_an_error_or_an_undocumented_answer(
     described: tuple[str, Caller, str], tmp_path: Path
 ) -> None:
     asking = await principal("an administrator", described)
@@ -126,7 +126,7 @@ async def test_nothing_breaks_and_nothing_undocumented_is_answered(
     assert code == 0, told
 
 
-async def test_nothing_breaks_that_takes_a_password(described: tuple[str, Caller, str], tmp_path: Path) -> None:
+async def test_no_request_with_a_password_causes_an_error(described: tuple[str, Caller, str], tmp_path: Path) -> None:
     options = ("--include-path-regex", PEOPLE, "--phases", "examples,fuzzing")
     code, told = await fuzz(described, tmp_path, described[2], *options, examples=2)
     assert code == 0, told
@@ -137,7 +137,7 @@ async def test_nothing_breaks_that_takes_a_password(described: tuple[str, Caller
 @pytest.mark.parametrize(
     ("who", "examples"), [("an administrator", 40), ("a member", 10), ("nobody", 5), ("a person", 1)]
 )
-async def test_nothing_breaks_in_a_long_run_either(
+async def test_no_request_of_a_long_run_causes_an_error(
     described: tuple[str, Caller, str], tmp_path: Path, who: str, examples: int
 ) -> None:
     code, told = await fuzz(described, tmp_path, *await principal(who, described), examples=examples)

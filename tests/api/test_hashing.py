@@ -1,4 +1,4 @@
-"""Turns at hashing: nobody keeps anybody else waiting for long, and nobody waits in a line that is too long."""
+"""The queue for password hashing: fair between networks, and limited in length."""
 
 import asyncio
 import threading
@@ -10,7 +10,7 @@ from counterfoil_api.auth.hashing import AT_ONCE, MOST, MOST_OF_ONE, HashingTurn
 
 
 class Hall:
-    """Notes who had a turn, in which order; at first all turns are taken."""
+    """Records the order of turns; at first all turns are taken."""
 
     def __init__(self) -> None:
         self.turns = HashingTurns()
@@ -30,7 +30,7 @@ class Hall:
         return task
 
     async def over(self) -> list[str]:
-        """Let everybody have their turn, one after the other, and say who had one."""
+        """Give every waiter a turn, one after the other, and return their order."""
         self.free.set()
         await asyncio.gather(*self.tasks, return_exceptions=True)
         return self.served[AT_ONCE:]
@@ -50,7 +50,7 @@ async def test_a_newcomer_waits_for_one_turn_of_each_network(hall: Hall) -> None
     assert await hall.over() == ["a", "b", "c", "a", "b", "a"]
 
 
-async def test_people_at_home_have_every_second_turn(hall: Hall) -> None:
+async def test_local_callers_get_every_second_turn(hall: Hall) -> None:
     for number in range(4):
         await hall.come(f"network {number}")
     for _ in range(2):
@@ -58,7 +58,7 @@ async def test_people_at_home_have_every_second_turn(hall: Hall) -> None:
     assert await hall.over() == ["home", "network 0", "home", "network 1", "network 2", "network 3"]
 
 
-async def test_a_line_is_only_so_long(hall: Hall) -> None:
+async def test_a_queue_has_a_limited_length(hall: Hall) -> None:
     for _ in range(MOST_OF_ONE):
         await hall.come("a")
     refused = await hall.come("a")
@@ -77,7 +77,7 @@ async def test_a_full_queue_makes_room_in_its_longest_line(hall: Hall) -> None:
     assert len(served) == MOST
 
 
-async def test_a_queue_full_of_single_ones_takes_nobody_more(hall: Hall) -> None:
+async def test_a_queue_full_of_single_waiters_refuses_newcomers(hall: Hall) -> None:
     for number in range(MOST):
         await hall.come(f"network {number}")
     with pytest.raises(Overloaded):
@@ -87,7 +87,7 @@ async def test_a_queue_full_of_single_ones_takes_nobody_more(hall: Hall) -> None
     assert at_home.exception() is None
 
 
-async def test_those_who_go_away_leave_no_hole(hall: Hall) -> None:
+async def test_cancelled_waiters_leave_no_gap(hall: Hall) -> None:
     gone, stays = await hall.come("a"), await hall.come("b")
     (await hall.come("a")).cancel()
     gone.cancel()
@@ -100,7 +100,7 @@ async def test_those_who_go_away_leave_no_hole(hall: Hall) -> None:
     await last
 
 
-async def test_whoever_is_about_to_leave_is_given_no_turn(hall: Hall) -> None:
+async def test_a_cancelled_waiter_gets_no_turn(hall: Hall) -> None:
     gone, _ = await hall.come("a"), await hall.come("b")
     hall.free.set()
     gone.cancel()
@@ -108,7 +108,7 @@ async def test_whoever_is_about_to_leave_is_given_no_turn(hall: Hall) -> None:
     assert await hall.over() == ["b"]
 
 
-async def test_a_thread_is_waited_for_though_nobody_waits() -> None:
+async def test_a_running_thread_keeps_its_turn_after_its_caller_left() -> None:
     begun, over = threading.Event(), threading.Event()
 
     def work() -> None:
@@ -125,7 +125,7 @@ async def test_a_thread_is_waited_for_though_nobody_waits() -> None:
         await task
 
 
-async def test_a_turn_that_comes_as_its_taker_goes_is_passed_on(hall: Hall) -> None:
+async def test_a_turn_given_to_a_leaving_waiter_is_passed_on(hall: Hall) -> None:
     gone = await hall.come("a")
     stays = await hall.come("b")
     hall.turns._pass_on()

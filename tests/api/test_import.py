@@ -1,4 +1,4 @@
-"""Import: holders go on with the secrets that they have, nothing is doubled, and nothing is gained by it."""
+"""Import: holders keep their secrets, nothing is duplicated, and no right is gained."""
 
 import asyncio
 import base64
@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 from aiohttp import ClientSession
 
-from api.moving import active, digest, imported, item, one, plain, why
+from api.imported_tokens import active, digest, imported, item, one, plain, why
 from api.proxy import Asked, bearer
 from api.service import Caller, basic
 from counterfoil.core import imported_secrets
@@ -23,7 +23,7 @@ from counterfoil_dev.postgres import Database, Postgres
 
 
 @pytest.mark.parametrize("by", ["value", "sha256", "sha512"])
-async def test_an_imported_secret_works_wherever_a_secret_does(
+async def test_an_imported_secret_works_like_any_secret(
     admin: Caller, session: ClientSession, proxy: Asked, by: str
 ) -> None:
     text = plain()
@@ -44,7 +44,7 @@ async def test_an_imported_secret_works_wherever_a_secret_does(
 
 
 @pytest.mark.parametrize("how", ["by its holder", "by an administrator", "as leaked"])
-async def test_an_imported_token_ends_by_its_secret(admin: Caller, session: ClientSession, how: str) -> None:
+async def test_an_imported_token_is_revoked_by_its_secret(admin: Caller, session: ClientSession, how: str) -> None:
     text = plain()
     await one(admin, digest=digest(text))
     match how:
@@ -65,13 +65,13 @@ async def test_an_imported_token_ends_by_its_secret(admin: Caller, session: Clie
     ],
     ids=["two dots", "signs", "hexadecimal", "prefix", "colon"],
 )  # fmt: skip
-async def test_whatever_visible_text_a_secret_is_made_of(admin: Caller, session: ClientSession, text: str) -> None:
+async def test_a_secret_may_be_any_visible_text(admin: Caller, session: ClientSession, text: str) -> None:
     token = await one(admin, digest=digest(text))
     for header in (f"Bearer {text}", basic("", text), basic(token, text)):
         assert (await Caller(session, header).get("/v1/tokens/self")).json["id"] == token
 
 
-async def test_the_log_says_that_it_was_imported_and_no_more_than_its_beginning(admin: Caller) -> None:
+async def test_the_log_contains_the_import_and_at_most_the_beginning_of_the_secret(admin: Caller) -> None:
     text, short = plain(), "aB3$xY9!" + secrets.token_hex(5)
     born = []
     for fields in (
@@ -90,7 +90,7 @@ async def test_the_log_says_that_it_was_imported_and_no_more_than_its_beginning(
     ]  # fmt: skip
 
 
-async def test_a_lifetime_counts_from_when_a_token_was_made_elsewhere(admin: Caller) -> None:
+async def test_a_lifetime_counts_from_the_original_creation(admin: Caller) -> None:
     made = datetime.now(UTC) - timedelta(days=30)
     token = await one(admin, secret=plain(), created_at=made.isoformat(), lifetime="90d")
     shown = (await admin.get(f"/v1/tokens/{token}")).json
@@ -99,7 +99,7 @@ async def test_a_lifetime_counts_from_when_a_token_was_made_elsewhere(admin: Cal
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
-async def test_what_is_over_elsewhere_is_refused_and_a_rehearsal_says_so(admin: Caller, dry_run: bool) -> None:
+async def test_an_expired_token_is_refused_also_by_a_dry_run(admin: Caller, dry_run: bool) -> None:
     text = plain()
     dead = item(secret=text, created_at="2024-02-01", lifetime="90d")
     past = item(secret=plain(), expires_at="2024-05-01")
@@ -109,7 +109,7 @@ async def test_what_is_over_elsewhere_is_refused_and_a_rehearsal_says_so(admin: 
     assert not await active(admin, text)
 
 
-async def test_a_repeat_finishes_also_where_a_token_is_over_by_then(admin: Caller) -> None:
+async def test_a_repeat_finishes_even_if_a_token_has_expired_meanwhile(admin: Caller) -> None:
     made = datetime.now(UTC) - timedelta(days=90, seconds=-3)
     brief = item(secret=plain(), created_at=made.isoformat(), lifetime="90d")
     assert (await imported(admin, brief))[0]["status"] == "imported"
@@ -117,7 +117,7 @@ async def test_a_repeat_finishes_also_where_a_token_is_over_by_then(admin: Calle
     assert (await imported(admin, brief))[0]["status"] == "already"
 
 
-async def test_rotating_gives_a_secret_of_ours_and_grace_for_the_old_one(admin: Caller) -> None:
+async def test_rotating_gives_our_own_secret_and_a_grace_for_the_old_one(admin: Caller) -> None:
     text = plain()
     token = await one(admin, secret=text)
     rotated = (await admin.post(f"/v1/tokens/{token}/rotate", {"grace": "1h"})).json
@@ -128,7 +128,7 @@ async def test_rotating_gives_a_secret_of_ours_and_grace_for_the_old_one(admin: 
     assert (await admin.with_token(text).get("/v1/tokens/self")).problem == "secret-retired"
 
 
-async def test_repeating_an_import_finishes_it_and_doubles_nothing(admin: Caller) -> None:
+async def test_repeating_an_import_finishes_it_and_duplicates_nothing(admin: Caller) -> None:
     items = [item(secret=plain(), name=f"moved-{n}", lifetime="30d") for n in range(20)]
     first = await imported(admin, *items[:12])
     again = await imported(admin, *items)
@@ -142,7 +142,7 @@ async def test_repeating_an_import_finishes_it_and_doubles_nothing(admin: Caller
 
 @asynccontextmanager
 async def held(database: Database, statement: str, *arguments: object) -> AsyncIterator[None]:
-    """Somebody who holds what a statement takes, for longer than the door waits."""
+    """A lock that a statement needs, held for longer than the door waits."""
     owner = await asyncpg.connect(database.owner_url)
     try:
         await owner.execute("begin")
@@ -152,7 +152,7 @@ async def held(database: Database, statement: str, *arguments: object) -> AsyncI
         await owner.close()
 
 
-async def test_what_cannot_be_imported_now_is_the_answer_of_the_call(
+async def test_a_failure_of_the_database_is_the_answer_of_the_whole_call(
     admin: Caller, postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queue, "PATIENCE_SECONDS", 1.0)
@@ -164,7 +164,7 @@ async def test_what_cannot_be_imported_now_is_the_answer_of_the_call(
     assert {each["status"] for each in await imported(admin, *items)} == {"imported"}
 
 
-async def test_what_was_cut_off_halfway_is_not_known_and_finished_by_repeating_it(
+async def test_an_interrupted_import_has_an_unknown_outcome_and_is_finished_by_a_repeat(
     admin: Caller, postgres_server: Postgres, api_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queue, "PATIENCE_SECONDS", 1.0)
@@ -180,7 +180,9 @@ async def test_what_was_cut_off_halfway_is_not_known_and_finished_by_repeating_i
     assert {each["status"] for each in await imported(admin, *items)} == {"already"}
 
 
-async def test_a_secret_opens_one_token_whoever_else_brings_it(admin: Caller, stranger: Caller) -> None:
+async def test_a_secret_belongs_to_one_token_even_if_another_account_imports_it(
+    admin: Caller, stranger: Caller
+) -> None:
     text = plain()
     token = await one(admin, secret=text)
     (ours,) = await imported(admin, item(secret=text, name="another"))
@@ -193,14 +195,14 @@ async def test_a_secret_opens_one_token_whoever_else_brings_it(admin: Caller, st
     assert not await active(stranger, text)
 
 
-async def test_a_known_secret_is_not_imported_by_its_other_digest_if_it_is_shown(admin: Caller) -> None:
+async def test_a_secret_that_was_used_is_not_imported_by_its_other_digest(admin: Caller) -> None:
     text = plain()
     await one(admin, digest=digest(text, "sha512"))
     (again,) = await imported(admin, item(secret=text, name="another"))
     assert why(again) == "secret-taken"
 
 
-async def test_a_secret_that_nobody_showed_belongs_to_whoever_had_it_first(admin: Caller, stranger: Caller) -> None:
+async def test_an_unused_secret_belongs_to_its_first_importer(admin: Caller, stranger: Caller) -> None:
     for first, second in (("sha512", "sha256"), ("sha256", "sha512")):
         text = plain()
         token = await one(admin, digest=digest(text, first))
@@ -212,7 +214,7 @@ async def test_a_secret_that_nobody_showed_belongs_to_whoever_had_it_first(admin
         assert (await active(admin, text), await active(stranger, text)) == (True, False)
 
 
-async def test_twins_in_one_call_and_in_many_at_once_make_one_token(admin: Caller) -> None:
+async def test_duplicates_in_one_call_and_in_many_at_once_make_one_token(admin: Caller) -> None:
     text = plain()
     twins = await imported(admin, *(item(secret=text) for _ in range(5)))
     assert sorted(each["status"] for each in twins) == ["already"] * 4 + ["imported"]
@@ -223,7 +225,7 @@ async def test_twins_in_one_call_and_in_many_at_once_make_one_token(admin: Calle
     assert {(await admin.with_token(each).get("/v1/tokens/self")).status for each in others} == {200}
 
 
-async def test_a_bad_item_harms_no_neighbour_and_says_what_is_wrong(admin: Caller) -> None:
+async def test_an_invalid_item_does_not_affect_others_and_names_the_reason(admin: Caller) -> None:
     good = plain()
     results = await imported(
         admin,
@@ -239,7 +241,7 @@ async def test_a_bad_item_harms_no_neighbour_and_says_what_is_wrong(admin: Calle
     assert await active(admin, good)
 
 
-async def test_nobody_imports_more_than_they_hold(admin: Caller) -> None:
+async def test_a_caller_imports_no_more_than_they_hold(admin: Caller) -> None:
     importer = await admin.holder("tokens.import", "invoices.*", lifetime="30d", owner={"type": "service", "id": "x"})
     results = await imported(
         importer,
@@ -253,7 +255,7 @@ async def test_nobody_imports_more_than_they_hold(admin: Caller) -> None:
     assert (await plain_issuer.post("/v1/tokens/import", {"tokens": [item(secret=plain())]})).problem == "scope-missing"
 
 
-async def test_a_rehearsal_says_the_same_and_changes_nothing(admin: Caller) -> None:
+async def test_a_dry_run_gives_the_same_answer_and_changes_nothing(admin: Caller) -> None:
     there, fresh, weak = plain(), plain(), "a" * 40
     await one(admin, secret=there)
     items = [item(secret=each) for each in (there, fresh, weak, fresh)] + [item(secret=plain(), scopes=["*"])]
@@ -264,14 +266,14 @@ async def test_a_rehearsal_says_the_same_and_changes_nothing(admin: Caller) -> N
     assert [each["status"] for each in (await imported(admin, item(secret=fresh)))] == ["imported"]
 
 
-async def test_what_is_ours_but_for_its_checksum_stays_malformed(admin: Caller) -> None:
+async def test_a_secret_of_ours_with_a_wrong_checksum_stays_malformed(admin: Caller) -> None:
     await one(admin, secret=plain())
     slip = (await admin.issue())["secret"][:-1] + "!"
     for text in (slip, "short", "eyJa.b.c"):
         assert (await admin.with_token(text).get("/v1/tokens")).problem == "credentials-refused"
 
 
-async def test_a_digest_may_be_spelt_in_base64(admin: Caller) -> None:
+async def test_a_digest_may_be_written_in_base64(admin: Caller) -> None:
     text = plain()
     spelt = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     await one(admin, digest={"algorithm": "sha256", "value": spelt})

@@ -1,4 +1,4 @@
-"""Import: a thousand in one call, and the very first one, which every process has to hear of."""
+"""Import: a thousand items in one call, and the very first import, which every process must learn of."""
 
 import asyncio
 import json
@@ -10,13 +10,13 @@ import pytest
 import pytest_asyncio
 from aiohttp import ClientSession
 
-from api.moving import digest, imported, item, one, plain
+from api.imported_tokens import digest, imported, item, one, plain
 from api.service import Answer, Caller, founded, served, settings_for
 from counterfoil_api.application import make_app
 from counterfoil_dev.postgres import Database
 
 
-async def test_a_thousand_in_one_call_and_no_more(admin: Caller) -> None:
+async def test_a_call_imports_at_most_a_thousand_items(admin: Caller) -> None:
     results = await imported(admin, *(item(digest=digest(plain())) for _ in range(1_000)))
     assert {each["status"] for each in results} == {"imported"}
     assert len({each["number"] for each in results}) == 1_000
@@ -30,7 +30,7 @@ async def test_a_thousand_in_one_call_and_no_more(admin: Caller) -> None:
 
 @pytest_asyncio.fixture
 async def two_processes(database: Database, tmp_path: Any) -> AsyncIterator[tuple[Caller, Caller]]:
-    """The administrator at two processes of a service where nothing was ever imported."""
+    """The administrator at two processes of a service without any import."""
     settings = settings_for(database.app_url)
     credentials = await founded(settings, "fresh", tmp_path)
     async with (
@@ -44,12 +44,12 @@ async def two_processes(database: Database, tmp_path: Any) -> AsyncIterator[tupl
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
-async def test_the_very_first_import_is_good_everywhere_once_it_is_answered(
+async def test_the_very_first_import_is_accepted_by_every_process_once_it_is_answered(
     two_processes: tuple[Caller, Caller], algorithm: str
 ) -> None:
     here, there = two_processes
     text = plain()
-    asking = [asyncio.create_task(_asking(there, text)) for _ in range(2)]  # so that it believes there is nothing
+    asking = [asyncio.create_task(_asking(there, text)) for _ in range(2)]  # so that it caches that there is none
     await one(here, digest=digest(text, algorithm))
     assert (await there.with_token(text).get("/v1/tokens/self")).status == 200
     for task in asking:

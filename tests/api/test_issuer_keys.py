@@ -1,4 +1,4 @@
-"""For how long the keys of a real OIDC issuer are used, and what becomes of its JWTs while it misbehaves."""
+"""How long the keys of an OIDC issuer are cached, and how its JWTs are answered while it fails."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ HOUR = 3_600
 
 @dataclass
 class World:
-    """An issuer, who verifies its JWTs, and the clock of the latter."""
+    """An issuer, the verifier of its JWTs, and the verifier's clock."""
 
     issuer: OidcIssuer
     way: InitVar[Egress]
@@ -38,7 +38,7 @@ class World:
         self.issuers = Issuers(partial(fetched_keys, way), clock=lambda: self.seconds)
 
     async def says(self, text: str | None = None) -> str:
-        """What becomes of a JWT."""
+        """The result for a JWT."""
         try:
             await self.issuers.verified(
                 text or self.issuer.jwt(), issuer=self.issuer.url, audience=AUDIENCE, at=datetime.now(UTC)
@@ -54,7 +54,7 @@ class World:
 
     @property
     def asked(self) -> int:
-        """How often the issuer was asked for its configuration, with which each question begins."""
+        """The number of requests for the issuer's configuration; each fetch begins with one."""
         return self.issuer.asked.count(DISCOVERY)
 
 
@@ -74,7 +74,7 @@ async def world(authority: Authority, tmp_path: Path) -> AsyncIterator[World]:
         await made.issuers.close()
 
 
-async def test_a_rotated_key_is_found_and_the_old_one_no_longer_believed(world: World) -> None:
+async def test_a_rotated_key_is_found_and_the_old_one_is_refused(world: World) -> None:
     old = world.issuer.jwt()
     assert await world.says(old) == "believed"
     world.issuer.rotate()
@@ -82,7 +82,7 @@ async def test_a_rotated_key_is_found_and_the_old_one_no_longer_believed(world: 
     assert [await world.says(), await world.says(old), world.asked] == ["believed", "refused", 2]
 
 
-async def test_unknown_keys_are_asked_for_once_a_minute_however_many_are_named(world: World) -> None:
+async def test_unknown_keys_are_fetched_at_most_once_a_minute(world: World) -> None:
     assert await world.says() == "believed"
     for seconds, asked in ((59, 1), (1, 2), (59, 2), (1, 3)):
         world.seconds += seconds
@@ -97,7 +97,7 @@ async def test_unknown_keys_are_asked_for_once_a_minute_however_many_are_named(w
      ("no-store", 60), ("No-Cache, max-age=600", 60), ("max-age=86400", HOUR), ("max-age=999999999999", HOUR),
      ("max-age=-1", 300)],
 )  # fmt: skip
-async def test_keys_are_kept_as_long_as_the_issuer_says_within_an_hour(
+async def test_keys_are_cached_as_long_as_the_issuer_says_within_an_hour(
     world: World, cache_control: str, seconds: int
 ) -> None:
     world.issuer.cache_control = cache_control
@@ -107,18 +107,18 @@ async def test_keys_are_kept_as_long_as_the_issuer_says_within_an_hour(
     world.seconds += seconds - 1
     assert (await world.says(old), world.asked) == ("believed", 1)
     world.seconds += 1
-    # An emergency: the issuer has removed the key, and who has stolen it is stopped then.
+    # In an emergency the issuer removes a stolen key; JWTs signed with it are refused from then on.
     assert (await world.says(old), world.asked) == ("refused", 2)
 
 
-async def test_an_issuer_that_is_down_keeps_nobody_out_for_an_hour(world: World) -> None:
+async def test_an_unavailable_issuer_refuses_nobody_for_an_hour(world: World) -> None:
     world.issuer.cache_control = "max-age=60"
     assert await world.says() == "believed"
     world.break_down()
     world.seconds += HOUR - 1
     assert [await world.says() for _ in range(5)] == ["believed"] * 5
-    assert world.asked == 2  # it is left alone for ten seconds
-    # Whether it has a new key cannot be said now.
+    assert world.asked == 2  # it is not retried for ten seconds
+    # Whether it has a new key is unknown now.
     assert await world.says(world.issuer.jwt({"kid": "new"})) == "unavailable for 10 s"
     world.seconds += 4
     assert (await world.says(), world.asked) == ("unavailable for 6 s", 2)
@@ -138,13 +138,13 @@ async def test_an_issuer_that_never_answered_is_unavailable(world: World) -> Non
     assert await world.says() == "believed"
 
 
-async def test_many_who_come_at_once_share_one_question(world: World) -> None:
+async def test_simultaneous_requests_share_one_fetch(world: World) -> None:
     world.issuer.delay_seconds = 0.2
     assert set(await asyncio.gather(*(world.says() for _ in range(200)))) == {"believed"}
     assert world.issuer.asked == [DISCOVERY, "/keys"]
 
 
-async def test_who_goes_away_takes_the_answer_from_nobody(world: World) -> None:
+async def test_a_cancelled_request_does_not_cancel_the_fetch_of_others(world: World) -> None:
     world.issuer.delay_seconds = 0.2
     first, second = (asyncio.create_task(world.says()) for _ in range(2))
     await asyncio.sleep(0.1)
@@ -152,7 +152,7 @@ async def test_who_goes_away_takes_the_answer_from_nobody(world: World) -> None:
     assert (await second, world.asked) == ("believed", 1)
 
 
-async def test_a_slow_issuer_keeps_nobody_waiting_while_its_keys_are_good(
+async def test_a_slow_issuer_delays_nobody_while_its_keys_are_cached(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("counterfoil_api.auth.issuers.issuers._PATIENCE_SECONDS", 0.1)
@@ -162,9 +162,7 @@ async def test_a_slow_issuer_keeps_nobody_waiting_while_its_keys_are_good(
     assert (await world.says(), world.issuer.asked) == ("believed", [DISCOVERY, "/keys", DISCOVERY])
 
 
-async def test_a_slow_issuer_is_unavailable_before_it_has_answered_once(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_slow_issuer_without_cached_keys_is_unavailable(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.2)
     world.issuer.delay_seconds = 60
     assert await world.says() == "unavailable for 10 s"
@@ -189,7 +187,7 @@ LIES: dict[str, object] = {
 
 
 @pytest.mark.parametrize("lie", LIES)
-async def test_a_configuration_that_lies_gives_no_keys(world: World, lie: str) -> None:
+async def test_an_invalid_configuration_gives_no_keys(world: World, lie: str) -> None:
     right = {"issuer": "{}", "jwks_uri": "{}/keys"}
     told = LIES[lie]
     body = json.dumps(right | told).encode() if isinstance(told, dict) else told
@@ -204,18 +202,18 @@ async def test_a_configuration_that_lies_gives_no_keys(world: World, lie: str) -
     [b"", b"{}", b"[]", b'{"keys":{}}', b'{"keys":null}', b'{"keys":[],"keys":[]}', b" " * 100_000,
      json.dumps({"keys": [{}] * 101}).encode()],
 )  # fmt: skip
-async def test_keys_that_cannot_be_read_are_none(world: World, body: bytes) -> None:
+async def test_unreadable_keys_are_no_keys(world: World, body: bytes) -> None:
     world.issuer.replies["/keys"] = web.Response(body=body)
     assert await world.says() == "unavailable for 10 s"
 
 
 @pytest.mark.parametrize("where", [DISCOVERY, "/keys"])
-async def test_no_redirect_of_an_issuer_is_followed(world: World, where: str) -> None:
+async def test_redirects_of_an_issuer_are_not_followed(world: World, where: str) -> None:
     world.issuer.replies[where] = web.Response(status=302, headers={"Location": "http://169.254.169.254/"})
     assert await world.says() == "unavailable for 10 s"
 
 
-async def test_keys_that_are_of_no_use_spoil_no_others(world: World) -> None:
+async def test_unusable_keys_do_not_affect_others(world: World) -> None:
     odd: list[object] = [
         7, None, {}, {"kty": ["RSA"]}, {"kty": "RSA"}, {"kty": "RSA", "n": "AQ", "e": "AQAB"},
         {"kty": "EC", "crv": "P-256"},
@@ -230,7 +228,7 @@ async def test_keys_that_are_of_no_use_spoil_no_others(world: World) -> None:
     assert await world.says() == "believed"
 
 
-async def test_a_forged_jku_is_asked_for_by_nobody(world: World, authority: Authority, tmp_path: Path) -> None:
+async def test_the_url_in_a_forged_jku_is_never_requested(world: World, authority: Authority, tmp_path: Path) -> None:
     (tmp_path / "evil").mkdir()
     async with oidc_issuer(authority, tmp_path / "evil") as evil:
         evil.rotate("first")
@@ -240,7 +238,7 @@ async def test_a_forged_jku_is_asked_for_by_nobody(world: World, authority: Auth
         assert evil.asked == []
 
 
-async def test_no_more_issuers_are_kept_than_fit_and_no_more_are_asked_at_once() -> None:
+async def test_the_numbers_of_cached_issuers_and_simultaneous_fetches_are_limited() -> None:
     asked: list[str] = []
     gate = asyncio.Event()
 
@@ -264,16 +262,16 @@ async def test_no_more_issuers_are_kept_than_fit_and_no_more_are_asked_at_once()
     for number in range(AT_ONCE, MOST_ISSUERS):
         assert await ask(number) is AssertionRefused
     assert len(asked) == MOST_ISSUERS
-    await ask(0)  # from memory, and now needed last
+    await ask(0)  # from memory; now the most recently used
     await ask(MOST_ISSUERS)
     await ask(0)
     assert len(asked) == MOST_ISSUERS + 1
-    await ask(1)  # made room for the newest
+    await ask(1)  # evicted for the newest
     assert len(asked) == MOST_ISSUERS + 2
     await issuers.close()
 
 
-async def test_what_comes_of_questions_is_counted_and_logged_without_the_jwt(
+async def test_results_of_fetches_are_counted_and_logged_without_the_jwt(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def counted(outcome: str) -> float:

@@ -1,4 +1,4 @@
-"""JWTs of a real OIDC issuer, served over TLS: which are believed, and for how long its keys are."""
+"""JWTs of an OIDC issuer served over TLS: which are accepted, and how long its keys are cached."""
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -36,19 +36,19 @@ async def issuers(authority: Authority, issuer: OidcIssuer) -> AsyncIterator[Iss
 
 @pytest.fixture
 def every_key(issuer: OidcIssuer) -> Maker:
-    """Makes JWTs of an issuer that uses every kind of key."""
+    """A maker of JWTs of an issuer with every kind of key."""
     issuer.keys = published(issuer)
     return Maker(issuer)
 
 
-async def test_a_jwt_that_the_issuer_signed_is_believed(issuers: Issuers, issuer: OidcIssuer) -> None:
+async def test_a_jwt_signed_by_the_issuer_is_accepted(issuers: Issuers, issuer: OidcIssuer) -> None:
     claims = await issuers.verified(issuer.jwt(), issuer=issuer.url, audience=AUDIENCE, at=datetime.now(UTC))
     assert (claims["repository"], claims["iss"]) == ("acme/app", issuer.url)
     assert issuer.asked == ["/.well-known/openid-configuration", "/keys"]
 
 
 @pytest.mark.parametrize("control", CONTROLS)
-async def test_what_the_forged_ones_differ_from_is_accepted(every_key: Maker, issuers: Issuers, control: str) -> None:
+async def test_the_jwt_that_the_forged_ones_vary_is_accepted(every_key: Maker, issuers: Issuers, control: str) -> None:
     text, url = CONTROLS[control](every_key), every_key.issuer.url
     claims = await issuers.verified(text, issuer=url, audience=AUDIENCE, at=datetime.fromtimestamp(AT, UTC))
     assert claims["repository"] == "acme/app"
@@ -64,5 +64,5 @@ async def test_no_forged_or_mismatched_jwt_is_accepted(every_key: Maker, issuers
             )
     assert believed == {}
     assert len(FORGED) > 100
-    # Whatever keys they name, the issuer was asked once, and nobody else.
+    # Whatever keys the JWTs name, only the issuer received a request, and only one.
     assert issuer.asked == ["/.well-known/openid-configuration", "/keys"]

@@ -24,7 +24,9 @@ async def status(admin: Caller, issued: Any) -> str:
     return str((await admin.get(f"/v1/tokens/{issued['token']['id']}")).json["status"])
 
 
-async def test_a_mixed_report_ends_what_it_opens_and_tells_nothing(admin: Caller, stranger: Caller) -> None:
+async def test_a_mixed_report_revokes_the_tokens_of_its_secrets_and_reveals_nothing(
+    admin: Caller, stranger: Caller
+) -> None:
     ours, theirs, dead = await admin.issue(), await stranger.issue(), await admin.issue()
     await admin.post(f"/v1/tokens/{dead['token']['id']}/revoke", {"reason": "earlier"})
     found = {
@@ -53,13 +55,15 @@ async def test_a_mixed_report_ends_what_it_opens_and_tells_nothing(admin: Caller
 
 @pytest.mark.parametrize("elapsed", [0.0, 1e-9, 0.002, 0.2, 0.499, 0.5, 0.501, 1.25, 2.6])
 @pytest.mark.parametrize(("reported", "beats"), [(0, 1), (1, 1), (249, 1), (1_000, 5)])
-def test_every_answer_is_on_the_beat_and_none_before_the_first(elapsed: float, reported: int, beats: int) -> None:
+def test_every_answer_is_sent_at_a_fixed_interval(elapsed: float, reported: int, beats: int) -> None:
     answered = elapsed + until_beat(elapsed, reported)
     assert answered >= BEAT_SECONDS * beats
     assert abs(answered / BEAT_SECONDS - round(answered / BEAT_SECONDS)) < 1e-6
 
 
-async def test_what_could_come_back_is_ended_and_what_was_replaced_is_not(admin: Caller) -> None:
+async def test_tokens_that_could_become_usable_again_are_revoked_and_replaced_secrets_revoke_none(
+    admin: Caller,
+) -> None:
     expired, suspended = await admin.issue(lifetime="1us"), await admin.issue()
     await admin.post(f"/v1/tokens/{suspended['token']['id']}/suspend")
     rotated, bought = await admin.issue(), await admin.issue()
@@ -70,7 +74,7 @@ async def test_what_could_come_back_is_ended_and_what_was_replaced_is_not(admin:
     assert states == ["revoked", "revoked", "active", "active"]
 
 
-async def test_a_thousand_fit_and_one_more_does_not(admin: Caller) -> None:
+async def test_a_report_has_at_most_a_thousand_secrets(admin: Caller) -> None:
     issued = await asyncio.gather(*(admin.issue() for _ in range(30)))
     url = "https://github.example/" + "x" * 800
     report = [{"token": mint("service").plain, "type": "t", "url": url, "source": "content"} for _ in range(970)]
@@ -80,7 +84,7 @@ async def test_a_thousand_fit_and_one_more_does_not(admin: Caller) -> None:
     assert (await reported(admin, [*report, "x"])).problem == "invalid-request"
 
 
-async def test_what_is_no_report(admin: Caller) -> None:
+async def test_an_invalid_report_is_refused(admin: Caller) -> None:
     for body in ({"token": "x"}, [1], [None], [["x"]], [{"type": "x"}], "x", ["x" * 5_000], [{"token": 7}]):
         assert (await reported(admin, body)).problem == "invalid-request", body
     assert (await anybody(admin).ask("POST", "/v1/leak-reports", b"[" * 100_000)).status in (400, 422)
@@ -89,14 +93,12 @@ async def test_what_is_no_report(admin: Caller) -> None:
         assert answer.status == 413
 
 
-async def test_what_nobody_could_do_about_it_is_said_and_not_lost(admin: Caller) -> None:
+async def test_a_failure_during_a_report_is_reported_and_the_report_is_not_lost(admin: Caller) -> None:
     assert (await anybody(admin).ask("POST", "/v1/leak-reports", b"[]")).json == {"received": 0}
     assert (await anybody(admin).ask("GET", "/v1/leak-reports")).problem == "method-not-allowed"
 
 
-async def test_a_network_reports_so_often_and_others_are_not_kept_waiting(
-    api_settings: Settings, admin: Caller
-) -> None:
+async def test_reports_are_limited_for_each_network(api_settings: Settings, admin: Caller) -> None:
     issued = await admin.issue()
     settings = settings_for(api_settings.database_url, LEAK_REPORT_LIMIT="5/1h", TRUSTED_PROXIES="127.0.0.1/32")
     async with served(make_app(settings)) as url, ClientSession(url) as session:

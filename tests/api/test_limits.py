@@ -1,4 +1,4 @@
-"""Counters: the same in Valkey and in one process alone, exact side by side, and never in the way."""
+"""Counters: the same with Valkey and in one process alone, exact under concurrency, and never an outage."""
 
 import asyncio
 import os
@@ -40,7 +40,7 @@ FAILING = (5, HOUR, 2 * HOUR, 100, 24 * HOUR, 48 * HOUR)
 
 @pytest.fixture
 async def url(valkey: Valkey) -> str:
-    """An empty database for limits."""
+    """An empty Valkey database for limits."""
     async with Redis.from_url(valkey.database(1)) as redis:
         await redis.flushdb()
     return valkey.database(1)
@@ -53,7 +53,7 @@ async def counters(url: str) -> AsyncIterator[Counters]:
 
 
 def steps(dice: random.Random) -> tuple[Step, str, tuple[int, ...]]:
-    """Any step on one of a few keys; its times are far too long to end here."""
+    """Any step on one of a few keys; its times are too long to end in this test."""
     step, args = dice.choice([
         (TAKE, (dice.randint(1, 6), dice.choice((HOUR, 2 * HOUR)), dice.randint(1, 2))),
         (GIVE_BACK, (1,)),
@@ -77,7 +77,7 @@ async def test_a_process_alone_counts_like_valkey(url: str, seed: int) -> None:
             assert [there[:-1], there[-1:]] == [here[:-1], pytest.approx(here[-1:], abs=2_000)], (step, key, args)
 
 
-async def test_what_is_noted_is_so_for_a_while(counters: Counters) -> None:
+async def test_a_mark_lasts_for_its_time(counters: Counters) -> None:
     async with open_counters("") as alone:
         for each in (counters, alone):
             assert await each.do(NOTED, "x") == [0]
@@ -87,7 +87,7 @@ async def test_what_is_noted_is_so_for_a_while(counters: Counters) -> None:
             assert await each.do(NOTED, "x") == [0]
 
 
-async def test_two_hundred_at_once_get_a_hundred_between_them(url: str) -> None:
+async def test_two_hundred_simultaneous_requests_share_a_limit_of_a_hundred(url: str) -> None:
     async with open_counters(url) as one, open_counters(url) as other:
         quotas = (Quotas(one), Quotas(other))
         asked = [quotas[number % 2].take("a", Quota(100, 60)) for number in range(200)]
@@ -97,7 +97,7 @@ async def test_two_hundred_at_once_get_a_hundred_between_them(url: str) -> None:
     assert sorted(each.most for each in left if each.granted) == list(range(100))
 
 
-async def test_a_window_begins_with_its_first_and_ends_by_itself(counters: Counters) -> None:
+async def test_a_window_begins_with_its_first_request_and_ends_without_one(counters: Counters) -> None:
     quotas, quota = Quotas(counters), Quota(2, 1)
     assert [(await quotas.take("w", quota)).granted for _ in range(3)] == [True, True, False]
     left = await quotas.take("w", quota)
@@ -106,7 +106,7 @@ async def test_a_window_begins_with_its_first_and_ends_by_itself(counters: Count
     assert (await quotas.take("w", quota)).granted
 
 
-async def test_what_was_taken_for_nothing_can_be_taken_again(counters: Counters) -> None:
+async def test_a_returned_unit_can_be_taken_again(counters: Counters) -> None:
     quotas, quota = Quotas(counters), Quota(2, 60)
     for _ in range(5):
         assert (await quotas.take("g", quota)).granted
@@ -117,7 +117,7 @@ async def test_what_was_taken_for_nothing_can_be_taken_again(counters: Counters)
     assert (await quotas.take("g", quota)).granted
 
 
-async def test_a_flood_of_what_is_used_up_asks_nobody(counters: Counters, url: str) -> None:
+async def test_requests_over_a_used_up_limit_do_not_query_valkey(counters: Counters, url: str) -> None:
     quotas = Quotas(counters)
     assert not all([(await quotas.take("f", Quota(1, 60))).granted for _ in range(2)])
     async with Redis.from_url(url) as redis:
@@ -135,7 +135,7 @@ async def test_without_valkey_a_process_counts_alone() -> None:
             assert not counters.shared
 
 
-async def test_a_valkey_that_dies_or_hangs_is_neither_an_outage_nor_slow() -> None:
+async def test_a_dead_or_frozen_valkey_causes_neither_an_outage_nor_a_delay() -> None:
     with temporary_state() as state, embedded_valkey(state) as server:
         async with open_counters(server.url) as counters:
             quotas = Quotas(counters)
@@ -146,7 +146,7 @@ async def test_a_valkey_that_dies_or_hangs_is_neither_an_outage_nor_slow() -> No
             began = monotonic()
             granted = [await quotas.take(f"h{number}", Quota(5, 600)) for number in range(200)]
             assert all(each.granted for each in granted)
-            assert monotonic() - began < 10 * PATIENCE_SECONDS  # the first waited, the others did not
+            assert monotonic() - began < 10 * PATIENCE_SECONDS  # the first request waited, the others did not
             assert told(counters) == "alone"
             os.kill(server.child.pid, signal.SIGCONT)
             await shared(counters)
@@ -161,7 +161,7 @@ async def test_a_valkey_that_dies_or_hangs_is_neither_an_outage_nor_slow() -> No
             assert (await quotas.take("b", Quota(5, 600))).most == 4
 
 
-async def test_a_full_valkey_is_like_none(counters: Counters, url: str) -> None:
+async def test_a_full_valkey_is_treated_as_absent(counters: Counters, url: str) -> None:
     async with Redis.from_url(url) as redis:
         await redis.config_set("maxmemory", "1")
         try:
@@ -177,13 +177,13 @@ def told(counters: Counters) -> str:
 
 
 async def shared(counters: Counters) -> None:
-    """Wait until processes count together again."""
+    """Wait until processes share their counters again."""
     async with asyncio.timeout(20):
         while not counters.shared:  # noqa: ASYNC110 - nothing of ours is told when it is back
             await asyncio.sleep(0.02)
 
 
-async def test_a_process_knows_without_being_asked_whether_it_counts_alone() -> None:
+async def test_a_process_notices_without_requests_that_it_counts_alone() -> None:
     with temporary_state() as state, embedded_valkey(state) as server:
         async with open_counters(server.url) as counters:
             server.child.stop()
@@ -194,7 +194,7 @@ async def test_a_process_knows_without_being_asked_whether_it_counts_alone() -> 
             await shared(counters)
 
 
-async def test_readiness_admits_that_limits_are_counted_alone(database: Database, url: str) -> None:
+async def test_readiness_reports_that_limits_are_counted_alone(database: Database, url: str) -> None:
     for limits, said, number in ((url, "shared", 1.0), ("", "this process alone", 0.0)):
         app = make_app(settings_for(database.app_url, LIMITS_REDIS_URL=limits))
         async with served(app) as address, ClientSession(address) as session:
@@ -205,7 +205,7 @@ async def test_readiness_admits_that_limits_are_counted_alone(database: Database
                 assert f"counterfoil_limits_shared {number}\n" in await answer.text()
 
 
-async def test_counters_are_forgotten_when_their_time_is_over(counters: Counters, url: str) -> None:
+async def test_counters_are_deleted_after_their_time(counters: Counters, url: str) -> None:
     await Quotas(counters).take("a", Quota(5, 60))
     await counters.do(TURN, "b", 1, 1, 1, 100, 1, 60_000)
     async with Redis.from_url(url) as redis:
@@ -215,7 +215,7 @@ async def test_counters_are_forgotten_when_their_time_is_over(counters: Counters
             assert 0 < await redis.pttl(key) <= 60_000
 
 
-def test_a_process_alone_remembers_so_much_and_no_more() -> None:
+def test_the_memory_of_a_process_alone_is_limited() -> None:
     cells = Cells(most=10)
     for number in range(100):
         assert TAKE.here(cells, f"k{number}", (1, HOUR, 1), 0)[0] == 1
@@ -229,7 +229,7 @@ def test_a_process_alone_remembers_so_much_and_no_more() -> None:
     assert (fading.get(99), fading.left(99)) == (None, 0.0)
 
 
-def test_what_is_read_or_returned_takes_no_room() -> None:
+def test_reading_and_returning_take_no_memory() -> None:
     cells = Cells(most=10)
     for number in range(100):
         for step in (NOTED, RETURN, CLEAR, GIVE_BACK):
@@ -243,7 +243,7 @@ def test_what_is_read_or_returned_takes_no_room() -> None:
         assert len(cells) == 0
 
 
-def test_a_flood_of_failures_washes_out_neither_a_wait_nor_more_failures_nor_a_note() -> None:
+def test_a_flood_of_failures_evicts_no_wait_no_repeated_failures_and_no_mark() -> None:
     cells = Cells(most=1_000)
     NOTE.here(cells, "home", (HOUR,), 0)
     for now in range(5):
@@ -258,7 +258,7 @@ def test_a_flood_of_failures_washes_out_neither_a_wait_nor_more_failures_nor_a_n
     assert TURN.here(cells, "failing", FAILING, 10)[:2] == [1, 5]
 
 
-def test_what_is_over_makes_room_before_anything_that_lives() -> None:
+def test_ended_counters_are_evicted_before_live_ones() -> None:
     cells = Cells(most=10)
     TURN.here(cells, "lives", FAILING, 0)
     for number in range(9):
@@ -269,7 +269,7 @@ def test_what_is_over_makes_room_before_anything_that_lives() -> None:
     assert TURN.here(cells, "lives", FAILING, 200)[:2] == [1, 2]
 
 
-async def test_who_is_refused_by_the_thousand_is_not_counted_and_nobody_else_forgotten(
+async def test_thousands_of_refused_requests_are_not_counted_and_evict_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Cells.__init__, "__defaults__", (1_000,))
@@ -288,7 +288,7 @@ async def test_who_is_refused_by_the_thousand_is_not_counted_and_nobody_else_for
         with pytest.raises(RateLimited):
             await logins.turn(NIL, "victim", away).__aenter__()
         async with logins.turn(NIL, "victim", home) as login:
-            login.passed()  # although strangers used up what their network may try
+            login.passed()  # although other clients used up the attempts of their network
 
 
 async def test_a_mark_made_in_one_process_is_known_in_all(url: str) -> None:
@@ -304,7 +304,7 @@ async def test_a_mark_made_in_one_process_is_known_in_all(url: str) -> None:
         assert sum([await there.knows(SecretGiven(f"other {number}")) for number in range(600)]) == 0
 
 
-async def test_marks_take_the_same_room_however_many(url: str) -> None:
+async def test_marks_take_constant_memory(url: str) -> None:
     async with open_counters(url) as counters, Redis.from_url(url) as redis:
         seen_secrets = SeenSecrets(counters, digest)
         for number in range(3_000):
@@ -315,7 +315,7 @@ async def test_marks_take_the_same_room_however_many(url: str) -> None:
         assert 0 < await redis.ttl(key) <= 14 * 86_400
 
 
-async def test_without_valkey_a_process_knows_what_it_met_itself() -> None:
+async def test_without_valkey_a_process_knows_its_own_marks() -> None:
     async with open_counters("") as counters, SeenSecrets(counters, digest) as seen_secrets:
         seen_secrets.add(SecretGiven("met"))
         assert await seen_secrets.knows(SecretGiven("met"))

@@ -1,4 +1,4 @@
-"""Lists, timelines and the past."""
+"""Lists, timelines and past states."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from counterfoil_api.services import _derived
 
 
 async def names(caller: Caller, **query: object) -> list[str]:
-    """The names that a query gives, page after page."""
+    """The names of a query, page after page."""
     found: list[str] = []
     while True:
         page = (await caller.get("/v1/tokens", **query)).json
@@ -28,7 +28,7 @@ async def names(caller: Caller, **query: object) -> list[str]:
 
 @pytest.fixture
 async def shelf_of_five(admin: Caller) -> str:
-    """Five tokens under a prefix of their own."""
+    """Five tokens with a common prefix."""
     prefix = f"list-{datetime.now(UTC).timestamp()}"
     tokens: dict[str, dict[str, Any]] = {
         "a": {"scopes": ["x.y"], "owner": {"type": "service", "id": "crm"}},
@@ -64,21 +64,21 @@ async def shelf_of_five(admin: Caller) -> str:
         ({"last_used_after": "2000-01-01T00:00:00Z"}, ""),
     ],
 )
-async def test_lists_are_filtered_sorted_and_cut_into_pages(
+async def test_lists_are_filtered_sorted_and_paginated(
     admin: Caller, shelf_of_five: str, query: dict[str, object], expected: str
 ) -> None:
     found = await names(admin, name=f"{shelf_of_five}-*", **query)
     assert [name.removeprefix(f"{shelf_of_five}-") for name in found] == expected.split()
 
 
-async def test_globs_know_star_and_question_mark_and_nothing_else(admin: Caller, shelf_of_five: str) -> None:
+async def test_globs_have_only_star_and_question_mark(admin: Caller, shelf_of_five: str) -> None:
     assert len(await names(admin, name=f"{shelf_of_five}-?")) == 4
     assert len(await names(admin, name=f"{shelf_of_five}-c_%")) == 1
     assert await names(admin, name=f"{shelf_of_five}-%") == []
     assert await names(admin, name=f"{shelf_of_five}-_") == []
 
 
-async def test_a_cursor_belongs_to_its_question(admin: Caller, shelf_of_five: str) -> None:
+async def test_a_cursor_of_another_query_is_refused(admin: Caller, shelf_of_five: str) -> None:
     cursor = (await admin.get("/v1/tokens", name=f"{shelf_of_five}*", limit=1)).json["next_cursor"]
     for query in (
         {"limit": 1},
@@ -90,7 +90,7 @@ async def test_a_cursor_belongs_to_its_question(admin: Caller, shelf_of_five: st
 
 
 @pytest.mark.parametrize("sort", ["created", "-created"])
-async def test_a_cursor_from_before_lists_were_ordered_by_the_databases_clock_is_refused(
+async def test_a_cursor_made_before_lists_were_ordered_by_database_time_is_refused(
     admin: Caller, api_settings: Settings, ours: dict[str, str], sort: str
 ) -> None:
     earlier = Cursors(_derived(api_settings, b"counterfoil cursors"))
@@ -107,17 +107,17 @@ async def test_a_cursor_from_before_lists_were_ordered_by_the_databases_clock_is
         {"owner_type": "team"}, {"name": "x" * 300},
     ],
 )  # fmt: skip
-async def test_questions_that_make_no_sense_are_refused(admin: Caller, query: dict[str, object]) -> None:
+async def test_invalid_queries_are_refused(admin: Caller, query: dict[str, object]) -> None:
     assert (await admin.get("/v1/tokens", **query)).problem == "invalid-request"
 
 
-async def test_strings_that_postgres_cannot_hold_find_nothing_and_break_nothing(admin: Caller) -> None:
+async def test_strings_that_postgres_cannot_store_match_nothing(admin: Caller) -> None:
     for name in ("%00", "a%00b", "%F0%9F%98%80"):
         answer = await admin.ask("GET", f"/v1/tokens?name={name}")
         assert answer.status in (200, 422)
 
 
-async def test_a_timeline_tells_what_happened_in_order(admin: Caller) -> None:
+async def test_a_timeline_lists_events_in_order(admin: Caller) -> None:
     path = f"/v1/tokens/{(await admin.issue(name='one', lifetime='1h'))['token']['id']}"
     await admin.patch(path, {"name": "two"})
     await admin.post(path + "/renew", {"lifetime": "2h"})
@@ -135,7 +135,7 @@ async def test_a_timeline_tells_what_happened_in_order(admin: Caller) -> None:
     assert (await admin.get(path + "/events", cursor=first["next_cursor"])).problem == "bad-cursor"
 
 
-async def test_the_past_is_told_by_time_and_by_version_with_what_decided_it(admin: Caller) -> None:
+async def test_a_past_state_is_shown_by_time_and_by_version_with_its_deciding_event(admin: Caller) -> None:
     path = f"/v1/tokens/{(await admin.issue(name='one'))['token']['id']}"
     await admin.patch(path, {"name": "two"})
     await admin.post(path + "/suspend")
@@ -160,7 +160,7 @@ async def test_the_past_is_told_by_time_and_by_version_with_what_decided_it(admi
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
-async def test_a_moment_beyond_all_calendars_is_refused(admin: Caller, moment: str) -> None:
+async def test_a_moment_beyond_the_calendar_is_refused(admin: Caller, moment: str) -> None:
     for name in ("created_after", "expires_before", "last_used_after"):
         refused = await admin.get("/v1/tokens", **{name: moment})
         assert (refused.problem, refused.json["field"]) == ("invalid-request", name)
@@ -168,7 +168,7 @@ async def test_a_moment_beyond_all_calendars_is_refused(admin: Caller, moment: s
     assert (await admin.get(f"/v1/tokens/{token['id']}", as_of=moment)).problem == "invalid-request"
 
 
-async def test_a_filter_that_is_not_known_is_told_what_is(admin: Caller) -> None:
+async def test_an_unknown_filter_is_refused_with_the_known_ones(admin: Caller) -> None:
     refused = (await admin.get("/v1/tokens", status="retired")).json
     assert (refused["field"], refused["detail"]) == (
         "status",
@@ -181,7 +181,7 @@ async def test_a_filter_that_is_not_known_is_told_what_is(admin: Caller) -> None
     )
 
 
-async def test_what_is_said_of_an_owner_shows_at_their_tokens_now_and_of_the_past(admin: Caller) -> None:
+async def test_the_state_of_an_owner_is_shown_at_their_tokens_now_and_in_the_past(admin: Caller) -> None:
     ada = await person(admin, scopes=("mail.send",))
     owner = {"type": "user", "id": ada.id}
     token = (await admin.issue(owner=owner, scopes=["own.read", "mail.send"]))["token"]
@@ -224,7 +224,7 @@ async def test_a_backslash_in_a_glob_escapes_in_lists_and_in_bulk_plans(admin: C
         assert plan["tokens"] == len(expected)
 
 
-async def test_a_backslash_that_escapes_nothing_is_refused_wherever_a_glob_is_read(admin: Caller) -> None:
+async def test_an_unnecessary_backslash_is_refused_wherever_a_glob_is_read(admin: Caller) -> None:
     for refused, field in (
         (await admin.get("/v1/tokens", name="g\\"), "name"),
         (await admin.post("/v1/revocations/plan", {"filter": {"name": r"g\x"}}), "name"),
@@ -234,21 +234,21 @@ async def test_a_backslash_that_escapes_nothing_is_refused_wherever_a_glob_is_re
         assert "escapes nothing" in refused.json["detail"]
 
 
-async def test_one_name_is_one_name_however_it_was_typed(admin: Caller) -> None:
+async def test_equivalent_spellings_of_a_name_are_one_name(admin: Caller) -> None:
     token = (await admin.issue(name="  cafe\u0301 au lait "))["token"]
     assert token["name"] == "caf\u00e9 au lait"
     assert await names(admin, name="caf\u00e9 au*") == await names(admin, name="cafe\u0301 au*") == [token["name"]]
     renamed = await admin.patch(f"/v1/tokens/{token['id']}", {"name": "cafe\u0301 au lait"})
-    assert renamed.json["revision"] == token["revision"]  # nothing to do
+    assert renamed.json["revision"] == token["revision"]  # unchanged
 
 
-async def test_a_name_that_shows_nothing_is_refused(admin: Caller) -> None:
+async def test_an_invisible_name_is_refused(admin: Caller) -> None:
     refused = await admin.post("/v1/tokens", {"name": "\u200b"})
     assert (refused.status, refused.problem, refused.json["field"]) == (422, "bad-text", "name")
     assert "has only invisible characters" in refused.json["detail"]
 
 
-async def test_a_time_filter_takes_a_duration_from_now_and_pages_on(admin: Caller) -> None:
+async def test_a_time_filter_accepts_a_duration_and_keeps_its_moment_on_later_pages(admin: Caller) -> None:
     mark = f"soon-{datetime.now(UTC).timestamp()}"
     for name, lifetime in (("hour", "1h"), ("day", "23h"), ("week", "6d"), ("month", "30d")):
         await admin.issue(name=f"{mark} {name}", lifetime=lifetime)
@@ -277,9 +277,7 @@ async def test_a_time_filter_takes_a_duration_from_now_and_pages_on(admin: Calle
         ("2027-01-01T00:00:00", "such as 2027-03-01T12:00:00Z"),
     ],
 )
-async def test_what_is_no_moment_is_refused_by_name_with_a_form_that_is_right(
-    admin: Caller, moment: str, example: str
-) -> None:
+async def test_an_invalid_moment_is_refused_by_name_with_a_valid_form(admin: Caller, moment: str, example: str) -> None:
     for refused in (
         await admin.get("/v1/tokens", expires_before=moment),
         await admin.post("/v1/revocations/plan", {"filter": {"expires_before": moment}}),
@@ -306,7 +304,7 @@ async def test_tokens_are_found_by_their_metadata_in_lists_and_in_bulk_plans(adm
         assert plan["tokens"] == len(expected.split())
 
 
-async def test_metadata_that_is_no_pair_or_contradicts_itself_is_refused(admin: Caller) -> None:
+async def test_an_invalid_or_contradictory_metadata_filter_is_refused(admin: Caller) -> None:
     for query in ("metadata=env", "metadata=env%3Da&metadata=env%3Db", "metadata="):
         refused = await admin.ask("GET", f"/v1/tokens?{query}")
         assert (refused.problem, refused.json["field"]) == ("invalid-request", "metadata")

@@ -1,4 +1,4 @@
-"""Live streams of the log: in order, nothing missing, nothing twice, resumed from any line."""
+"""Live streams of the log: in order, complete, without duplicates, resumable from any line."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -30,7 +30,7 @@ async def replayed(caller: Caller, after: int, until: int) -> list[dict[str, obj
 
 
 @pytest.mark.parametrize("sse", [False, True], ids=["ndjson", "sse"])
-async def test_a_live_stream_sends_what_is_written_and_a_replay_shows_the_same(admin: Caller, *, sse: bool) -> None:
+async def test_a_live_stream_sends_new_events_and_a_replay_shows_the_same(admin: Caller, *, sse: bool) -> None:
     before = await latest(admin)
     async with following(admin, sse=sse, after=before) as stream:
         made = [(await admin.issue(name=f"live {number}"))["token"]["id"] for number in range(5)]
@@ -42,7 +42,7 @@ async def test_a_live_stream_sends_what_is_written_and_a_replay_shows_the_same(a
     assert shown == await replayed(admin, before, positions[-1])
 
 
-async def test_the_headers_of_a_stream_keep_proxies_from_holding_it_back(admin: Caller) -> None:
+async def test_the_headers_of_a_stream_prevent_buffering_by_proxies(admin: Caller) -> None:
     for sse, media_type in ((False, "application/x-ndjson"), (True, "text/event-stream")):
         async with following(admin, sse=sse, after="latest", headers={"Accept-Encoding": "gzip"}) as stream:
             headers = stream.answer.headers
@@ -50,7 +50,7 @@ async def test_the_headers_of_a_stream_keep_proxies_from_holding_it_back(admin: 
             assert (headers["Cache-Control"], headers.get("Content-Encoding")) == ("no-store", None)
 
 
-async def test_server_sent_events_begin_with_where_they_begin(admin: Caller) -> None:
+async def test_server_sent_events_begin_with_their_position(admin: Caller) -> None:
     async with following(admin, sse=True, after="latest") as stream:
         assert await stream.next() == {"retry": "1000", "id": str(stream.head), "position": stream.head}
         made = await admin.issue()
@@ -59,7 +59,7 @@ async def test_server_sent_events_begin_with_where_they_begin(admin: Caller) -> 
         assert stream.positions[0] == stream.head + 1
 
 
-async def test_a_stream_is_resumed_at_every_cut_by_after_and_by_last_event_id(admin: Caller) -> None:
+async def test_a_stream_is_resumed_at_every_position_by_after_and_by_last_event_id(admin: Caller) -> None:
     before = await latest(admin)
     for number in range(3):
         await admin.issue(name=f"cut {number}")
@@ -75,13 +75,13 @@ async def test_a_stream_is_resumed_at_every_cut_by_after_and_by_last_event_id(ad
 
 
 @pytest.mark.parametrize("given", ["-1", "01", "latest", "1e3", "17\u0660", "99999999999999999999"])
-async def test_a_last_event_id_that_is_no_position_is_refused(admin: Caller, given: str) -> None:
+async def test_an_invalid_last_event_id_is_refused(admin: Caller, given: str) -> None:
     refused = await admin.ask("GET", "/v1/events", headers={**SSE, "Last-Event-ID": given})
     assert (refused.status, refused.problem, refused.json["field"]) == (422, "invalid-request", "Last-Event-ID")
     assert given not in refused.json["detail"]
 
 
-async def test_a_position_beyond_the_log_is_refused_rather_than_waited_for(admin: Caller) -> None:
+async def test_a_position_beyond_the_log_is_refused(admin: Caller) -> None:
     beyond = {"Last-Event-ID": "9000000000000000000"}
     for refused in (
         await admin.get("/v1/events", after=9_000_000_000, follow="true"),
@@ -99,7 +99,7 @@ async def test_a_live_stream_with_a_limit_is_refused(admin: Caller) -> None:
 
 
 @pytest.mark.parametrize("sse", [False, True], ids=["ndjson", "sse"])
-async def test_a_filter_that_hides_everything_lets_the_position_move(admin: Caller, *, sse: bool) -> None:
+async def test_the_position_advances_when_a_filter_hides_everything(admin: Caller, *, sse: bool) -> None:
     before = await latest(admin)
     async with following(admin, sse=sse, after=before, kind="scope_set") as stream:
         await admin.issue()
@@ -107,8 +107,8 @@ async def test_a_filter_that_hides_everything_lets_the_position_move(admin: Call
         assert stream.events == []
 
 
-async def test_streams_share_what_was_read_and_each_sees_its_own_part(admin: Caller) -> None:
-    """By type, by actor, by subject: of the same batches, and the same as a replay with this filter."""
+async def test_streams_share_their_reads_and_each_sees_its_own_part(admin: Caller) -> None:
+    """By type, by actor and by subject: from the same batches, and the same as a replay with this filter."""
     holder = await admin.holder("tokens.create", "tokens.read")
     its = (await holder.get("/v1/tokens/self")).json["id"]
     before = await latest(admin)
@@ -132,7 +132,7 @@ async def _sees_the_same_live_as_later(admin: Caller, before: int, wanted: dict[
     assert stream.events == [line for line in lines if "entry" in line and line["position"] <= until]
 
 
-async def test_private_parts_of_users_are_shown_in_streams_to_whoever_may_see_users(admin: Caller) -> None:
+async def test_private_parts_of_users_are_streamed_only_with_users_read(admin: Caller) -> None:
     auditor = await admin.holder("audit.read")
     before = await latest(admin)
     async with following(admin, after=before) as all_of_it, following(auditor, after=before) as less:
@@ -144,7 +144,7 @@ async def test_private_parts_of_users_are_shown_in_streams_to_whoever_may_see_us
             assert (made.email in str(line)) == shown
 
 
-async def test_nothing_of_another_account_is_in_a_stream(admin: Caller, stranger: Caller) -> None:
+async def test_a_stream_contains_nothing_of_another_account(admin: Caller, stranger: Caller) -> None:
     before, theirs_before = await latest(admin), await latest(stranger)
     async with following(admin, after=before) as ours, following(stranger, sse=True, after=theirs_before) as theirs:
         foreign = (await stranger.issue(name="of theirs"))["token"]["id"]
@@ -156,7 +156,7 @@ async def test_nothing_of_another_account_is_in_a_stream(admin: Caller, stranger
         assert ours.positions == list(range(before + 1, before + 1 + len(ours.positions)))
 
 
-async def test_following_takes_the_scope_and_the_operators_account(admin: Caller) -> None:
+async def test_the_log_of_all_accounts_needs_the_scope_and_the_operators_account(admin: Caller) -> None:
     reader = await admin.holder("tokens.read")
     for query in ({"follow": "true"}, {}):
         refused = await reader.ask("GET", f"/v1/events{'?follow=true' if query else ''}", headers=SSE)
@@ -165,7 +165,7 @@ async def test_following_takes_the_scope_and_the_operators_account(admin: Caller
     assert (refused.status, refused.problem) == (403, "operator-only")
 
 
-async def test_who_follows_the_log_is_an_event_before_the_first_line(admin: Caller) -> None:
+async def test_following_the_log_is_an_event_before_the_first_line(admin: Caller) -> None:
     issued = await admin.issue(scopes=["audit.read"])
     async with following(admin.with_token(issued["secret"]), after="latest", type="renewed") as stream:
         [read] = (await admin.get("/v1/reads", reader=issued["token"]["id"])).json["items"]

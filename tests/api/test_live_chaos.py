@@ -1,4 +1,4 @@
-"""Who follows the log while everything goes wrong sees exactly what a replay shows afterwards."""
+"""Live streams during many kills show exactly what a replay shows afterwards."""
 
 import asyncio
 from pathlib import Path
@@ -20,12 +20,12 @@ READS_ON_SECONDS = 60
 
 @pytest.mark.soak
 @pytest.mark.timeout(900)
-async def test_streams_see_through_fifty_writers_and_twenty_kills(database: Database, tmp_path: Path) -> None:
+async def test_streams_are_complete_through_fifty_writers_and_twenty_kills(database: Database, tmp_path: Path) -> None:
     await _follow_a_storm(database, tmp_path, writers=50, kills=20, accounts=5)
 
 
 async def _follow_a_storm(database: Database, directory: Path, *, writers: int, kills: int, accounts: int) -> None:
-    """Follow one account's log and the whole one, at two processes, and hold each against a replay."""
+    """Follow one account's log and the whole log at two processes, and compare each with a replay."""
     credentials = await founded(settings_for(database.app_url), "ours", directory)
     account = UUID(credentials["account"])
     async with (

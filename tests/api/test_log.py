@@ -22,7 +22,7 @@ Seal = Callable[[], Awaitable[int]]
 
 @pytest.fixture
 def seal(api_settings: Settings) -> Seal:
-    """Give everything that happened so far its place."""
+    """Give every event so far its position."""
     return lambda: seal_all(api_settings.database_url)
 
 
@@ -33,7 +33,7 @@ def lines_of(answer: Answer) -> Lines:
 
 
 def events_of(answer: Answer) -> Lines:
-    """The lines that are events, without the last that only tells how far it came."""
+    """The lines that are events, without the last line, which only states the reached position."""
     lines = lines_of(answer)
     assert all("entry" in line for line in lines[:-1])
     assert not lines or lines[-1]["position"] == int(answer.headers["Log-Head"])
@@ -48,7 +48,7 @@ async def named(admin: Caller, *names: str) -> list[dict[str, Any]]:
     return [(await admin.issue(name=name))["token"] for name in names]
 
 
-async def test_the_log_is_told_in_order_without_a_gap_and_is_resumed_from_any_line(admin: Caller, seal: Seal) -> None:
+async def test_the_log_is_in_order_without_gaps_and_resumable_from_any_line(admin: Caller, seal: Seal) -> None:
     await named(admin, "one", "two", "three")
     await seal()
     whole = events_of(await admin.get("/v1/events"))
@@ -57,7 +57,7 @@ async def test_the_log_is_told_in_order_without_a_gap_and_is_resumed_from_any_li
     middle = len(whole) // 2
     rest = events_of(await admin.get("/v1/events", after=middle))
     known = whole[middle:]
-    assert rest[: len(known)] == known  # and then what reading the log has added
+    assert rest[: len(known)] == known  # followed by the read of the log itself
     versions: dict[str, int] = {}
     for line in whole:
         entry = json.loads(line["entry"])
@@ -65,7 +65,7 @@ async def test_the_log_is_told_in_order_without_a_gap_and_is_resumed_from_any_li
         versions[entry["subject"]["id"]] = entry["version"]
 
 
-async def test_pages_come_to_the_same_as_the_lines(admin: Caller, seal: Seal) -> None:
+async def test_pages_contain_the_same_events_as_the_lines(admin: Caller, seal: Seal) -> None:
     await named(admin, "one", "two", "three")
     await seal()
     found: Lines = []
@@ -80,8 +80,8 @@ async def test_pages_come_to_the_same_as_the_lines(admin: Caller, seal: Seal) ->
     assert end["items"] == [] or end["after"] > page["head"]
 
 
-async def test_what_is_not_sealed_yet_is_not_told(admin: Caller, seal: Seal) -> None:
-    await admin.get("/v1/events", limit=1)  # which is an event of its own, once an hour
+async def test_unsealed_events_are_not_shown(admin: Caller, seal: Seal) -> None:
+    await admin.get("/v1/events", limit=1)  # an event of its own once an hour
     await seal()
     before = await head(admin)
     await named(admin, "not yet")
@@ -96,7 +96,7 @@ async def test_what_is_not_sealed_yet_is_not_told(admin: Caller, seal: Seal) -> 
     assert len(events_of(await admin.get("/v1/events", after=before))) == 1
 
 
-async def test_a_position_that_the_log_has_not_come_to_is_refused_in_words(admin: Caller) -> None:
+async def test_a_position_beyond_the_log_is_refused_with_the_reason(admin: Caller) -> None:
     last = await head(admin)
     for after in (last + 1, 10**18, 9_999_999_999_999_999_999):
         refused = await admin.get("/v1/events", after=after)
@@ -104,7 +104,7 @@ async def test_a_position_that_the_log_has_not_come_to_is_refused_in_words(admin
         assert f"ends at {last}, before position {after}" in refused.json["detail"]
 
 
-async def test_the_private_part_can_be_held_against_its_entry(admin: Caller, seal: Seal) -> None:
+async def test_the_private_part_verifies_against_its_entry(admin: Caller, seal: Seal) -> None:
     (token,) = await named(admin, "held against")
     await seal()
     (line,) = events_of(await admin.get("/v1/events", token=token["number"]))
@@ -114,7 +114,7 @@ async def test_the_private_part_can_be_held_against_its_entry(admin: Caller, sea
     assert base64.b64encode(hashlib.sha256(salt + text.encode()).digest()).decode() == committed
 
 
-async def test_what_is_private_of_users_takes_users_read(admin: Caller, seal: Seal) -> None:
+async def test_the_private_part_of_users_needs_users_read(admin: Caller, seal: Seal) -> None:
     user = await person(admin, "member")
     await seal()
     (seen,) = events_of(await admin.get("/v1/events", user=user.number))
@@ -127,7 +127,7 @@ async def test_what_is_private_of_users_takes_users_read(admin: Caller, seal: Se
     assert events_of(await admin.get("/v1/events", user=user.email)) == [seen]
 
 
-async def test_filters_find_what_they_say(admin: Caller, seal: Seal) -> None:
+async def test_filters_select_matching_events(admin: Caller, seal: Seal) -> None:
     start = await head(admin)
     token, other = await named(admin, "filtered", "other")
     asker = await admin.holder("tokens.create", "tokens.read")
@@ -182,7 +182,7 @@ async def test_filters_find_what_they_say(admin: Caller, seal: Seal) -> None:
         ("curser=7", 422, "invalid-request", "curser"),
     ],
 )
-async def test_what_cannot_be_read_is_refused_in_words(
+async def test_an_invalid_query_is_refused_with_the_reason(
     admin: Caller, query: str, status: int, problem: str, says: str
 ) -> None:
     answer = await admin.ask("GET", f"/v1/events?{query}")
@@ -193,7 +193,7 @@ async def test_what_cannot_be_read_is_refused_in_words(
         assert "ghp_" not in answer.json["detail"]
 
 
-async def test_the_form_of_the_answer_is_what_was_accepted(admin: Caller, seal: Seal) -> None:
+async def test_the_accept_header_decides_the_format(admin: Caller, seal: Seal) -> None:
     await seal()
     for accept, limit, expected in (
         ("*/*", "", "application/x-ndjson"),
@@ -212,7 +212,7 @@ async def test_the_form_of_the_answer_is_what_was_accepted(admin: Caller, seal: 
     assert len(by_default.json["items"]) == min(50, by_default.json["head"])
 
 
-async def test_answers_are_compressed_where_that_is_asked_for(admin: Caller, seal: Seal) -> None:
+async def test_answers_are_compressed_on_request(admin: Caller, seal: Seal) -> None:
     await seal()
     for path in ("/v1/events", "/v1/events?limit=9"):
         plain = await admin.ask("GET", path, headers={"Accept-Encoding": "identity"})
@@ -225,7 +225,7 @@ async def test_answers_are_compressed_where_that_is_asked_for(admin: Caller, sea
             assert gzip.decompress(await packed.read()) == plain.body
 
 
-async def test_a_head_says_where_the_log_ends_and_nothing_more(admin: Caller, seal: Seal) -> None:
+async def test_head_returns_the_end_of_the_log_and_nothing_more(admin: Caller, seal: Seal) -> None:
     await seal()
     for path in ("/v1/events", "/v1/events?limit=9"):
         answer = await admin.ask("HEAD", path)
@@ -233,7 +233,7 @@ async def test_a_head_says_where_the_log_ends_and_nothing_more(admin: Caller, se
         assert int(answer.headers["Log-Head"]) == await head(admin)
 
 
-async def test_a_filter_that_hides_everything_still_says_how_far_it_came(
+async def test_the_reached_position_is_shown_when_a_filter_hides_everything(
     admin: Caller, seal: Seal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(replaying, "_SILENCE_SECONDS", -1.0)
@@ -250,7 +250,7 @@ async def test_a_filter_that_hides_everything_still_says_how_far_it_came(
     assert (page["items"], page["after"]) == ([], 3)
 
 
-async def test_it_needs_audit_read_and_is_an_event_before_anything_is_shown(admin: Caller, seal: Seal) -> None:
+async def test_the_log_needs_audit_read_and_the_read_is_an_event_before_the_answer(admin: Caller, seal: Seal) -> None:
     assert (await (await admin.holder("tokens.read")).get("/v1/events")).problem == "scope-missing"
     reader = await admin.holder("audit.read", "tokens.read")
     me = (await reader.get("/v1/tokens/self")).json
@@ -259,12 +259,12 @@ async def test_it_needs_audit_read_and_is_an_event_before_anything_is_shown(admi
     await reader.get("/v1/events", after=last - 1, type="created")
     await reader.get("/v1/events", limit=3)
     reads = (await admin.get("/v1/reads", reader=me["id"])).json["items"]
-    assert len(reads) == 1  # at most one an hour
+    assert len(reads) == 1  # at most one event an hour
     assert reads[0]["log"]["last"] == last
     assert reads[0]["log"]["filters"] == {"type": 1}
 
 
-async def test_another_account_is_in_no_page_filter_or_error(admin: Caller, stranger: Caller, seal: Seal) -> None:
+async def test_another_account_appears_in_no_page_filter_or_error(admin: Caller, stranger: Caller, seal: Seal) -> None:
     (ours,) = await named(admin, "ours alone")
     await stranger.issue(name="theirs alone")
     await seal()
@@ -274,13 +274,13 @@ async def test_another_account_is_in_no_page_filter_or_error(admin: Caller, stra
             assert foreign.encode() not in answer.body
         for line in events_of(await caller.get("/v1/events")):
             assert json.loads(line["entry"])["account"] == own
-    # Ids of another account are answered like those that never were.
+    # Ids of another account are answered like unknown ones.
     for query in ("subject={}", "token={}", "actor={}", "user={}", "subject={}&limit=3"):
         asked = [
             await stranger.ask("GET", f"/v1/events?after=1&{query.format(each)}") for each in (ours["id"], uuid4())
         ]
         assert (asked[0].status, asked[0].body) == (asked[1].status, asked[1].body)
-    # No number is tried: those of another account are those of one's own.
+    # Numbers are not tried: those of another account also exist in the caller's own.
     somebody = await person(admin)
     nobody = f"nobody-{uuid4()}@ours.example.org"
     for query, theirs, none in (

@@ -1,4 +1,4 @@
-"""Whatever somebody has named their token: an event is one line of JSON, and a terminal takes it for text alone."""
+"""Whatever a token's name contains, an event is one line of JSON that is harmless to a terminal."""
 
 import json
 from dataclasses import replace
@@ -26,7 +26,7 @@ def event(text: str, *, kind: str = "token", account: UUID = ACCOUNT) -> SealedE
 @example(text="nul \0, escape \x1b[31m, delete \x7f, line\nbreak\r")
 @example(text="next \u2028 line \u0085, \u202eright to left\u2066, \ufeff, \U000e0041")
 @example(text='quote " backslash \\u202e and é 🎫')
-def test_any_name_comes_back_from_its_one_line(text: str) -> None:
+def test_any_name_is_read_back_from_its_line(text: str) -> None:
     one = event(text)
     told = lines([one, one], SIGHT).decode()
     assert len(told.splitlines()) == 2
@@ -42,7 +42,7 @@ _ESCAPED = {
 """Characters that move or hide text. Other unprintable ones, such as blanks of other scripts, do nothing."""
 
 
-def test_a_private_part_is_shown_to_who_may_see_it() -> None:
+def test_a_private_part_is_shown_to_a_caller_who_may_see_it() -> None:
     narrow = replace(SIGHT, users=False)
     assert document(event("a"), narrow).private is not None
     assert document(event("a", kind="user"), SIGHT).private is not None
@@ -51,6 +51,6 @@ def test_a_private_part_is_shown_to_who_may_see_it() -> None:
     assert document(event("a")._replace(private=None, salt=None), SIGHT).private is None
 
 
-def test_a_place_is_a_line() -> None:
+def test_a_position_is_a_line() -> None:
     assert place(17) == b'{"position":17}\n'
     assert printable(b'{"a":1}') == b'{"a":1}'

@@ -1,4 +1,4 @@
-"""Reads of `/v1/events` leave one event an hour and reader, whichever way and at whichever process they are made."""
+"""Reads of `/v1/events` are one event for each reader and hour, in every format and at every process."""
 
 import json
 from pathlib import Path
@@ -44,7 +44,7 @@ async def test_reading_the_log_by_position_is_one_event_an_hour_before_the_first
     assert head > 0
 
 
-async def test_the_hour_is_one_for_all_processes(admin: Caller, api_settings: Settings, api_url: str) -> None:
+async def test_all_processes_share_the_hour(admin: Caller, api_settings: Settings, api_url: str) -> None:
     asker, reader = await auditor(admin)
     await seal_all(api_settings.database_url)
     async with served(make_app(api_settings)) as other, ClientSession(other) as session:
@@ -53,12 +53,10 @@ async def test_the_hour_is_one_for_all_processes(admin: Caller, api_settings: Se
         for each in (asker, elsewhere, asker, elsewhere):
             assert (await each.get("/v1/events", limit=2)).status == 200
         assert len(await reads_of(admin, reader)) == 1
-    assert len(await reads_of(admin, reader)) == 1  # nor does a process that ends write another
+    assert len(await reads_of(admin, reader)) == 1  # a stopping process writes no second event
 
 
-async def test_who_polls_the_log_finds_their_own_read_once_and_then_nothing(
-    admin: Caller, api_settings: Settings
-) -> None:
+async def test_a_polling_reader_finds_their_own_read_once(admin: Caller, api_settings: Settings) -> None:
     asker, reader = await auditor(admin)
     await seal_all(api_settings.database_url)
     place = (await asker.get("/v1/events", after="latest", limit=100)).json["after"]
@@ -82,7 +80,7 @@ async def test_a_refused_read_of_the_log_is_no_read(admin: Caller, api_settings:
 
 
 @pytest.mark.parametrize("form", [{"Accept": "application/json"}, NDJSON])
-async def test_a_log_that_cannot_be_written_is_not_shown(
+async def test_the_log_is_not_shown_if_its_read_cannot_be_logged(
     admin: Caller, api_settings: Settings, postgres_server: Postgres, form: dict[str, str]
 ) -> None:
     asker, reader = await auditor(admin)
@@ -105,7 +103,7 @@ async def test_a_log_that_cannot_be_written_is_not_shown(
     assert len(await reads_of(admin, reader)) == 1
 
 
-async def test_the_operator_sees_every_entry_and_the_private_parts_of_the_own_account(
+async def test_the_operator_sees_all_entries_and_the_private_parts_of_the_own_account_only(
     database: Database, tmp_path: Path
 ) -> None:
     plain = settings_for(database.app_url)
@@ -130,7 +128,7 @@ async def test_the_operator_sees_every_entry_and_the_private_parts_of_the_own_ac
     assert (tenant.problem, unfit.problem) == ("operator-only", "scope-missing")
 
 
-async def test_reading_the_log_of_all_accounts_says_so(database: Database, tmp_path: Path) -> None:
+async def test_reading_the_log_of_all_accounts_is_recorded_as_such(database: Database, tmp_path: Path) -> None:
     settings = settings_for(database.app_url)
     first = await founded(settings, "operator", tmp_path)
     settings = settings_for(database.app_url, OPERATOR_ACCOUNT=first["account"])

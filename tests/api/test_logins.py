@@ -1,4 +1,4 @@
-"""A login names its account, or means the first one: an e-mail address is one user of one account."""
+"""A login names its account or means the first one; an e-mail address is one user of one account."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -19,7 +19,7 @@ ELSEWHERE = "another mule accumulator nail"
 
 @pytest.fixture
 async def first(database: Database, tmp_path: Path) -> dict[str, str]:
-    """The credentials of the account that was founded first."""
+    """The credentials of the first account."""
     return await founded(settings_for(database.app_url), "one", tmp_path)
 
 
@@ -41,7 +41,7 @@ async def second(service: ClientSession, first: dict[str, str]) -> str:
 
 
 async def account_of(session: ClientSession, login: str, password: str) -> str | None:
-    """Where this login leads to, if anywhere."""
+    """The account of this login, if it is accepted."""
     answer = await Caller(session, basic(login, password)).get("/v1/account")
     if answer.status == 200:
         return str(answer.json["id"])
@@ -49,7 +49,7 @@ async def account_of(session: ClientSession, login: str, password: str) -> str |
     return None
 
 
-async def test_an_address_alone_is_looked_up_in_the_first_account_alone(
+async def test_an_address_alone_is_looked_up_only_in_the_first_account(
     service: ClientSession, first: dict[str, str], second: str
 ) -> None:
     assert second
@@ -57,7 +57,7 @@ async def test_an_address_alone_is_looked_up_in_the_first_account_alone(
     assert await account_of(service, EMAIL, ELSEWHERE) is None
 
 
-async def test_an_account_before_the_address_is_the_one_that_is_meant(
+async def test_an_account_before_the_address_selects_this_account(
     service: ClientSession, first: dict[str, str], second: str
 ) -> None:
     passwords = {first["account"]: first["admin_password"], second: ELSEWHERE}
@@ -70,9 +70,7 @@ async def test_an_account_before_the_address_is_the_one_that_is_meant(
     assert await account_of(service, f"{second}/{EMAIL}", first["admin_password"]) is None
 
 
-async def test_who_is_added_is_told_what_to_log_in_with(
-    service: ClientSession, first: dict[str, str], second: str
-) -> None:
+async def test_a_new_user_is_shown_their_login(service: ClientSession, first: dict[str, str], second: str) -> None:
     body = {"email": "grace@x.org", "role": "operator", "password": PASSWORD}
     logins = {}
     for account, caller in {
@@ -93,7 +91,7 @@ async def test_who_is_added_is_told_what_to_log_in_with(
     assert logins == {first["account"]: "grace@x.org", second: f"{second}/grace@x.org"}
 
 
-async def test_no_account_that_comes_later_becomes_the_first(
+async def test_a_later_account_never_becomes_the_first(
     service: ClientSession, first: dict[str, str], second: str, database: Database, tmp_path: Path
 ) -> None:
     (tmp_path / "later").mkdir()
@@ -107,9 +105,7 @@ async def test_no_account_that_comes_later_becomes_the_first(
             assert await account_of(session, f"{second}/{EMAIL}", ELSEWHERE) == second
 
 
-async def test_an_operator_names_the_account_that_is_meant(
-    database: Database, first: dict[str, str], second: str
-) -> None:
+async def test_an_operator_names_the_account_of_a_user(database: Database, first: dict[str, str], second: str) -> None:
     named = settings_for(database.app_url, DEFAULT_ACCOUNT=second)
     async with served(make_app(named)) as url, ClientSession(url) as session:
         assert (await Caller(session, "").get("/readyz")).status == 200
@@ -118,7 +114,7 @@ async def test_an_operator_names_the_account_that_is_meant(
         assert await account_of(session, f"{first['account']}/{EMAIL}", first["admin_password"]) == first["account"]
 
 
-async def test_an_account_that_is_none_is_not_meant(database: Database, first: dict[str, str]) -> None:
+async def test_an_invalid_account_selects_none(database: Database, first: dict[str, str]) -> None:
     named = settings_for(database.app_url, DEFAULT_ACCOUNT=first["admin_user_id"])
     async with served(make_app(named)) as url, ClientSession(url) as session:
         assert (await Caller(session, "").get("/readyz")).problem == "misconfigured"
@@ -127,7 +123,7 @@ async def test_an_account_that_is_none_is_not_meant(database: Database, first: d
         assert await account_of(session, f"{first['account']}/{EMAIL}", first["admin_password"]) == first["account"]
 
 
-async def test_nobody_is_enrolled_in_codes_whose_recovery_codes_cannot_be_shown(
+async def test_nobody_enrols_in_codes_if_the_recovery_codes_cannot_be_shown(
     database: Database, first: dict[str, str]
 ) -> None:
     named = settings_for(database.app_url, DEFAULT_ACCOUNT=first["admin_user_id"])
@@ -139,7 +135,7 @@ async def test_nobody_is_enrolled_in_codes_whose_recovery_codes_cannot_be_shown(
         assert await account_of(session, f"{first['account']}/{EMAIL}", first["admin_password"]) == first["account"]
 
 
-async def test_where_nothing_was_founded_nobody_logs_in(database: Database) -> None:
+async def test_without_an_account_nobody_logs_in(database: Database) -> None:
     async with served(make_app(settings_for(database.app_url))) as url, ClientSession(url) as session:
         assert await account_of(session, EMAIL, PASSWORD) is None
         assert (await Caller(session, "").get("/readyz")).status == 200

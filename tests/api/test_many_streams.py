@@ -1,4 +1,4 @@
-"""Many streams on several processes, half of them unread: nothing missing, nothing twice, memory bounded."""
+"""Many streams at several processes, half of them unread: complete, without duplicates, with bounded memory."""
 
 import asyncio
 import signal
@@ -53,14 +53,14 @@ async def scene(database: Database, tmp_path: Path) -> AsyncIterator[Scene]:
             yield Scene(database, urls, bearer, UUID(credentials["account"]))
 
 
-async def test_streams_on_two_processes_miss_nothing_and_see_what_a_replay_sees(scene: Scene) -> None:
+async def test_streams_at_two_processes_are_complete_and_equal_a_replay(scene: Scene) -> None:
     await _many(scene, streams=16, rate=300, seconds=4)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(300)
-async def test_two_hundred_streams_half_of_them_unread(scene: Scene) -> None:
-    """The unread ones are cut, cost the processes no memory, and go on where they were at the other process."""
+async def test_two_hundred_streams_are_complete_with_half_of_them_unread(scene: Scene) -> None:
+    """Unread streams are cut, cost no memory, and resume at the other process where they stopped."""
     async with session_of(scene.credentials, stalls=True) as session, AsyncExitStack() as opened:
         before = [await figures(session, url) for url in scene.urls]
         stalled = [Follower(session, scene.urls[at % 2], 0) for at in range(100)]
@@ -79,12 +79,12 @@ async def test_two_hundred_streams_half_of_them_unread(scene: Scene) -> None:
             assert each.position >= until
     told = f"p50 {milliseconds(readers, 50)} ms, p99 {milliseconds(readers, 99)} ms, grown by {grown} MB"
     print(told)  # noqa: T201 - whoever runs this wants to know
-    # It is well below a second where the machine is not busy with other things; `python -m tests.bench.streams` says.
+    # The delay is well below a second on an idle machine; see `python -m tests.bench.streams`.
     assert milliseconds(readers, 99) < 10_000, told
     assert max(grown) < 150, told
 
 
-async def test_a_stream_goes_on_at_the_other_process_where_one_was_killed(database: Database, tmp_path: Path) -> None:
+async def test_a_stream_resumes_at_the_other_process_after_a_kill(database: Database, tmp_path: Path) -> None:
     credentials = await founded(settings_for(database.app_url), "ours", tmp_path)
     account = UUID(credentials["account"])
     with (
@@ -109,7 +109,7 @@ async def test_a_stream_goes_on_at_the_other_process_where_one_was_killed(databa
 
 
 async def _many(scene: Scene, *, streams: int, rate: int, seconds: float) -> list[Follower]:
-    """Let so many follow while events are written, and hold each against a replay."""
+    """Let many clients follow while events are written, and compare each with a replay."""
     begin = await scene.head()
     async with session_of(scene.credentials) as session:
         readers = [Follower(session, scene.urls[at % 2], begin) for at in range(streams)]
@@ -131,21 +131,19 @@ async def _many(scene: Scene, *, streams: int, rate: int, seconds: float) -> lis
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
-async def test_a_service_that_is_asked_to_stop_ends_its_streams_at_once(
-    database: Database, tmp_path: Path, processes: str
-) -> None:
+async def test_a_stopping_service_ends_its_streams_at_once(database: Database, tmp_path: Path, processes: str) -> None:
     credentials = await founded(settings_for(database.app_url), "ours", tmp_path)
     headers = {"Authorization": f"Bearer {credentials['admin_token']}"}
     with one(database, API_PROCESSES=processes) as (url, process):
         await ready(url)
         async with AsyncExitStack() as opened:
             streams = []
-            for _ in range(6):  # a connection each, so that every process has some
+            for _ in range(6):  # one connection each, so that every process has some
                 session = await opened.enter_async_context(ClientSession(url, headers=headers))
                 streams.append(await opened.enter_async_context(session.get("/v1/events", params={"follow": "true"})))
             process.send_signal(signal.SIGTERM)
             async with asyncio.timeout(ENDS_WITHIN_SECONDS):
                 for each in streams:
                     assert each.status == 200
-                    await each.read()  # to an end that was said: what is cut raises
+                    await each.read()  # to a proper end: a cut stream raises
         assert await asyncio.to_thread(process.wait, 30) == 0

@@ -1,4 +1,4 @@
-"""The way in at `/`, and what a method that a path does not have is answered with."""
+"""The document at `/`, and answers to methods that a path does not have."""
 
 import re
 from uuid import uuid4
@@ -17,7 +17,7 @@ def anybody(admin: Caller) -> Caller:
     return Caller(admin.session, "")
 
 
-async def test_the_root_says_what_this_is_and_where_to_go_on(anybody: Caller) -> None:
+async def test_the_root_describes_the_service_and_links_to_its_documents(anybody: Caller) -> None:
     answer = await anybody.get("/")
     assert (answer.status, answer.json["name"]) == (200, "Counterfoil")
     assert answer.json["openapi"] == "https://tokens.example.org/openapi.json"
@@ -50,14 +50,16 @@ async def test_the_root_says_what_this_is_and_where_to_go_on(anybody: Caller) ->
         ("POST /", "GET /", "GET, HEAD"),
     ],
 )
-async def test_a_wrong_method_is_told_what_was_meant(anybody: Caller, asked: str, meant: str, allowed: str) -> None:
+async def test_a_wrong_method_is_refused_with_the_likely_one(
+    anybody: Caller, asked: str, meant: str, allowed: str
+) -> None:
     method, _, path = asked.partition(" ")
     refused = await anybody.ask(method, path)
     assert (refused.status, refused.problem, refused.headers["Allow"]) == (405, "method-not-allowed", allowed)
     assert refused.json["detail"].endswith(f"; use {meant}.")
 
 
-async def test_every_path_names_its_methods_to_every_other_one(anybody: Caller) -> None:
+async def test_every_path_names_its_methods_in_the_refusal_of_others(anybody: Caller) -> None:
     by_path: dict[str, set[str]] = {}
     for route in routes():
         by_path.setdefault(route.path, set()).update({route.method} | ({"HEAD"} if route.method == "GET" else set()))
@@ -74,12 +76,12 @@ async def test_every_path_names_its_methods_to_every_other_one(anybody: Caller) 
                 assert meant in operations, refused.body
 
 
-def test_a_method_that_could_be_anything_is_not_repeated() -> None:
+def test_an_unknown_method_is_not_repeated() -> None:
     refusal = WrongMethods("/v1/tokens", routes()).refusal("S3CRET-METHOD")
     assert refusal.detail == "This is not a method of /v1/tokens; use GET or POST /v1/tokens."
 
 
-def test_what_an_operation_stands_for_is_no_operation() -> None:
+def test_placeholder_routes_are_not_documented_as_operations() -> None:
     operations = {f"{route.method} {route.path}" for route in routes()}
     paths = {route.path for route in routes()}
     for route in routes():

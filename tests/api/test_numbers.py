@@ -1,4 +1,4 @@
-"""The numbers of an account's tokens and users tell nothing of other accounts, and do not jump."""
+"""The numbers of an account's tokens and users reveal nothing of other accounts and have no gaps."""
 
 from pathlib import Path
 from secrets import token_urlsafe
@@ -15,7 +15,7 @@ async def number(caller: Caller) -> int:
     return found
 
 
-async def test_numbers_are_counted_for_each_account_and_do_not_jump_at_refusals_replays_and_restarts(
+async def test_numbers_are_counted_for_each_account_without_gaps_after_refusals_replays_and_restarts(
     api_settings: Settings, tmp_path: Path
 ) -> None:
     names = [f"numbered-{token_urlsafe(6).lower()}" for _ in range(2)]
@@ -24,7 +24,7 @@ async def test_numbers_are_counted_for_each_account_and_do_not_jump_at_refusals_
     tokens = [(await founded(api_settings, name, tmp_path / name))["admin_token"] for name in names]
     async with served(make_app(api_settings)) as url, ClientSession(url) as session:
         ours, theirs = (Caller(session, f"Bearer {token}") for token in tokens)
-        assert [await number(ours), await number(ours)] == [2, 3]  # the founder's is the first
+        assert [await number(ours), await number(ours)] == [2, 3]  # number 1 is the founder's
         assert [await number(theirs) for _ in range(4)] == [2, 3, 4, 5]
         assert await number(ours) == 4
         for refused in ({"name": "n", "scopes": ["a..b"]}, {"name": "\x00"}, {"name": "n", "lifetime": "-1h"}):
@@ -44,7 +44,7 @@ async def test_numbers_are_counted_for_each_account_and_do_not_jump_at_refusals_
         assert (await number(ours), await number(theirs)) == (7, 6)
 
 
-async def test_imports_that_are_refused_leave_no_gap(admin: Caller) -> None:
+async def test_refused_imports_leave_no_gap(admin: Caller) -> None:
     first = await number(admin)
     items = [{"name": "a", "secret": token_urlsafe(32), "scopes": [scope]} for scope in ("x", "a..b", "y", "..", "z")]
     results = (await admin.post("/v1/tokens/import", {"tokens": items})).json["results"]

@@ -1,4 +1,4 @@
-"""RFC 6749 2.3.1: how clients authenticate at OAuth's endpoints, and how all of these refuse (RFC 6749 5.2)."""
+"""RFC 6749 2.3.1: client authentication at the OAuth endpoints, and their refusals (RFC 6749 5.2)."""
 
 import secrets
 from base64 import b64encode
@@ -20,7 +20,7 @@ AWKWARD = ("50%off-", "a%20b-", "x+y/z=-", "50%25off+", "p%2Fq%2Br-")
 
 
 def encoded(client: str, secret: str) -> str:
-    """What standard OAuth clients send."""
+    """Encoded as by standard OAuth clients."""
     return basic(quote_plus(client), quote_plus(secret))
 
 
@@ -36,10 +36,10 @@ async def asked(caller: Caller, endpoint: str, **fields: str) -> Answer:
     return await caller.form(ENDPOINTS[endpoint], **needed, **fields)
 
 
-# Introspection refuses as RFC 7662 2.3 says.
+# Introspection refuses as in RFC 7662 2.3.
 
 
-async def test_introspection_refuses_in_the_words_of_oauth(admin: Caller) -> None:
+async def test_introspection_refuses_with_oauth_errors(admin: Caller) -> None:
     issued, other = await admin.issue(scopes=SCOPES), await admin.issue()
     client = as_client(admin, issued)
     for credentials in (
@@ -58,7 +58,7 @@ async def test_introspection_refuses_in_the_words_of_oauth(admin: Caller) -> Non
     assert (good.status, good.json["active"], good.headers["Pragma"]) == (200, True, "no-cache")
 
 
-async def test_a_revoked_client_is_an_invalid_client_and_told_why(admin: Caller) -> None:
+async def test_a_revoked_client_is_an_invalid_client_with_the_reason(admin: Caller) -> None:
     issued = await admin.issue(scopes=SCOPES)
     await admin.post(f"/v1/tokens/{issued['token']['id']}/revoke", {"reason": "x"})
     answer = await as_client(admin, issued).form(INTROSPECT, token="x")
@@ -66,13 +66,11 @@ async def test_a_revoked_client_is_an_invalid_client_and_told_why(admin: Caller)
     assert "revoked" in answer.json["error_description"]
 
 
-# What the metadata say is what is accepted.
+# The metadata describe exactly what is accepted.
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-async def test_the_metadata_the_openapi_document_and_the_service_agree_on_authentication(
-    admin: Caller, endpoint: str
-) -> None:
+async def test_metadata_openapi_document_and_service_agree_on_authentication(admin: Caller, endpoint: str) -> None:
     issued = await admin.issue(scopes=SCOPES)
     posted = {"client_id": issued["token"]["id"], "client_secret": issued["secret"]}
     accepted = {
@@ -86,7 +84,7 @@ async def test_the_metadata_the_openapi_document_and_the_service_agree_on_authen
     assert behaves == await _described(admin, ENDPOINTS[endpoint])
     stated = (await admin.get("/.well-known/oauth-authorization-server")).json
     methods = set(stated[f"{endpoint}_endpoint_auth_methods_supported"])
-    # Only for introspection RFC 8414 has a name for what is no client authentication but a token.
+    # RFC 8414 has a name for authentication by a token only at the introspection endpoint.
     assert methods == (behaves if endpoint == "introspection" else behaves - {"Bearer"})
 
 
@@ -114,7 +112,7 @@ async def _described(admin: Caller, path: str) -> set[str]:
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-async def test_a_client_authenticates_in_one_way_at_a_time(admin: Caller, endpoint: str) -> None:
+async def test_a_client_uses_one_authentication_method_at_a_time(admin: Caller, endpoint: str) -> None:
     issued, other = await admin.issue(scopes=SCOPES), await admin.issue(scopes=SCOPES)
     client_id, secret = issued["token"]["id"], issued["secret"]
     client = as_client(admin, issued)
@@ -134,7 +132,7 @@ async def test_a_client_authenticates_in_one_way_at_a_time(admin: Caller, endpoi
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 @pytest.mark.parametrize("awkward", AWKWARD)
-async def test_a_secret_opens_form_encoded_and_as_it_is(admin: Caller, endpoint: str, awkward: str) -> None:
+async def test_a_secret_is_accepted_form_encoded_and_as_it_is(admin: Caller, endpoint: str, awkward: str) -> None:
     issued = await imported(admin, awkward + secrets.token_hex(16), SCOPES)
     client_id, secret = issued["token"]["id"], issued["secret"]
     for credentials in (basic(client_id, secret), encoded(client_id, secret), basic(client_id, every_byte(secret))):
@@ -149,33 +147,33 @@ async def test_a_secret_opens_form_encoded_and_as_it_is(admin: Caller, endpoint:
 
 
 def every_byte(text: str) -> str:
-    """Form-encoded more than is needed, which RFC 3986 6.2.2.2 calls the same."""
+    """Percent-encode every byte, which RFC 3986 6.2.2.2 calls equivalent."""
     return "".join(f"%{byte:02x}" for byte in text.encode())
 
 
-async def test_secrets_of_ours_open_form_encoded_too(admin: Caller) -> None:
+async def test_our_own_secrets_are_accepted_form_encoded_too(admin: Caller) -> None:
     issued = await admin.issue(scopes=SCOPES)
     credentials = basic(issued["token"]["id"], every_byte(issued["secret"]))
     for endpoint in ENDPOINTS:
         assert (await asked(Caller(admin.session, credentials), endpoint)).status == 200
 
 
-async def test_nothing_else_decodes(admin: Caller, ours: dict[str, str]) -> None:
+async def test_no_other_credential_is_decoded(admin: Caller, ours: dict[str, str]) -> None:
     issued = await imported(admin, "x+y/z=" + secrets.token_hex(16), ["a.b"])
     credentials = encoded(issued["token"]["id"], issued["secret"])
     assert (await Caller(admin.session, credentials).get("/v1/tokens/self")).problem == "credentials-refused"
     forward = f"/v1/forward?account={ours['account']}&scope=a.b"
     assert (await Caller(admin.session, credentials).get(forward)).status == 401
     assert (await Caller(admin.session, basic(issued["token"]["id"], issued["secret"])).get(forward)).status == 200
-    # Logins are not clients: the password is the text that was sent.
+    # Logins are not clients: the password is exactly the text that was sent.
     login = basic(ours["admin_login"], every_byte(ours["admin_password"]))
     assert error(await asked(Caller(admin.session, login), "introspection")) == (401, "invalid_client")
     login = basic(ours["admin_login"], ours["admin_password"])
     assert (await asked(Caller(admin.session, login), "introspection")).status == 200
 
 
-async def test_a_text_that_is_two_secrets_opens_the_token_that_is_named_and_no_other(admin: Caller) -> None:
-    """One token's secret is the form-encoded text of another one's: the client's id decides whose it is."""
+async def test_a_text_with_two_readings_opens_only_the_token_that_is_named(admin: Caller) -> None:
+    """One token's secret is the form-encoded text of another's: the client's id decides which one is meant."""
     end = secrets.token_hex(16)
     decoded = await imported(admin, f"a+b/{end}", SCOPES)
     raw = await imported(admin, f"a%2Bb%2F{end}", SCOPES)
@@ -186,7 +184,7 @@ async def test_a_text_that_is_two_secrets_opens_the_token_that_is_named_and_no_o
         assert seen.json["client_id"] == issued["token"]["id"]
     plain = Caller(admin.session, basic(raw["token"]["id"], decoded["secret"]))
     assert error(await asked(plain, "token")) == (401, "invalid_client"), "it is not the raw one's in any reading"
-    # Without an id there is no client: the text is the secret as it is.
+    # Without a client id, the text is the secret as it is.
     nameless = Caller(admin.session, basic("", raw["secret"]))
     assert (await asked(nameless, "introspection")).status == 200
     await admin.post(f"/v1/tokens/{raw['token']['id']}/revoke", {"reason": "x"})
@@ -196,7 +194,7 @@ async def test_a_text_that_is_two_secrets_opens_the_token_that_is_named_and_no_o
 
 
 @pytest.mark.parametrize("password", ["%", "%zz", "%ff%fe", "a b", "%00", "%0a", "é", "%C3%A9", "+", ""])
-async def test_what_cannot_be_a_secret_in_any_reading_is_refused(admin: Caller, password: str) -> None:
+async def test_a_text_that_is_a_secret_in_no_reading_is_refused(admin: Caller, password: str) -> None:
     issued = await admin.issue(scopes=SCOPES)
     for credentials in (basic(issued["token"]["id"], password), basic("%zz" + issued["token"]["id"], issued["secret"])):
         for endpoint in ENDPOINTS:

@@ -1,4 +1,4 @@
-"""RFC 8414: where everything is, and that it is there."""
+"""RFC 8414: the metadata, and that every address in them exists."""
 
 import pytest
 from aiohttp import ClientSession
@@ -13,7 +13,7 @@ from counterfoil_api.application import make_app
 METADATA = "/.well-known/oauth-authorization-server"
 
 
-async def test_the_metadata_are_what_rfc_8414_asks(admin: Caller) -> None:
+async def test_the_metadata_conform_to_rfc_8414(admin: Caller) -> None:
     answer = await admin.get(METADATA)
     assert answer.headers["Cache-Control"] == "public, max-age=300"
     assert answer.json["issuer"] == ISSUER
@@ -43,7 +43,7 @@ async def test_every_address_in_the_metadata_answers(admin: Caller) -> None:
 
 
 @pytest.mark.parametrize("path", ["/tokens", "/a/b"])
-async def test_an_issuer_with_a_path_is_found_where_rfc_8414_looks(api_settings: Settings, path: str) -> None:
+async def test_the_metadata_of_an_issuer_with_a_path_are_where_rfc_8414_says(api_settings: Settings, path: str) -> None:
     settings = settings_for(api_settings.database_url, PUBLIC_URL=f"https://example.org{path}")
     async with served(make_app(settings)) as url, ClientSession(url) as session:
         looked_for = URL(get_well_known_url(settings.public_url, external=True)).path

@@ -1,4 +1,4 @@
-"""RFC 7009: a token ends by its secret, and nobody learns what a secret of somebody else's is."""
+"""RFC 7009: a token is revoked by its secret, and a caller learns nothing about secrets of others."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ async def last_event(admin: Caller, issued: Any) -> Any:
     return (await admin.get(f"/v1/tokens/{issued['token']['id']}/events", sort="-version")).json["items"][0]
 
 
-async def test_who_may_revoke_ends_a_token_by_its_secret(admin: Caller) -> None:
+async def test_a_caller_with_the_scope_revokes_a_token_by_its_secret(admin: Caller) -> None:
     issued, client = await admin.issue(), await admin.issue(scopes=["tokens.revoke"])
     answer = await as_client(admin, client).form(REVOKE, token=issued["secret"], token_type_hint="access_token", x="y")
     assert (answer.status, answer.json, answer.headers["Cache-Control"]) == (200, {}, "no-store")
@@ -28,14 +28,14 @@ async def test_who_may_revoke_ends_a_token_by_its_secret(admin: Caller) -> None:
     assert event["private"]["reason"] == "Revoked by its secret (RFC 7009)."
 
 
-async def test_a_token_ends_itself_without_any_scope(admin: Caller) -> None:
+async def test_a_token_revokes_itself_without_any_scope(admin: Caller) -> None:
     issued = await admin.issue()
     assert (await as_client(admin, issued).form(REVOKE, token=issued["secret"])).status == 200
     assert not await active(admin, issued["secret"])
     assert error(await as_client(admin, issued).form(REVOKE, token=issued["secret"])) == (401, "invalid_client")
 
 
-async def test_the_owner_ends_what_is_theirs_and_nothing_else(admin: Caller) -> None:
+async def test_an_owner_revokes_their_own_tokens_and_no_others(admin: Caller) -> None:
     ada = {"type": "service", "id": "ada"}
     caller = await admin.holder("own.revoke", owner=ada)
     own, other = await admin.issue(owner=ada), await admin.issue(owner={"type": "service", "id": "bob"})
@@ -44,7 +44,7 @@ async def test_the_owner_ends_what_is_theirs_and_nothing_else(admin: Caller) -> 
     assert (await active(admin, own["secret"]), await active(admin, other["secret"])) == (False, True)
 
 
-async def test_what_opens_nothing_here_is_answered_the_same(admin: Caller, stranger: Caller) -> None:
+async def test_unknown_secrets_get_the_same_answer(admin: Caller, stranger: Caller) -> None:
     theirs, dead, replaced = await stranger.issue(), await admin.issue(), await admin.issue()
     await admin.post(f"/v1/tokens/{dead['token']['id']}/revoke", {"reason": "x"})
     rotated = (await admin.post(f"/v1/tokens/{replaced['token']['id']}/rotate", {"grace": "0s"})).json
@@ -57,7 +57,7 @@ async def test_what_opens_nothing_here_is_answered_the_same(admin: Caller, stran
 
 
 @pytest.mark.parametrize("state", ["suspended", "in grace", "expired"])
-async def test_what_may_open_something_again_is_revoked_too(admin: Caller, state: str) -> None:
+async def test_secrets_that_may_become_good_again_are_revoked_too(admin: Caller, state: str) -> None:
     issued = await admin.issue(**({"lifetime": "1us"} if state == "expired" else {}))
     path = f"/v1/tokens/{issued['token']['id']}"
     if state == "suspended":
@@ -68,7 +68,7 @@ async def test_what_may_open_something_again_is_revoked_too(admin: Caller, state
     assert (await admin.get(path)).json["status"] == "revoked"
 
 
-async def test_without_the_scope_nobody_learns_which_secrets_are_good(admin: Caller, stranger: Caller) -> None:
+async def test_without_the_scope_a_caller_learns_nothing_about_secrets(admin: Caller, stranger: Caller) -> None:
     caller = await admin.holder("tokens.read")
     answers = [
         await caller.form(REVOKE, token=text)
@@ -79,7 +79,7 @@ async def test_without_the_scope_nobody_learns_which_secrets_are_good(admin: Cal
     assert 'scope="tokens.revoke"' in answers[0].headers["WWW-Authenticate"]
 
 
-async def test_a_bearer_is_not_revoked_by_itself_whosever_it_is(admin: Caller, stranger: Caller) -> None:
+async def test_a_bearer_cannot_be_revoked(admin: Caller, stranger: Caller) -> None:
     ours = await bearer(admin, (await admin.issue())["secret"])
     theirs = await bearer(stranger, (await stranger.issue())["secret"])
     forged = ours[:-2] + "AA"
@@ -88,7 +88,7 @@ async def test_a_bearer_is_not_revoked_by_itself_whosever_it_is(admin: Caller, s
     assert await active(admin, ours)
 
 
-async def test_nobody_revokes_without_being_somebody(admin: Caller) -> None:
+async def test_revocation_needs_authentication(admin: Caller) -> None:
     secret = (await admin.issue())["secret"]
     assert error(await anybody(admin).form(REVOKE, token=secret)) == (401, "invalid_client")
     assert error(await admin.form(REVOKE)) == error(await admin.form(REVOKE, token="")) == (400, "invalid_request")

@@ -1,4 +1,4 @@
-"""The token endpoint: client credentials, and token exchange that never gives more than it was given."""
+"""The token endpoint: client credentials, and token exchange that never gives more than it got."""
 
 import asyncio
 from typing import Any
@@ -15,7 +15,7 @@ async def introspected(admin: Caller, text: str) -> Any:
     return (await admin.form("/v1/introspect", token=text)).json
 
 
-async def test_a_client_buys_a_bearer_with_its_id_and_secret(admin: Caller) -> None:
+async def test_a_client_gets_a_bearer_for_its_id_and_secret(admin: Caller) -> None:
     issued = await admin.issue(scopes=["a.b", "c.*"], owner={"type": "service", "id": "crm"})
     answer = await as_client(admin, issued).form(TOKEN, **CREDENTIALS, scope="c.d a.b", audience="orders")
     said = answer.json
@@ -28,7 +28,7 @@ async def test_a_client_buys_a_bearer_with_its_id_and_secret(admin: Caller) -> N
     assert (await anybody(admin).form(TOKEN, **CREDENTIALS, **in_the_form)).json["scope"] == "a.b c.*"
 
 
-async def test_wrong_clients_are_refused_in_their_own_scheme(admin: Caller) -> None:
+async def test_wrong_client_credentials_are_refused_in_their_own_scheme(admin: Caller) -> None:
     issued, other = await admin.issue(), await admin.issue()
     token_id, secret = issued["token"]["id"], issued["secret"]
     wrong = [
@@ -46,7 +46,7 @@ async def test_wrong_clients_are_refused_in_their_own_scheme(admin: Caller) -> N
     assert error(await as_client(admin, issued).form(TOKEN, **CREDENTIALS, **both)) == (400, "invalid_request")
 
 
-async def test_what_is_no_grant(admin: Caller) -> None:
+async def test_an_invalid_grant_request_is_refused(admin: Caller) -> None:
     client = as_client(admin, await admin.issue(scopes=["a.b"]))
     for fields, name in (
         ({}, "invalid_request"), ({"grant_type": "password"}, "unsupported_grant_type"),
@@ -67,7 +67,7 @@ async def test_what_is_no_grant(admin: Caller) -> None:
     assert error(await client.ask("POST", TOKEN, b"x" * 70_000, headers=media_type)) == (413, "invalid_request")
 
 
-async def test_targets_may_be_many_and_are_the_audience(admin: Caller) -> None:
+async def test_several_targets_become_the_audience(admin: Caller) -> None:
     client = as_client(admin, await admin.issue())
     body = b"grant_type=client_credentials&resource=https%3A%2F%2Fa.example&audience=b&audience=&resource=urn%3Ac&foo=x"
     media_type = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -75,7 +75,7 @@ async def test_targets_may_be_many_and_are_the_audience(admin: Caller) -> None:
     assert (await claims(admin, answer.json["access_token"]))["aud"] == ["b", "https://a.example", "urn:c"]
 
 
-async def test_a_secret_is_exchanged_for_less(admin: Caller) -> None:
+async def test_a_secret_is_exchanged_for_a_narrower_bearer(admin: Caller) -> None:
     issued = await admin.issue(scopes=["a.*"], lifetime="30m")
     answer = await exchanged(admin, issued["secret"], scope="a.b", expires_in="60", requested_token_type=JWT)
     assert (answer.json["expires_in"], answer.json["scope"], answer.json["issued_token_type"]) == (60, "a.b", JWT)
@@ -85,7 +85,7 @@ async def test_a_secret_is_exchanged_for_less(admin: Caller) -> None:
     assert longer.json["issued_token_type"] == ACCESS_TOKEN
 
 
-async def test_a_bearer_is_exchanged_for_less_again_and_again(admin: Caller) -> None:
+async def test_a_bearer_is_exchanged_for_ever_narrower_ones(admin: Caller) -> None:
     secret = (await admin.issue(scopes=["a.*", "b.c"]))["secret"]
     text = await bearer(admin, secret, scope="a.* b.c", audience="orders", expires_in="600")
     first = await claims(admin, text)
@@ -99,7 +99,7 @@ async def test_a_bearer_is_exchanged_for_less_again_and_again(admin: Caller) -> 
     assert error(await exchanged(admin, text, resource="https://mail.example")) == (400, "invalid_target")
 
 
-async def test_a_bearer_that_its_token_has_outgrown_gives_only_what_is_left(admin: Caller) -> None:
+async def test_a_bearer_gives_only_scopes_that_its_token_still_has(admin: Caller) -> None:
     issued = await admin.issue(scopes=["a.b", "c.d"])
     text = await bearer(admin, issued["secret"])
     await admin.patch(f"/v1/tokens/{issued['token']['id']}", {"scopes": ["c.*", "e.f"]})
@@ -108,7 +108,7 @@ async def test_a_bearer_that_its_token_has_outgrown_gives_only_what_is_left(admi
         assert error(await exchanged(admin, text, scope=lost)) == (400, "invalid_scope")
 
 
-async def test_who_acts_is_named_in_the_bearer_in_its_event_and_by_introspection(admin: Caller) -> None:
+async def test_an_actor_is_named_in_the_bearer_its_event_and_the_introspection(admin: Caller) -> None:
     subject = await admin.issue(scopes=["a.b"], owner={"type": "application", "id": "ada"})
     actor = await admin.issue(owner={"type": "service", "id": "mailer"}, lifetime="10m")
     text = await bearer(admin, subject["secret"], actor_token=actor["secret"], actor_token_type=ACCESS_TOKEN)
@@ -131,7 +131,7 @@ async def test_who_acts_is_named_in_the_bearer_in_its_event_and_by_introspection
 
 
 @pytest.mark.parametrize("who", ["subject", "actor"])
-async def test_a_bearer_ends_with_whoever_acts_in_it_too(admin: Caller, who: str) -> None:
+async def test_a_bearer_ends_with_its_actor(admin: Caller, who: str) -> None:
     parties = {"subject": await admin.issue(scopes=["a.b"]), "actor": await admin.issue()}
     acting = {"actor_token": parties["actor"]["secret"], "actor_token_type": ACCESS_TOKEN}
     text = await bearer(admin, parties["subject"]["secret"], **acting)
@@ -141,7 +141,7 @@ async def test_a_bearer_ends_with_whoever_acts_in_it_too(admin: Caller, who: str
     assert error(await exchanged(admin, text)) == (400, "invalid_request")
 
 
-async def test_whatever_is_wrong_with_either_token_is_an_invalid_request(admin: Caller, stranger: Caller) -> None:
+async def test_an_error_in_either_token_is_an_invalid_request(admin: Caller, stranger: Caller) -> None:
     good, theirs = (await admin.issue())["secret"], (await stranger.issue())["secret"]
     dead = await admin.issue()
     gone = await bearer(admin, dead["secret"])
@@ -161,7 +161,7 @@ async def test_whatever_is_wrong_with_either_token_is_an_invalid_request(admin: 
         assert error(await exchanged(admin, good, **fields)) == (400, "invalid_request"), fields
 
 
-async def test_client_authentication_is_not_needed_to_exchange_but_has_to_be_right(admin: Caller) -> None:
+async def test_an_exchange_needs_no_client_authentication_but_refuses_a_wrong_one(admin: Caller) -> None:
     issued, client = await admin.issue(), await admin.issue()
     fields = {"grant_type": EXCHANGE, "subject_token": issued["secret"], "subject_token_type": ACCESS_TOKEN}
     assert (await as_client(admin, client).form(TOKEN, **fields)).status == 200
@@ -169,7 +169,7 @@ async def test_client_authentication_is_not_needed_to_exchange_but_has_to_be_rig
     assert error(await wrong.form(TOKEN, **fields)) == (401, "invalid_client")
 
 
-async def test_at_most_eight_act_in_one_bearer(admin: Caller) -> None:
+async def test_a_bearer_has_at_most_eight_actors(admin: Caller) -> None:
     text = (await admin.issue())["secret"]
     acting = {"actor_token": (await admin.issue())["secret"], "actor_token_type": ACCESS_TOKEN}
     for _ in range(8):
@@ -177,7 +177,7 @@ async def test_at_most_eight_act_in_one_bearer(admin: Caller) -> None:
     assert error(await exchanged(admin, text, **acting)) == (400, "invalid_request")
 
 
-async def test_nothing_is_given_once_a_token_was_revoked_however_many_ask(admin: Caller) -> None:
+async def test_a_revoked_token_is_never_exchanged_under_concurrency(admin: Caller) -> None:
     issued, actor = await admin.issue(scopes=["a.b"]), await admin.issue()
     acting = {"actor_token": actor["secret"], "actor_token_type": ACCESS_TOKEN}
     text = await bearer(admin, issued["secret"])
@@ -198,7 +198,7 @@ async def test_nothing_is_given_once_a_token_was_revoked_however_many_ask(admin:
     assert error(await exchanged(admin, text, **acting)) == (400, "invalid_request")
 
 
-async def test_the_native_exchange_takes_a_shorter_life(admin: Caller) -> None:
+async def test_the_native_exchange_accepts_a_shorter_lifetime(admin: Caller) -> None:
     holder = await admin.holder()
     assert (await holder.post("/v1/exchange", {"lifetime": "5m"})).json["expires_in"] == 300
     assert (await holder.post("/v1/exchange", {"lifetime": "9h"})).json["expires_in"] == 3600

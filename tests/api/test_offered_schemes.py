@@ -1,4 +1,4 @@
-"""Clients that send credentials only after they were asked for them, in a scheme that they know (RFC 9110 11.6)."""
+"""Clients that send credentials only after a challenge in a scheme that they know (RFC 9110 11.6)."""
 
 import asyncio
 import shutil
@@ -57,7 +57,7 @@ async def by_wget(url: str, user: str, password: str) -> int:
     "client",
     ["urllib", pytest.param("curl", marks=CURL), pytest.param("wget", marks=WGET)],
 )
-async def test_a_client_that_waits_for_basic_to_be_offered_comes_in(
+async def test_a_client_that_waits_for_a_basic_challenge_is_accepted(
     admin: Caller, api_url: str, ours: dict[str, str], client: str
 ) -> None:
     async def fetch(path: str, user: str, password: str) -> int:

@@ -1,4 +1,4 @@
-"""The document that is drawn from the routes."""
+"""The OpenAPI document that is generated from the routes."""
 
 import msgspec
 from openapi_spec_validator import OpenAPIV31SpecValidator
@@ -14,7 +14,7 @@ def test_the_document_is_valid_openapi() -> None:
     assert [error.message for error in OpenAPIV31SpecValidator(DOCUMENT).iter_errors()] == []
 
 
-def test_an_operation_says_what_its_signature_says() -> None:
+def test_an_operation_is_described_by_its_signature() -> None:
     make = DOCUMENT["paths"]["/things"]["post"]
     assert make["operationId"] == "make_thing"
     assert make["summary"] == "Make a thing"
@@ -29,7 +29,7 @@ def test_an_operation_says_what_its_signature_says() -> None:
     assert "422" in make["responses"]
 
 
-def test_queries_and_forms_are_written_field_by_field() -> None:
+def test_queries_and_forms_are_described_field_by_field() -> None:
     limit = DOCUMENT["paths"]["/things"]["get"]["parameters"][1]
     assert limit["schema"] == {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}
     form = DOCUMENT["paths"]["/form"]["post"]["requestBody"]
@@ -37,13 +37,13 @@ def test_queries_and_forms_are_written_field_by_field() -> None:
     assert set(form["content"]) == {"application/x-www-form-urlencoded"}
 
 
-def test_if_match_brings_its_refusals_along() -> None:
+def test_if_match_adds_its_refusals() -> None:
     change = DOCUMENT["paths"]["/things/{ref}"]["patch"]
     assert {"400", "412"} <= set(change["responses"])
     assert change["requestBody"]["required"] is False
 
 
-def test_only_what_may_change_something_leaves_a_doubt() -> None:
+def test_only_operations_with_effects_document_an_unknown_outcome() -> None:
     drawn = msgspec.to_builtins(document(routes(), version="1", url="https://tokens.example.org"))["paths"]
     doubtful = {
         (method, path)
@@ -54,7 +54,7 @@ def test_only_what_may_change_something_leaves_a_doubt() -> None:
     assert doubtful == {(route.method.lower(), route.path) for route in routes() if route.changes}
 
 
-def test_each_part_of_a_path_says_what_it_names() -> None:
+def test_each_path_parameter_is_described() -> None:
     said: dict[tuple[str, str], str] = {}
     for path, operations in document(routes(), version="1", url="https://tokens.example.org")["paths"].items():
         for operation in operations.values():
@@ -73,7 +73,7 @@ def test_each_part_of_a_path_says_what_it_names() -> None:
     }
 
 
-def test_every_operation_names_what_any_request_may_be_answered() -> None:
+def test_every_operation_documents_the_general_refusals() -> None:
     for path, operations in document(routes(), version="1", url="https://tokens.example.org")["paths"].items():
         for operation in operations.values():
             assert {"400", "405", "408", "415", "417", "422", "431", "500", "503"} <= set(operation["responses"]), path

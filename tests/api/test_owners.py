@@ -1,4 +1,4 @@
-"""An owner of type user is a user of the account, whatever they are named by; nobody else is."""
+"""An owner of type user is a user of the account, given by id, number or address."""
 
 from secrets import token_hex
 from typing import Any
@@ -11,12 +11,12 @@ from api.user_fixtures import Person, person
 
 
 def names_of(who: Person) -> list[str]:
-    """All that a user can be named by."""
+    """All names of a user."""
     return [who.id, who.id.upper(), UUID(who.id).hex, str(who.number), who.email, who.email.upper()]
 
 
 async def nobodies(admin: Caller, stranger: Caller) -> list[str]:
-    """What names no user of ours."""
+    """Names of no user of the account."""
     made = await stranger.post("/v1/users", {"email": f"{token_hex(6)}@theirs.example.org", "role": "member"})
     theirs = made.json["user"]
     mine = (await admin.get("/v1/account")).json["id"]
@@ -32,7 +32,7 @@ async def nobodies(admin: Caller, stranger: Caller) -> list[str]:
 
 
 async def asked(admin: Caller, way: str, owner: str) -> Answer:
-    """Issue a token on behalf of a user in one of the ways there are."""
+    """Issue a token for an owner in one of the possible ways."""
     given = {"type": "user", "id": owner}
     if way == "create":
         return await admin.post("/v1/tokens", {"name": "x", "owner": given})
@@ -46,7 +46,7 @@ async def imported(admin: Caller, *owners: str, dry_run: bool = False) -> list[A
 
 
 @pytest.mark.parametrize("way", ["create", "clone"])
-async def test_a_user_is_named_by_id_number_or_address_and_kept_by_id(admin: Caller, way: str) -> None:
+async def test_a_user_is_named_by_id_number_or_address_and_stored_by_id(admin: Caller, way: str) -> None:
     ada = await person(admin)
     for name in names_of(ada):
         answer = await asked(admin, way, name)
@@ -57,7 +57,7 @@ async def test_a_user_is_named_by_id_number_or_address_and_kept_by_id(admin: Cal
 
 
 @pytest.mark.parametrize("way", ["create", "clone"])
-async def test_who_is_no_user_of_the_account_owns_nothing(admin: Caller, stranger: Caller, way: str) -> None:
+async def test_an_unknown_user_is_refused_as_owner(admin: Caller, stranger: Caller, way: str) -> None:
     for name in await nobodies(admin, stranger):
         refused = await asked(admin, way, name)
         assert (refused.status, refused.problem, refused.json["field"]) == (422, "unknown-user", "owner.id"), name
@@ -65,7 +65,7 @@ async def test_who_is_no_user_of_the_account_owns_nothing(admin: Caller, strange
         assert (await asked(admin, way, name)).problem in ("unknown-user", "bad-owner"), name
 
 
-async def test_an_import_names_owners_in_the_same_ways(admin: Caller, stranger: Caller) -> None:
+async def test_an_import_accepts_the_same_names_of_owners(admin: Caller, stranger: Caller) -> None:
     ada, gone = await person(admin), await person(admin)
     await admin.post(f"/v1/users/{gone.id}/remove", {"reason": "left"})
     good, bad = names_of(ada), await nobodies(admin, stranger)
@@ -76,7 +76,7 @@ async def test_an_import_names_owners_in_the_same_ways(admin: Caller, stranger: 
         assert kinds == ["unknown-user"] * len(bad) + ["user-gone"]
 
 
-async def test_who_is_removed_owns_nothing_more_and_their_tokens_are_still_found(admin: Caller) -> None:
+async def test_a_removed_user_owns_no_new_token_and_their_old_ones_are_still_found(admin: Caller) -> None:
     ada = await person(admin)
     before = (await asked(admin, "create", ada.id)).json["token"]
     await admin.post(f"/v1/users/{ada.number}/remove", {"reason": "left"})
@@ -84,14 +84,12 @@ async def test_who_is_removed_owns_nothing_more_and_their_tokens_are_still_found
         assert (await asked(admin, "create", name)).problem == "user-gone"
         found = (await admin.get("/v1/tokens", owner_type="user", owner_id=name)).json["items"]
         assert [each["id"] for each in found] == [before["id"]]
-    assert (await asked(admin, "create", ada.email)).problem == "unknown-user"  # the address was forgotten
+    assert (await asked(admin, "create", ada.email)).problem == "unknown-user"  # the address was erased
     copy = await admin.post(f"/v1/tokens/{before['id']}/clone")
     assert (copy.status, copy.problem) == (409, "user-gone")
 
 
-async def test_a_filter_names_a_user_in_the_same_ways_and_one_that_names_nobody_is_an_error(
-    admin: Caller, stranger: Caller
-) -> None:
+async def test_a_filter_accepts_the_same_names_and_refuses_unknown_users(admin: Caller, stranger: Caller) -> None:
     ada = await person(admin)
     (token,) = [(await asked(admin, "create", ada.id)).json["token"]["id"]]
     for name in names_of(ada):
@@ -111,7 +109,7 @@ async def test_a_filter_names_a_user_in_the_same_ways_and_one_that_names_nobody_
     assert (await admin.get("/v1/tokens", owner_type="service", owner_id="nobody")).json["items"] == []
 
 
-async def test_who_issues_for_their_own_alone_learns_of_nobody_else(admin: Caller) -> None:
+async def test_a_caller_limited_to_own_tokens_learns_nothing_of_other_users(admin: Caller) -> None:
     ada, eve = await person(admin), await person(admin)
     for name in (*names_of(ada), "self"):
         answer = await asked(ada.asks(), "create", name) if name != "self" else None
@@ -124,7 +122,7 @@ async def test_who_issues_for_their_own_alone_learns_of_nobody_else(admin: Calle
 
 
 async def look(caller: Caller, name: str) -> list[Answer]:
-    """Everything in which somebody may speak of a user."""
+    """All answers that might mention a user."""
     return [
         await caller.post("/v1/tokens", {"name": "x", "owner": {"type": "user", "id": name}}),
         await caller.get("/v1/tokens", owner_type="user", owner_id=name),
@@ -132,7 +130,7 @@ async def look(caller: Caller, name: str) -> list[Answer]:
     ]
 
 
-async def test_an_address_is_told_of_by_nothing_to_who_may_not_see_people(admin: Caller) -> None:
+async def test_no_answer_shows_an_address_without_users_read(admin: Caller) -> None:
     ada = await person(admin)
     issuer = await admin.holder("tokens.create", "tokens.read", owner={"type": "service", "id": "issuer"})
     for name in (ada.email, "nobody@x.org"):
@@ -144,12 +142,12 @@ async def test_an_address_is_told_of_by_nothing_to_who_may_not_see_people(admin:
         assert (await issuer.post("/v1/tokens", {"name": "x", "owner": {"type": "user", "id": name}})).status == 201
 
 
-async def test_a_user_is_named_by_their_address_wherever_one_is_named(admin: Caller, stranger: Caller) -> None:
+async def test_a_user_may_be_named_by_address_in_every_operation(admin: Caller, stranger: Caller) -> None:
     ada = await person(admin)
     for name in names_of(ada):
         assert (await admin.get(f"/v1/users/{name}")).json["id"] == ada.id
         assert (await ada.asks().get(f"/v1/users/{name}")).json["id"] == ada.id
-        if not name.isdigit():  # they may have a user of this number themselves
+        if not name.isdigit():  # the other account may have a user of this number
             assert (await stranger.get(f"/v1/users/{name}")).problem == "not-found"
     assert (await admin.post(f"/v1/users/{ada.email}/disable", {"reason": "x"})).json["status"] == "disabled"
     assert (await admin.get(f"/v1/users/{ada.email}/events")).json["items"][-1]["type"] == "disabled"

@@ -1,4 +1,4 @@
-"""An API of pages: sessions as one more kind of credentials, refusals as HTML, and security headers of its own."""
+"""An API of pages: sessions as credentials, refusals as HTML, and its own security headers."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from html import escape
@@ -92,7 +92,7 @@ async def pages(shelf: Shelf) -> AsyncIterator[ClientSession]:
         yield opened
 
 
-async def test_a_session_and_a_token_are_both_credentials(pages: ClientSession) -> None:
+async def test_a_session_and_a_token_are_both_accepted(pages: ClientSession) -> None:
     answer = await pages.get("/dashboard/tokens/a", cookies={"session": "ada"})
     assert (answer.status, await answer.text()) == (200, "<p>a for ada</p>")
     answer = await pages.get("/dashboard/tokens/a", headers={"Authorization": "Bearer secret"})
@@ -112,14 +112,14 @@ async def test_every_refusal_is_a_page(pages: ClientSession, method: str, path: 
         assert (await answer.text()).startswith("<h1>")
 
 
-async def test_a_response_keeps_the_security_headers_that_it_has(pages: ClientSession) -> None:
+async def test_a_response_keeps_its_own_security_headers(pages: ClientSession) -> None:
     own = await pages.get("/dashboard/tokens/a", cookies={"session": "ada"})
     assert own.headers.getall("Content-Security-Policy") == [POLICY]
     other = await pages.post("/dashboard/logout", cookies={"session": "ada"})
     assert other.headers["Content-Security-Policy"].startswith("default-src 'none'")
 
 
-async def test_a_page_of_another_site_changes_nothing_with_a_session(pages: ClientSession) -> None:
+async def test_a_page_of_another_site_cannot_use_a_session_for_changes(pages: ClientSession) -> None:
     foreign = {"Sec-Fetch-Site": "cross-site"}
     answer = await pages.post("/dashboard/logout", cookies={"session": "ada"}, headers=foreign)
     assert answer.status == 403

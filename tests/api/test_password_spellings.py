@@ -1,4 +1,4 @@
-"""Passwords in whatever characters: any space is a plain one, and only ASCII controls cannot be sent."""
+"""Passwords in any characters: every space is read as a plain one, and ASCII control characters are refused."""
 
 import asyncpg
 import pytest
@@ -12,9 +12,7 @@ SPACES = "\u00a0\u1680\u2000\u2007\u200a\u202f\u205f\u3000"
 
 
 @pytest.mark.parametrize("space", SPACES, ids=ascii)
-async def test_a_password_with_another_space_is_accepted_and_is_the_one_with_a_plain_space(
-    admin: Caller, space: str
-) -> None:
+async def test_a_password_with_another_space_equals_the_one_with_a_plain_space(admin: Caller, space: str) -> None:
     ada = await person(admin, password=f"correct{space}mule{space}nail")
     for spelt in (f"correct{space}mule{space}nail", "correct mule nail", "correct\u3000mule\u00a0nail"):
         assert (await ada.asks(password=spelt).get("/v1/users/self")).status == 200, ascii(spelt)
@@ -24,13 +22,15 @@ async def test_a_password_with_another_space_is_accepted_and_is_the_one_with_a_p
 @pytest.mark.parametrize(
     "password", ["\U0001f469\u200d\U0001f680 in orbit, again", "c1 \x85 controls are text", "\u202ertl override"]
 )
-async def test_a_password_may_hold_whatever_basic_authentication_may_carry(admin: Caller, password: str) -> None:
+async def test_a_password_may_contain_whatever_basic_authentication_can_carry(admin: Caller, password: str) -> None:
     ada = await person(admin, password=password)
     assert (await ada.asks().get("/v1/users/self")).status == 200
 
 
 @pytest.mark.parametrize("control", ["\x00", "\t", "\n", "\x1f", "\x7f"])
-async def test_ascii_controls_are_in_no_password_and_in_no_basic_credentials(admin: Caller, control: str) -> None:
+async def test_ascii_control_characters_are_refused_in_passwords_and_basic_credentials(
+    admin: Caller, control: str
+) -> None:
     password = f"correct{control}mule accumulator"
     refused = await admin.post("/v1/users", {"email": "controls@x.org", "role": "member", "password": password})
     assert (refused.status, refused.problem) == (422, "bad-text" if control == "\x00" else "bad-password")
@@ -40,8 +40,8 @@ async def test_ascii_controls_are_in_no_password_and_in_no_basic_credentials(adm
         assert "base64" in answer.json["detail"]
 
 
-async def test_a_hash_of_this_morning_still_opens(admin: Caller, api_settings: Settings) -> None:
-    """Compatibility mappings (NFKC), which RFC 8265 would not make, were part of every hash."""
+async def test_a_hash_made_with_nfkc_still_verifies(admin: Caller, api_settings: Settings) -> None:
+    """Earlier hashes used compatibility mappings (NFKC), which RFC 8265 does not."""
     ada = await person(admin, password="\ufb01ne \uff2d\uff35\uff2c\uff25 accumulator")
     connection = await asyncpg.connect(api_settings.database_url)
     old = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1).hash("fine MULE accumulator")

@@ -1,4 +1,4 @@
-"""Since when and until when: one reading of times, dates and durations for all that auditors list."""
+"""Times, dates and durations as bounds of every list for auditors."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +11,7 @@ LISTS = ("/v1/reads", "/v1/attempts", "/v1/account/events")
 
 @pytest.fixture
 async def happened(admin: Caller) -> Caller:
-    """An account in which something stands in every list."""
+    """An account with an item in every list."""
     await admin.put("/v1/scopes/periods.read", {"sentence": "Read periods."})
     await admin.get("/v1/reads")
     issued = await admin.issue()
@@ -41,7 +41,7 @@ async def test_a_list_is_bounded_by_times_dates_and_durations(happened: Caller, 
 
 
 @pytest.mark.parametrize("path", LISTS)
-async def test_what_is_no_moment_or_no_period_is_refused(happened: Caller, path: str) -> None:
+async def test_an_invalid_moment_or_period_is_refused(happened: Caller, path: str) -> None:
     for query, field in (
         ({"since": "yesterday"}, "since"), ({"until": "2027-02-30"}, "until"),
         ({"since": "2027-01-02", "until": "2027-01-01"}, "until"),
@@ -51,7 +51,7 @@ async def test_what_is_no_moment_or_no_period_is_refused(happened: Caller, path:
         assert "such as" in refused.json["detail"]
 
 
-async def test_a_page_goes_on_in_its_own_period(happened: Caller) -> None:
+async def test_later_pages_keep_the_period(happened: Caller) -> None:
     first = (await happened.get("/v1/account/events", limit=1, since="1h")).json
     again = await happened.get("/v1/account/events", limit=1, since="2h", cursor=first["next_cursor"])
     assert again.problem == "bad-cursor"
@@ -60,7 +60,7 @@ async def test_a_page_goes_on_in_its_own_period(happened: Caller) -> None:
     assert more.json["items"][0]["at"] <= first["items"][0]["at"]
 
 
-async def test_the_minute_in_which_a_period_begins_is_part_of_it(happened: Caller) -> None:
+async def test_the_first_minute_of_a_period_is_part_of_it(happened: Caller) -> None:
     latest = (await happened.get("/v1/attempts", kind="token-revoked")).json["items"][0]
     begins = datetime.fromisoformat(latest["minute"]) + timedelta(seconds=30)
     assert (await happened.get("/v1/attempts", since=begins.isoformat())).json["items"]

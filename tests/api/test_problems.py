@@ -1,4 +1,4 @@
-"""Every refusal has one wire shape, and none of them tells a secret."""
+"""Every refusal has one wire shape and reveals no secret."""
 
 import json
 import re
@@ -13,14 +13,14 @@ from counterfoil_api.http.problems import KINDS, problem, problem_document
 
 
 def answers(kind: type[Refusal]) -> set[type[Refusal]]:
-    """Every refusal that is raised: those with others below them in the same module only sort them."""
+    """Every refusal that is raised; classes with subclasses in the same module only group them."""
     sorts = any(below.__module__ == kind.__module__ for below in kind.__subclasses__())
     return (set() if sorts else {kind}).union(*(answers(below) for below in kind.__subclasses__()))
 
 
 def test_every_refusal_has_a_shape() -> None:
     ours = {each for each in answers(Refusal) if each.__module__.startswith("counterfoil")}
-    # The door's word to the API: it counts the call and asks again, so that nobody is answered with it.
+    # A message from the door to the API, which counts the call and retries; no caller ever sees it.
     assert ours - {Uncounted} == set(KINDS)
 
 
@@ -30,8 +30,8 @@ def test_a_type_means_one_thing() -> None:
     assert all(kind.name == kind.name.lower().replace("_", "-") for kind in KINDS.values())
 
 
-def test_problem_types_are_a_promise_to_callers() -> None:
-    # Only ever add to this table: programs out there recognise problems by these names.
+def test_problem_types_are_stable() -> None:
+    # Only add to this table: client programs recognise problems by these names.
     assert sorted((kind.status, kind.name) for kind in set(KINDS.values())) == [
         (400, "assertion-refused"),
         (400, "beyond-log"), (400, "credentials-in-query"), (400, "credentials-repeated"), (400, "exchange-refused"),
@@ -70,7 +70,7 @@ def test_problem_types_are_a_promise_to_callers() -> None:
     ]  # fmt: skip
 
 
-def test_a_problem_says_what_rfc_9457_asks_and_the_facts_beside_it() -> None:
+def test_a_problem_has_the_members_of_rfc_9457_and_its_facts() -> None:
     assert problem_document(StaleRevision(revision=7)) == {
         "type": "urn:counterfoil:problem:stale-revision",
         "title": "Changed since it was read",
@@ -80,11 +80,11 @@ def test_a_problem_says_what_rfc_9457_asks_and_the_facts_beside_it() -> None:
     }
 
 
-def test_facts_never_hide_what_the_problem_is() -> None:
+def test_facts_never_replace_standard_members() -> None:
     assert problem_document(StaleRevision(status=200, type="x"))["status"] == 412
 
 
-def test_the_last_filter_takes_secrets_out() -> None:
+def test_secrets_are_filtered_out_last() -> None:
     secret, bearer = "cfl_service_abcDEF123", "eyJhbGciOi.eyJpc3Mi.c2ln-_"
     body = problem(BadScope(f"'{secret}' is not a scope", scopes=[bearer])).body
     assert isinstance(body, bytes)
@@ -96,7 +96,7 @@ def test_the_last_filter_takes_secrets_out() -> None:
         assert "c2ln" not in detail
 
 
-def test_who_is_not_believed_is_told_how_to_ask() -> None:
+def test_a_refused_caller_gets_challenges() -> None:
     assert problem(errors.CredentialsMissing()).headers["WWW-Authenticate"] == 'Bearer realm="counterfoil"'
     assert problem(refusals.TokenExpired()).headers["WWW-Authenticate"] == (
         'Bearer realm="counterfoil", error="invalid_token", error_description="The token has expired"'
@@ -108,7 +108,7 @@ def test_who_is_not_believed_is_told_how_to_ask() -> None:
     assert problem(refusals.Overloaded()).headers["Retry-After"] == "1"
 
 
-def test_every_challenge_is_one_that_can_be_read() -> None:
+def test_every_challenge_can_be_parsed() -> None:
     challenged = [problem(refusal()).headers.get("WWW-Authenticate") for refusal in KINDS]
     parameter = r'[a-z_]+="[ !#-\[\]-~]*"'
     assert len([each for each in challenged if each]) > 8
@@ -117,7 +117,7 @@ def test_every_challenge_is_one_that_can_be_read() -> None:
     ] == []
 
 
-def test_a_refusal_that_nobody_gave_a_shape_is_our_bug() -> None:
+def test_a_refusal_without_a_shape_is_a_bug() -> None:
     class Unheard(Refusal):
         pass
 

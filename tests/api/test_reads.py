@@ -1,4 +1,4 @@
-"""Who reads what is not their own leaves an event."""
+"""Reads of other callers' tokens and of the log are events."""
 
 import asyncio
 from typing import Any
@@ -13,7 +13,7 @@ from counterfoil.uses.access_log import AccessLog
 
 
 async def reads(admin: Caller, reader: str, *, least: int) -> list[dict[str, Any]]:
-    """What somebody has read, once so many calls are in the log; the newest first."""
+    """The reads of a caller, newest first, once this many calls are in the log."""
     async with asyncio.timeout(10):
         while True:
             items: list[dict[str, Any]] = (await admin.get("/v1/reads", reader=reader, limit=200)).json["items"]
@@ -31,7 +31,7 @@ def service(name: str) -> dict[str, str]:
     return {"type": "service", "id": name}
 
 
-async def test_reading_the_tokens_of_others_is_an_event(admin: Caller) -> None:
+async def test_reading_tokens_of_others_is_an_event(admin: Caller) -> None:
     other = (await admin.issue(owner=service("another")))["token"]["id"]
     asker, reader = await auditor(admin)
     listed = await asker.get("/v1/tokens", limit=3)
@@ -47,7 +47,7 @@ async def test_reading_the_tokens_of_others_is_an_event(admin: Caller) -> None:
     assert sum(each["shown"] for each in found) >= len(listed.json["items"]) + 1
 
 
-async def test_reading_the_log_is_an_event_before_it_is_answered(admin: Caller) -> None:
+async def test_reading_the_log_is_an_event_before_the_answer(admin: Caller) -> None:
     other = (await admin.issue(owner=service("another")))["token"]["id"]
     asker, reader = await auditor(admin)
 
@@ -64,7 +64,7 @@ async def test_reading_the_log_is_an_event_before_it_is_answered(admin: Caller) 
     assert (await newest())["calls"] == {"reads": 1}
 
 
-async def test_reads_of_the_log_tell_the_range(admin: Caller, ours: dict[str, str], api_settings: Settings) -> None:
+async def test_reads_of_the_log_record_their_range(admin: Caller, ours: dict[str, str], api_settings: Settings) -> None:
     _, reader = await auditor(admin)
     asker = Principal(actor=Actor("token", UUID(reader)), account=UUID(ours["account"]), scopes=())
     async with Door(api_settings.database_url) as door, AccessLog(door) as witness:
@@ -79,7 +79,7 @@ async def test_reads_of_the_log_tell_the_range(admin: Caller, ours: dict[str, st
     ]
 
 
-async def test_reading_ones_own_is_no_event(admin: Caller) -> None:
+async def test_reading_own_tokens_is_no_event(admin: Caller) -> None:
     issued = await admin.issue(scopes=["tokens.read", "audit.read"], owner=service("own"))
     twin = (await admin.issue(owner=service("own")))["token"]["id"]
     asker, reader = admin.with_token(issued["secret"]), issued["token"]["id"]
@@ -88,11 +88,11 @@ async def test_reading_ones_own_is_no_event(admin: Caller) -> None:
         "/v1/tokens?owner_type=service&owner_id=own",
     ):  # fmt: skip
         assert (await asker.ask("GET", path)).status == 200
-    await asker.get("/v1/tokens", owner_type="service")  # this one may show others
+    await asker.get("/v1/tokens", owner_type="service")  # this filter may show tokens of others
     assert [each["calls"] for each in await reads(admin, reader, least=1)] == [{"list": 1}]
 
 
-async def test_a_refused_look_shows_nothing_and_is_no_read(admin: Caller, stranger: Caller) -> None:
+async def test_a_refused_request_is_no_read(admin: Caller, stranger: Caller) -> None:
     foreign = (await stranger.issue())["token"]["id"]
     asker, reader = await auditor(admin)
     for ref in (foreign, str(uuid4())):
@@ -102,7 +102,7 @@ async def test_a_refused_look_shows_nothing_and_is_no_read(admin: Caller, strang
     assert [each["calls"] for each in await reads(admin, reader, least=1)] == [{"list": 1}]
 
 
-async def test_reads_need_their_own_scope_and_end_at_the_account(admin: Caller, stranger: Caller) -> None:
+async def test_reads_need_their_own_scope_and_are_limited_to_the_account(admin: Caller, stranger: Caller) -> None:
     lacking = await admin.holder("tokens.*", "alerts.read")
     assert (await lacking.get("/v1/reads")).problem == "scope-missing"
     _, reader = await auditor(admin)
@@ -113,7 +113,7 @@ async def test_reads_need_their_own_scope_and_end_at_the_account(admin: Caller, 
     assert other not in [token for each in everything for token in each["tokens"]]
 
 
-async def test_reads_are_told_a_page_at_a_time(admin: Caller, stranger: Caller) -> None:
+async def test_reads_are_paginated(admin: Caller, stranger: Caller) -> None:
     other = (await admin.issue(owner=service("another")))["token"]["id"]
     asker, reader = await auditor(admin)
     for _ in range(5):
@@ -126,14 +126,14 @@ async def test_reads_are_told_a_page_at_a_time(admin: Caller, stranger: Caller) 
     assert (await stranger.get("/v1/reads", cursor=first["next_cursor"])).problem == "bad-cursor"
 
 
-async def test_who_was_ended_meanwhile_has_read_all_the_same(admin: Caller) -> None:
+async def test_a_read_is_recorded_although_the_reader_was_revoked_meanwhile(admin: Caller) -> None:
     asker, reader = await auditor(admin)
     await asker.get("/v1/tokens")
     await admin.post(f"/v1/tokens/{reader}/revoke", {"reason": "caught reading"})
     assert [each["calls"] for each in await reads(admin, reader, least=1)] == [{"list": 1}]
 
 
-async def test_a_reader_is_named_like_anywhere_else_and_one_who_is_nobody_is_an_error(admin: Caller) -> None:
+async def test_a_reader_is_named_as_elsewhere_and_an_unknown_one_is_refused(admin: Caller) -> None:
     ada, (_, token) = await person(admin, "auditor"), await auditor(admin)
     other = (await admin.issue(owner=service("another")))["token"]["id"]
     await ada.asks().get(f"/v1/tokens/{other}/events")

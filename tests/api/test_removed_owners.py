@@ -1,4 +1,4 @@
-"""Tokens of users who left: nobody's tokens are neither active nor expired, and nobody is alerted of them."""
+"""Tokens of removed users are neither active nor expired and cause no alerts."""
 
 from typing import Any
 from uuid import UUID
@@ -40,7 +40,7 @@ async def alerted(caller: Caller, tokens: set[str], **query: object) -> list[dic
 
 
 async def three(admin: Caller, owner: Person, kind: str) -> list[dict[str, Any]]:
-    """An active, an expired and a suspended token of a user."""
+    """An active, an expired and a suspended token of one user."""
     tokens = [
         await owned(admin, owner, name=f"{kind} active", lifetime="20h"),
         await owned(admin, owner, name=f"{kind} expired", lifetime="1us"),
@@ -50,7 +50,7 @@ async def three(admin: Caller, owner: Person, kind: str) -> list[dict[str, Any]]
     return tokens
 
 
-async def test_a_removed_users_tokens_are_shown_and_found_as_revoked_and_as_nothing_else(admin: Caller) -> None:
+async def test_a_removed_users_tokens_are_shown_and_found_only_as_revoked(admin: Caller) -> None:
     ada = await person(admin)
     tokens = await three(admin, ada, "gone")
     assert [await names(admin, ada, status=each) for each in STATUSES] == [
@@ -66,7 +66,7 @@ async def test_a_removed_users_tokens_are_shown_and_found_as_revoked_and_as_noth
     assert was["status"] == "active"
 
 
-async def test_a_disabled_users_tokens_stay_what_they_are_and_say_why_they_are_refused(admin: Caller) -> None:
+async def test_a_disabled_users_tokens_keep_their_status_and_show_why_they_are_refused(admin: Caller) -> None:
     eve = await person(admin)
     await three(admin, eve, "away")
     await admin.post(f"/v1/users/{eve.id}/disable", {"reason": "On leave."})
@@ -78,7 +78,7 @@ async def test_a_disabled_users_tokens_stay_what_they_are_and_say_why_they_are_r
 
 
 @pytest.mark.parametrize("within", [{}, {"within": "1d"}], ids=["announced", "within a day"])
-async def test_alerts_leave_out_whose_user_left_and_say_whose_is_disabled(
+async def test_alerts_omit_tokens_of_removed_users_and_mark_those_of_disabled_users(
     admin: Caller, api_settings: Settings, within: dict[str, str]
 ) -> None:
     people, tokens = {kind: await person(admin) for kind in ("gone", "away", "here")}, {}
@@ -99,7 +99,7 @@ async def test_alerts_leave_out_whose_user_left_and_say_whose_is_disabled(
     assert (await admin.get("/v1/alerts")).json["unannounced"] == before - 1
 
 
-async def test_nothing_is_announced_of_a_removed_users_token(admin: Caller, api_settings: Settings) -> None:
+async def test_nothing_is_announced_about_a_removed_users_token(admin: Caller, api_settings: Settings) -> None:
     ada = await person(admin)
     token = await owned(admin, ada, name="left behind", lifetime="1us")
     await admin.post(f"/v1/users/{ada.id}/remove", {"reason": "Left."})
@@ -110,7 +110,7 @@ async def test_nothing_is_announced_of_a_removed_users_token(admin: Caller, api_
     assert (await admin.get(f"/v1/tokens/{token['id']}")).json["reason"] == "The user who owned this token was removed."
 
 
-async def test_a_removed_users_token_is_revoked_for_whoever_would_change_it(admin: Caller) -> None:
+async def test_changes_of_a_removed_users_token_are_refused_as_revoked(admin: Caller) -> None:
     ada = await person(admin)
     path = f"/v1/tokens/{(await owned(admin, ada, name='left', lifetime='1d'))['id']}"
     await admin.post(f"/v1/users/{ada.id}/remove", {"reason": "Left."})

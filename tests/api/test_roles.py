@@ -1,4 +1,4 @@
-"""Every operation, asked by every role: who may, gets on to the matter; who may not, is told which scope is missing."""
+"""Every operation is called by every role: a missing scope is named, and no other refusal comes before it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,7 +74,7 @@ Asking = dict[str, Caller]
 
 @pytest_asyncio.fixture(scope="module")
 async def asking(api_settings: Settings, session: ClientSession, tmp_path_factory: pytest.TempPathFactory) -> Asking:
-    """A token of a user of each role, in an account of their own."""
+    """A token of a user of each role, in a separate account."""
     directory: Path = tmp_path_factory.mktemp("roles")
     told = await founded(api_settings, f"roles-{uuid4().hex[:8]}", directory)
     boss = Caller(session, f"Bearer {told['admin_token']}")
@@ -86,7 +86,7 @@ async def asking(api_settings: Settings, session: ClientSession, tmp_path_factor
 
 
 def guarded(role: str) -> Iterator[Route]:
-    """Every operation that takes a scope, but for the one that would end what everybody here asks with."""
+    """Every operation that needs a scope, except the one that would end the tokens of this test."""
     for route in routes():
         if route.scope and route.path not in SILENT and not (role == "administrator" and route.path == ENDING):
             yield route
@@ -108,29 +108,29 @@ async def ask(caller: Caller, route: Route) -> Answer:
     return await caller.ask(route.method, path, msgspec.json.encode(body) if route.reads(Source.BODY) else None)
 
 
-def test_every_operation_takes_a_scope_that_somebody_decided_on() -> None:
+def test_the_scope_of_every_operation_is_in_the_table() -> None:
     assert {route.scope for route in routes() if route.scope} == set(MAY)
     assert {route.path for route in routes() if not route.scope} == FREE
 
 
 @pytest.mark.parametrize("role", ROLE_SCOPES)
-async def test_a_role_may_do_this_and_nothing_else(asking: Asking, role: str) -> None:
+async def test_a_role_may_call_exactly_its_operations(asking: Asking, role: str) -> None:
     answers = {f"{route.method} {route.path}": (route, await ask(asking[role], route)) for route in guarded(role)}
     unread = {name: answer.body for name, (_, answer) in answers.items() if answer.status in UNREAD}
     assert unread == {}, "give it an example, or a body here"
-    words = (b":scope-missing", b'"insufficient_scope"')  # a problem's, and OAuth's
+    words = (b":scope-missing", b'"insufficient_scope"')  # in problems, and in OAuth errors
     missing = {name for name, (_, answer) in answers.items() if any(word in answer.body for word in words)}
     assert missing == {name for name, (route, _) in answers.items() if not may(role, route)}
 
 
-async def test_a_refused_role_is_told_the_scope_and_nothing_more(asking: Asking) -> None:
+async def test_a_refused_role_learns_only_the_missing_scope(asking: Asking) -> None:
     refused = await asking["member"].get(f"/v1/users/{uuid4()}")
     assert set(refused.json) == {"type", "title", "status", "detail", "scope"}
     assert 'error="insufficient_scope"' in refused.headers["WWW-Authenticate"]
     assert 'scope="users.read"' in refused.headers["WWW-Authenticate"]
 
 
-async def test_members_see_and_end_their_own_tokens_alone(admin: Caller) -> None:
+async def test_members_see_and_revoke_only_their_own_tokens(admin: Caller) -> None:
     ada, eve = await person(admin), await person(admin)
     mine, hers = [[await each.asks().post("/v1/login") for _ in range(2)] for each in (ada, eve)]
     own = admin.with_token(mine[0].json["issued"]["secret"])
@@ -149,7 +149,7 @@ async def test_members_see_and_end_their_own_tokens_alone(admin: Caller) -> None
     assert (await admin.get(f"/v1/tokens/{foreign['id']}")).json["status"] == "active"
 
 
-async def test_a_members_child_reaches_no_further_than_the_member(admin: Caller) -> None:
+async def test_a_child_of_a_members_token_may_do_no_more_than_the_member(admin: Caller) -> None:
     ada, eve = await person(admin), await person(admin)
     asks = ada.asks()
     for owner in ({"type": "user", "id": eve.id}, {"type": "service", "id": "x"}, {"type": "user", "id": str(uuid4())}):
@@ -167,7 +167,7 @@ async def test_a_members_child_reaches_no_further_than_the_member(admin: Caller)
     assert (await lead.post("/v1/tokens", {**for_eve, "scopes": ["tokens.create"]})).status == 201
 
 
-async def test_members_are_alerted_of_their_own_tokens_alone(admin: Caller, api_settings: Settings) -> None:
+async def test_members_get_alerts_only_for_their_own_tokens(admin: Caller, api_settings: Settings) -> None:
     ada, eve = await person(admin), await person(admin)
     account = UUID((await admin.get("/v1/account")).json["id"])
     tokens = []

@@ -1,4 +1,4 @@
-"""At most two secrets of a token are good at once, and none ends before its stated hour unless the caller says so."""
+"""At most two secrets of a token are good at once, and none ends before its stated end unless the caller says so."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ async def opens(*callers: Caller) -> list[int]:
     return [(await each.get("/v1/tokens/self")).status for each in callers]
 
 
-async def test_the_event_says_until_when_the_secret_that_it_ended_was_to_be_good(admin: Caller) -> None:
+async def test_the_event_has_the_intended_end_of_the_secret_that_it_ended(admin: Caller) -> None:
     path = f"/v1/tokens/{(await admin.issue())['token']['id']}"
     turned = (await admin.post(f"{path}/rotate", {"grace": "1d"})).json
     again = (await admin.post(f"{path}/rotate", {"grace": "1h", "ends_previous": True})).json
@@ -19,7 +19,7 @@ async def test_the_event_says_until_when_the_secret_that_it_ended_was_to_be_good
     assert again["ended_early"] == turned["token"]["previous_secret_until"]
 
 
-async def test_a_grace_of_nothing_states_that_every_older_secret_ends(admin: Caller) -> None:
+async def test_a_zero_grace_ends_every_older_secret(admin: Caller) -> None:
     issued = await admin.issue()
     path = f"/v1/tokens/{issued['token']['id']}/rotate"
     turned = (await admin.post(path, {"grace": "1d"})).json
@@ -28,7 +28,7 @@ async def test_a_grace_of_nothing_states_that_every_older_secret_ends(admin: Cal
     assert await opens(*(admin.with_token(each["secret"]) for each in (issued, turned, last))) == [401, 401, 200]
 
 
-async def test_once_the_stated_hour_has_come_nothing_has_to_be_stated(admin: Caller) -> None:
+async def test_after_the_stated_end_a_rotation_needs_no_statement(admin: Caller) -> None:
     path = f"/v1/tokens/{(await admin.issue())['token']['id']}/rotate"
     turned = (await admin.post(path, {"grace": "1s"})).json
     until = datetime.fromisoformat(turned["token"]["previous_secret_until"])
@@ -47,7 +47,7 @@ async def test_a_repeat_with_its_key_gets_the_same_answer_within_the_grace(admin
     assert twice.json["ended_early"] == once.json["token"]["previous_secret_until"]
 
 
-async def test_of_two_who_rotate_within_a_grace_at_once_one_is_refused(admin: Caller) -> None:
+async def test_of_two_simultaneous_rotations_within_a_grace_one_is_refused(admin: Caller) -> None:
     path = f"/v1/tokens/{(await admin.issue())['token']['id']}/rotate"
     answers = await asyncio.gather(*(admin.post(path, {"grace": "1h"}) for _ in range(2)))
     assert sorted(answer.status for answer in answers) == [200, 409]

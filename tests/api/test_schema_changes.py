@@ -1,4 +1,4 @@
-"""A migration beside running processes costs nobody an answer, and makes no answer wrong."""
+"""A migration under running processes costs no request its answer and makes no answer wrong."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,7 +15,7 @@ from counterfoil_dev.postgres import OWNER, Database, Postgres
 
 
 class Beside(NamedTuple):
-    """A running service with a token, and the owner of its tables."""
+    """A running service with a token, and a connection of the owner of its tables."""
 
     admin: Caller
     token: str
@@ -57,7 +57,7 @@ async def beside(database: Database, tmp_path: Path) -> AsyncIterator[Beside]:
 
 
 async def failures(beside: Beside, name: str) -> list[tuple[str, int, bytes]]:
-    """Ask for everything twice; return what was not answered well."""
+    """Send every request twice; return the failed answers."""
     found = []
     for path in [*beside.reads(), *beside.reads()]:
         answer = await beside.admin.get(path)
@@ -90,7 +90,7 @@ async def test_a_column_of_another_type_costs_no_request_its_answer(beside: Besi
 
 
 async def waits_for_a_lock(owner: asyncpg.Connection, asked: asyncio.Task[Answer]) -> bool:
-    """Return whether somebody waits; who asks may need no row of the table, and be answered."""
+    """Return whether a connection waits for a lock; some requests need no row of the table and are answered."""
     while not asked.done():
         if await owner.fetchval("select count(*) from pg_locks where not granted"):
             return True
@@ -99,14 +99,14 @@ async def waits_for_a_lock(owner: asyncpg.Connection, asked: asyncio.Task[Answer
 
 
 @pytest.mark.parametrize("table", ["token", "event", "subject"])
-async def test_who_waits_for_a_table_that_is_rewritten_sees_its_rows(beside: Beside, table: str) -> None:
+async def test_a_request_that_waits_for_a_rewritten_table_sees_its_rows(beside: Beside, table: str) -> None:
     of_token = f"/v1/tokens/{beside.token}"
     paths = ["/v1/tokens", of_token, f"{of_token}/events", f"{of_token}?as_of={beside.moment}", "/v1/users",
              "/v1/account/events", "/v1/alerts?within=7d"]  # fmt: skip
     for path in paths:
         before = await beside.admin.get(path)
         async with beside.owner.transaction():
-            # What differs from row to row has the whole table written anew.
+            # A default that differs between rows makes Postgres rewrite the whole table.
             await beside.owner.execute(f"alter table {table} add column padding float default random()")
             asked = asyncio.create_task(beside.admin.get(path))
             waited = await waits_for_a_lock(beside.owner, asked)
@@ -116,21 +116,21 @@ async def test_who_waits_for_a_table_that_is_rewritten_sees_its_rows(beside: Bes
 
 
 def items(answer: Answer) -> int:
-    """How many things an answer lists."""
+    """The number of items in an answer."""
     return len(answer.json.get("items", ["itself"]))
 
 
 @pytest.mark.parametrize("table", ["subject", "token_use"])
-async def test_who_is_in_the_way_of_a_migration_that_takes_tables_in_another_order_asks_again(
+async def test_a_request_that_deadlocks_with_a_migration_is_retried(
     beside: Beside, postgres_server: Postgres, table: str
 ) -> None:
     postgres_server.run(f"grant set on parameter deadlock_timeout to {OWNER};")
-    await beside.owner.execute("set deadlock_timeout = '1min'")  # so that it is the other one who is sent away
+    await beside.owner.execute("set deadlock_timeout = '1min'")  # so that Postgres cancels the other one
     async with beside.owner.transaction():
         await beside.owner.execute(f"lock table {table} in access exclusive mode")
         asked = asyncio.create_task(beside.admin.get("/v1/tokens"))
         assert await waits_for_a_lock(beside.owner, asked)
-        await beside.owner.execute("lock table token in access exclusive mode")  # which whoever waits has taken
+        await beside.owner.execute("lock table token in access exclusive mode")  # held by each waiting request
     assert (await asked).status == 200
 
 
@@ -156,7 +156,7 @@ STATEMENTS = [
 
 
 async def patiently(owner: asyncpg.Connection, statement: str) -> None:
-    """Migrate as `migrate` does: it waits a little for who uses a table, and then lets them go on."""
+    """Migrate as `migrate` does: wait briefly for users of a table, then let them go on."""
     async with asyncio.timeout(60):
         while True:
             try:
@@ -164,7 +164,7 @@ async def patiently(owner: asyncpg.Connection, statement: str) -> None:
             except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
                 await owner.execute("rollback")
                 await asyncio.sleep(0.1)
-                if statement.startswith("create index concurrently"):  # what was begun of it stays, invalid
+                if statement.startswith("create index concurrently"):  # its unfinished index remains, invalid
                     await owner.execute("set lock_timeout = 0")
                     await owner.execute("drop index concurrently if exists padding")
                     await owner.execute("set lock_timeout = '300ms'")
@@ -172,7 +172,7 @@ async def patiently(owner: asyncpg.Connection, statement: str) -> None:
                 return
 
 
-async def test_migrations_beside_a_busy_service_cost_nobody_an_answer(beside: Beside) -> None:
+async def test_migrations_under_load_cost_no_caller_an_answer(beside: Beside) -> None:
     bad, names, ended = list[tuple[object, ...]](), list[str](), asyncio.Event()
     in_all = items(await beside.admin.get("/v1/tokens"))
 
@@ -204,5 +204,5 @@ async def test_migrations_beside_a_busy_service_cost_nobody_an_answer(beside: Be
     await asyncio.gather(*busy)
     assert bad == []
     made = await beside.owner.fetch("select name from token where name like 'w%'")
-    assert sorted(row["name"] for row in made) == sorted(names)  # each once: nothing was lost, nothing done twice
+    assert sorted(row["name"] for row in made) == sorted(names)  # each once: none lost and none repeated
     assert await beside.owner.fetchval("select count(*) from token") == in_all + len(names)

@@ -1,4 +1,4 @@
-"""Whoever asks whether the service is ready is told when its log is not being sealed; ready it is all the same."""
+"""Readiness warns when the log is not being sealed, and the service stays ready."""
 
 import asyncio
 import re
@@ -19,7 +19,7 @@ from postgres.sealing import seal_all
 
 @pytest.fixture
 async def anybody(database: Database, tmp_path: Path) -> AsyncIterator[Caller]:
-    """Somebody without credentials, asking a service of this test's own."""
+    """A caller without credentials at a separate service of this test."""
     settings = settings_for(database.app_url)
     await founded(settings, "ours", tmp_path)
     async with served(make_app(settings)) as url, ClientSession(url) as session:
@@ -40,7 +40,7 @@ async def ready(anybody: Caller) -> Answer:
 
 
 async def warns_no_more(anybody: Caller, seal: Callable[[], Awaitable[object]]) -> bool:
-    """Seal until nothing is warned of: whatever else writes in this server at that moment is waited for."""
+    """Seal until no warning is left, waiting for other transactions of this server."""
     for _ in range(200):
         await seal()
         if not (await ready(anybody)).json["warnings"]:
@@ -54,7 +54,7 @@ async def number(anybody: Caller, name: str) -> float:
     return float(next(line.split()[1] for line in lines if line.startswith(f"counterfoil_{name} ")))
 
 
-async def test_a_sealer_that_does_not_run_is_a_warning(anybody: Caller, database: Database, owner: Connection) -> None:
+async def test_a_stopped_sealer_is_a_warning(anybody: Caller, database: Database, owner: Connection) -> None:
     assert await warns_no_more(anybody, lambda: seal_all(database.app_url))
     await owner.execute("update head set passed_at = clock_timestamp() - interval '100 s'")
     (warning,) = (await ready(anybody)).json["warnings"]

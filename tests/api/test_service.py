@@ -1,4 +1,4 @@
-"""The service as a whole: its description, its health, and what it does while the database is away."""
+"""The whole service: its OpenAPI document, its health, and its behaviour while the database is away."""
 
 import asyncio
 import os
@@ -31,7 +31,7 @@ from counterfoil_dev.state import temporary_state
 from postgres.sealing import seal_all
 
 
-async def test_the_description_is_valid_and_complete(admin: Caller) -> None:
+async def test_the_openapi_document_is_valid_and_complete(admin: Caller) -> None:
     document = (await admin.get("/openapi.json")).json
     assert [error.message for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
     operations = [operation for path in document["paths"].values() for operation in path.values()]
@@ -48,14 +48,14 @@ async def test_health_needs_no_credentials(session: ClientSession) -> None:
             assert answer.status == 200
 
 
-async def test_the_keys_are_cacheable_and_nothing_else_of_ours_is(admin: Caller) -> None:
+async def test_only_the_keys_are_cacheable(admin: Caller) -> None:
     keys = await admin.get("/.well-known/jwks.json")
     assert keys.headers["Cache-Control"] == "public, max-age=300"
     assert [set(key) for key in keys.json["keys"]] == [{"kid", "x", "y", "kty", "crv", "alg", "use"}]
     assert (await admin.get("/v1/tokens")).headers["Cache-Control"] == "no-store"
 
 
-async def test_the_numbers_tell_of_requests_refusals_batches_and_expiries(admin: Caller) -> None:
+async def test_metrics_count_requests_refusals_batches_and_expiries(admin: Caller) -> None:
     await admin.issue(lifetime="3d")
     await admin.get("/v1/tokens/0")
     numbers = (await admin.get("/metrics")).body.decode()
@@ -79,9 +79,7 @@ async def test_the_numbers_tell_of_requests_refusals_batches_and_expiries(admin:
         assert re.search(f"^{line}", numbers, re.MULTILINE), line
 
 
-async def test_the_numbers_tell_how_far_behind_each_follower_of_the_log_is(
-    admin: Caller, api_settings: Settings
-) -> None:
+async def test_metrics_show_the_lag_of_each_follower_of_the_log(admin: Caller, api_settings: Settings) -> None:
     await admin.issue()
     await seal_all(api_settings.database_url)
     connection = await asyncpg.connect(api_settings.database_url)
@@ -103,7 +101,7 @@ async def test_the_numbers_tell_how_far_behind_each_follower_of_the_log_is(
         assert re.search(f"^{line}", numbers, re.MULTILINE), line
 
 
-async def test_a_process_keeps_its_gauges_true_though_another_is_asked_for_the_sums(admin: Caller) -> None:
+async def test_a_process_keeps_its_own_gauges_when_another_collects_the_sums(admin: Caller) -> None:
     await admin.get("/v1/tokens")
     metrics.POOL_OPEN.set(-1)
     await asyncio.sleep(1.5)
@@ -112,14 +110,14 @@ async def test_a_process_keeps_its_gauges_true_though_another_is_asked_for_the_s
     assert told >= 0
 
 
-async def test_a_changed_encryption_key_is_named(api_settings: Settings, admin: Caller) -> None:
-    await admin.get("/readyz")  # by now there are keys
+async def test_a_changed_encryption_key_is_reported(api_settings: Settings, admin: Caller) -> None:
+    await admin.get("/readyz")  # creates keys
     other = replace(api_settings, key_encryption_key=b"K" * 32)
     with pytest.raises(Misconfigured, match="KEY_ENCRYPTION_KEY"):
         await web.AppRunner(make_app(other)).setup()
 
 
-async def test_services_that_fail_once_they_are_open_leave_no_connection_behind(database: Database) -> None:
+async def test_services_that_fail_while_opening_leave_no_connection_behind(database: Database) -> None:
     owner = await asyncpg.connect(database.owner_url)
 
     async def connected(*, wanted: bool) -> None:
@@ -148,7 +146,7 @@ def own_server() -> Iterator[Postgres]:
 
 
 async def answered(caller: Caller, path: str, *, status: int) -> Answer:
-    """Ask until the answer has this status."""
+    """Repeat the request until the answer has this status."""
     for _ in range(100):
         answer = await caller.get(path)
         if answer.status == status:
@@ -157,7 +155,7 @@ async def answered(caller: Caller, path: str, *, status: int) -> Answer:
     raise AssertionError(f"{path} answers {answer.status}, not {status}")
 
 
-async def test_the_service_outlives_its_database(own_server: Postgres, tmp_path: Path) -> None:
+async def test_the_service_survives_a_restart_of_its_database(own_server: Postgres, tmp_path: Path) -> None:
     settings = settings_for(own_server.database().app_url)
     credentials = await founded(settings, "outlives", tmp_path)
     async with served(make_app(settings)) as url, ClientSession(url) as session:
@@ -197,7 +195,7 @@ async def test_the_service_may_start_before_its_database(own_server: Postgres, t
 def process(
     request: pytest.FixtureRequest, database: Database, unused_tcp_port: int
 ) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """`counterfoil api` as it is started in earnest."""
+    """`counterfoil api` as a real process."""
     environment = environment_for(database, port=unused_tcp_port, processes=request.param)
     running = subprocess.Popen(
         [sys.executable, "-c", "from counterfoil.cli import main; main()", "api"],
@@ -231,11 +229,11 @@ def environment_for(database: Database, *, port: int, processes: int) -> dict[st
         "API_PORT": str(port),
         "API_PROCESSES": str(processes),
         "LOG_FORMAT": "json",
-        "HOME": "/proc/nowhere",  # as in a container, where there is none
+        "HOME": "/proc/nowhere",  # as in a container without a home directory
     }
 
 
-async def test_the_command_serves_counts_and_ends_cleanly(process: tuple[subprocess.Popen[bytes], str]) -> None:
+async def test_the_command_serves_counts_and_stops_cleanly(process: tuple[subprocess.Popen[bytes], str]) -> None:
     running, url = process
     async with ClientSession(url) as session:
         for _ in range(100):
@@ -245,7 +243,7 @@ async def test_the_command_serves_counts_and_ends_cleanly(process: tuple[subproc
                     break
             except ClientError:
                 await asyncio.sleep(0.1)
-        # A new connection each time, so that every process gets its share; and each knows what all have counted.
+        # New connections reach every process, and each process knows the counts of all.
         for _ in range(20):
             async with ClientSession(url) as other, other.get("/healthz") as answer:
                 assert answer.status == 200
@@ -265,7 +263,7 @@ async def test_the_command_serves_counts_and_ends_cleanly(process: tuple[subproc
 
 @pytest.mark.skipif(not has_ipv6(), reason="no IPv6 on this machine")
 @pytest.mark.parametrize("processes", [1, 2])
-def test_an_ipv6_address_of_any_spelling_is_listened_on(
+def test_the_service_listens_on_an_ipv6_address_of_any_spelling(
     database: Database, unused_tcp_port: int, processes: int
 ) -> None:
     told = environment_for(database, port=unused_tcp_port, processes=processes) | {"API_HOST": "0:0:0:0:0:0:0:1"}
@@ -281,9 +279,7 @@ def test_an_ipv6_address_of_any_spelling_is_listened_on(
     assert (started["public_url"], started["address"][0]) == (f"http://[::1]:{unused_tcp_port}", "::1")
 
 
-def test_processes_open_no_socket_but_the_one_they_serve(
-    database: Database, unused_tcp_port: int, tmp_path: Path
-) -> None:
+def test_processes_open_only_their_listening_socket(database: Database, unused_tcp_port: int, tmp_path: Path) -> None:
     environment = environment_for(database, port=unused_tcp_port, processes=2)
     command = [sys.executable, "-c", "from counterfoil.cli import main; main()", "api"]
     with subprocess.Popen(command, env={**environment, "HOME": str(tmp_path)}, stderr=subprocess.PIPE) as running:

@@ -46,7 +46,7 @@ async def test_each_handler_receives_the_services_that_it_names_in_any_order() -
         assert await (await session.get("/hour")).json() == 7
 
 
-def test_a_service_that_was_not_opened_is_noticed_before_the_first_request() -> None:
+def test_a_service_that_was_not_opened_is_reported_before_the_first_request() -> None:
     api = Api("greetings")
 
     @api.get("/greeting")
@@ -58,7 +58,7 @@ def test_a_service_that_was_not_opened_is_noticed_before_the_first_request() -> 
         Mount(Services.of(Clock(7)), nobody).onto(web.Application(), api.routes)
 
 
-def test_a_parameter_without_a_source_is_noticed_when_the_handler_is_declared() -> None:
+def test_a_parameter_without_a_source_is_reported_when_the_handler_is_declared() -> None:
     async def search(words: list[str]) -> str:
         """Search."""
         return words[0]

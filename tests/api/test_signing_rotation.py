@@ -1,4 +1,4 @@
-"""What a process does of itself to the signing keys, and when; and how long strangers may keep the key set."""
+"""Automatic steps of the signing keys and their times, and how long clients may cache the key set."""
 
 import asyncio
 import re
@@ -47,7 +47,7 @@ def at(seconds: int) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
-def test_the_key_that_waits_signs_when_everybody_can_have_it() -> None:
+def test_the_waiting_key_signs_when_every_client_can_have_it() -> None:
     keys = ring(ACTIVE, WAITING)
     assert due(keys, at(PUBLISHED_SECONDS - 1), None, SEALING) is None
     step = due(keys, at(PUBLISHED_SECONDS), None, SEALING)
@@ -56,7 +56,7 @@ def test_the_key_that_waits_signs_when_everybody_can_have_it() -> None:
     assert step.revisions == frozenset({7}), "it insists on the ring that it saw"
 
 
-def test_a_retired_key_goes_when_its_last_bearer_is_over() -> None:
+def test_a_retired_key_is_removed_after_the_expiry_of_its_last_bearer() -> None:
     keys = ring(RETIRED, ACTIVE)
     assert due(keys, at(HOUR + SKEW_SECONDS - 1), None, SEALING) is None
     step = due(keys, at(HOUR + SKEW_SECONDS), None, SEALING)
@@ -64,21 +64,21 @@ def test_a_retired_key_goes_when_its_last_bearer_is_over() -> None:
     assert (step.kid, step.reason) == ("c", "")
 
 
-def test_a_rotation_begins_by_itself_only_where_that_was_asked_for() -> None:
+def test_a_rotation_begins_automatically_only_if_configured() -> None:
     assert due(ring(ACTIVE), at(10**9), None, SEALING) is None
     assert due(ring(ACTIVE), at(HOUR - 1), HOUR, SEALING) is None
     assert isinstance(due(ring(ACTIVE), at(HOUR), HOUR, SEALING), PublishKey)
     assert due(ring(ACTIVE, WAITING), at(1), 1, SEALING) is None, "one is under way"
 
 
-def test_rotating_all_the_time_is_refused() -> None:
+def test_a_too_frequent_rotation_is_refused() -> None:
     assert settings_for("postgresql://x/y", SIGNING_KEY_ROTATION="90d").signing_key_rotation_seconds == 90 * 86_400
     assert settings_for("postgresql://x/y").signing_key_rotation_seconds is None
     with pytest.raises(BadSetting, match="at least an hour"):
         settings_for("postgresql://x/y", SIGNING_KEY_ROTATION="5m")
 
 
-async def test_nobody_may_keep_the_key_set_for_as_long_as_a_key_is_published_before_it_signs(
+async def test_the_key_set_is_cached_for_less_time_than_a_key_is_published_before_it_signs(
     database: Database,
 ) -> None:
     async with served(make_app(settings_for(database.app_url))) as url, ClientSession(url) as session:
@@ -90,7 +90,7 @@ async def test_nobody_may_keep_the_key_set_for_as_long_as_a_key_is_published_bef
         assert set(key) == {"kid", "kty", "crv", "x", "y", "alg", "use"}
 
 
-async def test_however_many_bring_unknown_keys_few_questions_are_asked_and_what_began_to_sign_verifies(
+async def test_a_flood_of_unknown_keys_causes_few_queries_and_new_keys_verify(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = 0

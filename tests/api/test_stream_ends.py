@@ -1,4 +1,4 @@
-"""How live streams end: with the credential, with the process, with the connection; and the places they give back."""
+"""How live streams end: with the credential, the process or the connection; each end frees a place."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -26,7 +26,7 @@ ENDS_WITHIN_SECONDS = 5
 
 @pytest.fixture
 async def chief(database: Database, tmp_path: Path) -> AsyncIterator[Caller]:
-    """An administrator on a service of their own, with a sealer."""
+    """An administrator of a separate service with a sealer."""
     settings = settings_for(database.app_url, STREAMS_PER_ACCOUNT="3")
     credentials = await founded(settings, "ours", tmp_path)
     async with (
@@ -39,7 +39,7 @@ async def chief(database: Database, tmp_path: Path) -> AsyncIterator[Caller]:
 
 @pytest.fixture
 async def witness(chief: Caller) -> Caller:
-    """Somebody whose streams go on: what ends another's credential ends no other stream."""
+    """A caller whose streams must go on when another's credential ends."""
     return await chief.holder("audit.read")
 
 
@@ -91,7 +91,7 @@ async def _networks(chief: Caller, _: str) -> None:
 
 @pytest.mark.parametrize("ended", [_rotated, _suspended, _less, _elsewhere, _secrets_ended, _networks])
 @pytest.mark.parametrize("by", ["secret", "bearer"])
-async def test_a_stream_ends_with_whatever_its_token_loses(chief: Caller, ended: object, by: str) -> None:
+async def test_a_stream_ends_when_its_token_loses_a_needed_right(chief: Caller, ended: object, by: str) -> None:
     issued = await chief.issue(scopes=["audit.read"])
     reader = chief.with_token(issued["secret"])
     if by == "bearer":
@@ -103,7 +103,7 @@ async def test_a_stream_ends_with_whatever_its_token_loses(chief: Caller, ended:
         await refuse_to_go_on(stream, since)
 
 
-async def test_a_stream_goes_on_through_changes_that_do_not_concern_it(chief: Caller) -> None:
+async def test_a_stream_survives_unrelated_changes(chief: Caller) -> None:
     issued = await chief.issue(scopes=["audit.read", "tokens.read"], lifetime="30d")
     reader, path = chief.with_token(issued["secret"]), f"/v1/tokens/{issued['token']['id']}"
     async with following(reader) as stream:
@@ -118,14 +118,14 @@ async def test_a_stream_goes_on_through_changes_that_do_not_concern_it(chief: Ca
         await stream.find(made)
 
 
-async def test_streams_end_by_themselves_when_their_token_or_bearer_expires(chief: Caller) -> None:
+async def test_streams_end_when_their_token_or_bearer_expires(chief: Caller) -> None:
     short = await chief.issue(scopes=["audit.read"], lifetime="2s")
     async with following(chief.with_token(short["secret"])) as stream:
         await refuse_to_go_on(stream, monotonic() + 2)
     issued = await chief.issue(scopes=["audit.read"], lifetime="3s")
     bearer = (await chief.with_token(issued["secret"]).post("/v1/exchange", {})).json["access_token"]
     renewed = await chief.post(f"/v1/tokens/{issued['token']['id']}/renew", {"lifetime": "1h"})
-    assert renewed.status == 200  # which gives the bearer no longer life
+    assert renewed.status == 200  # a renewal does not extend the bearer
     async with following(chief.with_token(bearer)) as stream:
         await refuse_to_go_on(stream, monotonic() + 3)
 
@@ -134,7 +134,9 @@ async def test_streams_end_by_themselves_when_their_token_or_bearer_expires(chie
     ("path", "body"),
     [("/disable", {"reason": "left"}), ("/remove", {"reason": "left"}), ("", {"role": "member"})],
 )
-async def test_the_stream_of_a_user_ends_with_what_they_lose(chief: Caller, path: str, body: dict[str, str]) -> None:
+async def test_the_stream_of_a_user_ends_when_they_lose_a_needed_right(
+    chief: Caller, path: str, body: dict[str, str]
+) -> None:
     grace = await person(chief, "auditor")
     async with following(grace.asks()) as stream:
         since = monotonic()
@@ -144,7 +146,7 @@ async def test_the_stream_of_a_user_ends_with_what_they_lose(chief: Caller, path
         await refuse_to_go_on(stream, since)
 
 
-async def test_an_account_has_so_many_streams_and_every_end_gives_a_place_back(chief: Caller) -> None:
+async def test_the_streams_of_an_account_are_limited_and_every_end_frees_a_place(chief: Caller) -> None:
     async def refused() -> None:
         one_more = await chief.get("/v1/events", follow="true")
         assert (one_more.status, one_more.problem) == (429, "too-many-streams")
@@ -155,7 +157,7 @@ async def test_an_account_has_so_many_streams_and_every_end_gives_a_place_back(c
         assert first.head
         async with following(chief.with_token(issued["secret"])) as third:
             await refused()
-            assert (await chief.get("/v1/events")).status == 200  # what ends takes no place
+            assert (await chief.get("/v1/events")).status == 200  # finite replies take no place
             assert (await chief.post(f"/v1/tokens/{issued['token']['id']}/revoke", {"reason": "x"})).status == 200
             await third.end()
         assert (await chief.ask("HEAD", "/v1/events?follow=true")).status == 200
@@ -169,7 +171,7 @@ async def test_an_account_has_so_many_streams_and_every_end_gives_a_place_back(c
 
 
 async def _has_a_place(chief: Caller) -> None:
-    """Find a place soon after somebody has left without a word."""
+    """Get a place soon after a client has disconnected silently."""
     async with asyncio.timeout(BOUNDED_SECONDS):
         while True:
             headers = {"Authorization": chief.credentials, **SSE}
@@ -179,7 +181,7 @@ async def _has_a_place(chief: Caller) -> None:
             await asyncio.sleep(0.2)
 
 
-async def test_a_service_that_stops_ends_its_streams_at_once(database: Database, tmp_path: Path) -> None:
+async def test_a_stopping_service_ends_its_streams_at_once(database: Database, tmp_path: Path) -> None:
     settings = settings_for(database.app_url)
     credentials = await founded(settings, "ours", tmp_path)
     async with ClientSession() as session:
@@ -192,12 +194,12 @@ async def test_a_service_that_stops_ends_its_streams_at_once(database: Database,
             since = monotonic()
         assert monotonic() - since < ENDS_WITHIN_SECONDS
         for each in (plain, events):
-            await each.read()  # whole: the end was said
+            await each.read()  # complete: the stream had a proper end
             each.close()
 
 
 @pytest.mark.parametrize("ended", ["credential", "process"])
-async def test_a_long_reading_breaks_off_when_its_credential_or_its_process_ends(
+async def test_a_long_read_stops_when_its_credential_or_its_process_ends(
     chief: Caller, database: Database, monkeypatch: pytest.MonkeyPatch, ended: str
 ) -> None:
     issued = await chief.issue(scopes=["audit.read"])
@@ -211,7 +213,7 @@ async def test_a_long_reading_breaks_off_when_its_credential_or_its_process_ends
 
     async def window(request: LogRequest, reading: Reading, *, after: int, limit: int) -> Window:
         found = await real(request, reading, after=after, limit=limit)
-        assert found.reached == request.head  # one window is all of it
+        assert found.reached == request.head  # one window covers all of it
         if ended == "process":
             streams[0].stopping.set()
         else:

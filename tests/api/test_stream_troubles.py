@@ -1,4 +1,4 @@
-"""Live streams in trouble: unread, among too many connections, while the database or its notifications are away."""
+"""Live streams under adverse conditions: unread, among too many connections, without database or notifications."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 from aiohttp import ClientSession
 
-from api.frozen import freezing
+from api.freezing_proxy import freezing
 from api.oauth import ACCESS_TOKEN, bearer
 from api.service import Caller, founded, served, settings_for
 from api.streams import BOUNDED_SECONDS, following
@@ -35,7 +35,7 @@ ENDS_WITHIN_SECONDS = 6
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A service with bounds of its own."""
+    """A service with its own limits."""
 
     url: str
     account: UUID
@@ -59,7 +59,7 @@ async def metric(place: Place, name: str) -> float:
     return next((float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name)), 0.0)
 
 
-async def test_a_stream_that_nobody_reads_is_cut_gives_its_place_back_and_can_be_resumed(place: Place) -> None:
+async def test_an_unread_stream_is_cut_frees_its_place_and_can_be_resumed(place: Place) -> None:
     async with sealed_beside(place.database.app_url), session_of(place.chief.credentials, stalls=True) as session:
         stalled = Follower(session, place.url, 0)
         async with stalled.open() as answer:
@@ -76,10 +76,10 @@ async def test_a_stream_that_nobody_reads_is_cut_gives_its_place_back_and_can_be
         assert stalled.events == stalled.position == written
 
 
-async def test_open_streams_are_not_the_connections_that_make_room_for_others(place: Place) -> None:
+async def test_open_streams_are_not_closed_to_make_room_for_other_connections(place: Place) -> None:
     async with sealed_beside(place.database.app_url), AsyncExitStack() as opened:
         open_now = [await opened.enter_async_context(following(place.chief)) for _ in range(4)]
-        for _ in range(12):  # each a connection of its own, which is left idle
+        for _ in range(12):  # a separate connection each, left idle
             await opened.enter_async_context(idle := ClientSession(place.url))
             async with idle.get("/healthz") as answer:
                 assert answer.status == 200
@@ -88,7 +88,7 @@ async def test_open_streams_are_not_the_connections_that_make_room_for_others(pl
             await each.find(made)
 
 
-async def test_what_no_notification_tells_of_is_found_within_a_second_or_so(
+async def test_without_notifications_events_arrive_within_about_a_second(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres_sealing, "CHANNEL", "somewhere_else")
@@ -100,7 +100,7 @@ async def test_what_no_notification_tells_of_is_found_within_a_second_or_so(
             await stream.find(made)
 
 
-async def test_streams_outlive_the_loss_of_every_connection_to_the_database(place: Place) -> None:
+async def test_streams_survive_the_loss_of_every_database_connection(place: Place) -> None:
     async with sealed_beside(place.database.app_url), following(place.chief) as stream:
         first = (await place.chief.issue())["token"]["id"]
         await stream.find(first)
@@ -119,7 +119,7 @@ async def test_streams_outlive_the_loss_of_every_connection_to_the_database(plac
         assert stream.positions == list(range(1, len(stream.positions) + 1))
 
 
-async def test_while_nobody_can_be_asked_about_callers_nothing_is_shown_and_then_streams_are_cut(
+async def test_streams_show_nothing_while_callers_cannot_be_checked_and_are_cut_later(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streams, "UNCONFIRMED_SECONDS", 4.0)
@@ -139,7 +139,7 @@ async def test_while_nobody_can_be_asked_about_callers_nothing_is_shown_and_then
         way.thawed.set()
 
 
-async def test_a_bearers_stream_ends_with_a_token_that_acts_in_it_and_with_its_signing_key(place: Place) -> None:
+async def test_a_bearers_stream_ends_with_its_actor_and_with_its_signing_key(place: Place) -> None:
     chief = place.chief
     subject, actor = await chief.issue(scopes=["audit.read"]), await chief.issue()
     acted = await bearer(chief, subject["secret"], actor_token=actor["secret"], actor_token_type=ACCESS_TOKEN)

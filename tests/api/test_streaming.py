@@ -1,4 +1,4 @@
-"""A reply that is written as it is found: whole or visibly broken, and what it holds is always given back."""
+"""Streamed replies: complete or visibly broken, and their resources are always released."""
 
 import asyncio
 import gzip
@@ -34,7 +34,7 @@ async def test_its_headers_arrive_before_its_first_line(client: ClientSession, s
         assert await answer.content.read() == b""
 
 
-async def test_a_head_has_no_lines_and_gives_everything_back(client: ClientSession, shelf: Shelf) -> None:
+async def test_a_head_request_gets_no_lines_and_releases_everything(client: ClientSession, shelf: Shelf) -> None:
     for path in ("/lines?name=bug", "/lines?name=small", "/lines"):
         async with client.head(path) as answer:
             assert (answer.status, await answer.read()) == (200, b"")
@@ -45,7 +45,7 @@ async def test_a_head_has_no_lines_and_gives_everything_back(client: ClientSessi
 
 
 @pytest.mark.parametrize(("name", "event"), [("bug", "request_failed"), ("refused", "reply_broken_off")])
-async def test_what_fails_in_the_middle_is_seen_to_be_broken_and_logged_once(
+async def test_a_failure_in_the_middle_is_visible_and_logged_once(
     client: ClientSession, shelf: Shelf, name: str, event: str
 ) -> None:
     with capture_logs() as logs:
@@ -57,8 +57,8 @@ async def test_what_fails_in_the_middle_is_seen_to_be_broken_and_logged_once(
     assert shelf.given_back == 1
 
 
-async def test_http_1_0_sees_it_too(client: ClientSession) -> None:
-    """Without chunks only the reset tells a part from the whole."""
+async def test_a_failure_is_visible_over_http_1_0_too(client: ClientSession) -> None:
+    """Without chunks, only the reset distinguishes a part from the whole."""
     host, port = client._base_url.host, client._base_url.port  # type: ignore[union-attr] # it has one
     for name, whole in (("a", True), ("bug", False)):
         reader, writer = await asyncio.open_connection(host, port)
@@ -71,7 +71,7 @@ async def test_http_1_0_sees_it_too(client: ClientSession) -> None:
         writer.close()
 
 
-async def test_a_reader_that_hangs_up_ends_it(client: ClientSession, shelf: Shelf) -> None:
+async def test_a_reader_that_disconnects_ends_the_reply(client: ClientSession, shelf: Shelf) -> None:
     with capture_logs() as logs:
         answer = await client.get("/lines?name=long&limit=200")
         answer.close()
@@ -79,8 +79,8 @@ async def test_a_reader_that_hangs_up_ends_it(client: ClientSession, shelf: Shel
     assert [each["event"] for each in logs] == ["request"]
 
 
-async def test_a_reader_that_does_not_read_is_waited_for(client: ClientSession, shelf: Shelf) -> None:
-    """What is not read is not produced: the buffers of two sockets, and no more."""
+async def test_a_reader_that_does_not_read_is_awaited(client: ClientSession, shelf: Shelf) -> None:
+    """No more is produced than fits into the buffers of two sockets."""
     async with client.get("/lines?name=long&limit=200", headers={"Accept-Encoding": "identity"}) as answer:
         sent = -1
         while sent != shelf.lines_sent:
@@ -98,7 +98,7 @@ async def test_finite_replies_are_compressed(client: ClientSession) -> None:
         assert text == (b"small\n" * 100 if "small" in path else b'{"name":null,"limit":50}')
 
 
-def test_each_media_type_is_written_down() -> None:
+def test_each_media_type_is_documented() -> None:
     reply = DOCUMENT["paths"]["/lines"]["get"]["responses"]["200"]
     assert set(reply["content"]) == {"application/json", "application/x-ndjson"}
     assert "Log-Head" in reply["headers"]

@@ -1,4 +1,4 @@
-"""TLS as the API itself speaks it: what it accepts, what it shows, and certificates renewed under way."""
+"""TLS of the API itself: accepted versions, the shown certificate, and renewal while running."""
 
 import asyncio
 import os
@@ -34,7 +34,7 @@ def authority(tmp_path: Path) -> Authority:
 
 def believing(authority: Authority, **bounds: ssl.TLSVersion) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=str(authority.file))
-    context.set_ciphers("ALL:@SECLEVEL=0")  # so that it is the service that refuses what is old
+    context.set_ciphers("ALL:@SECLEVEL=0")  # so that the service and not the client refuses old ciphers
     for name, version in bounds.items():
         setattr(context, name, version)
     return context
@@ -53,7 +53,7 @@ async def served_with(context: ssl.SSLContext, url: str = "https://tokens.exampl
 
 
 async def spoken(port: int, context: ssl.SSLContext, name: str | None = "localhost") -> tuple[ssl.SSLObject, bytes]:
-    """The connection that came about, and what was answered on it."""
+    """The established connection and the answer on it."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname=name)
     writer.write(b"GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     answer = await asyncio.wait_for(reader.read(), 10)
@@ -64,13 +64,13 @@ async def spoken(port: int, context: ssl.SSLContext, name: str | None = "localho
 
 
 def shown(secured: ssl.SSLObject) -> str:
-    """The name in the certificate that was shown."""
+    """The name in the certificate of the server."""
     certificate = secured.getpeercert() or {}
     return str(dict(part[0] for part in certificate["subject"])["commonName"])  # type: ignore[misc] # loosely typed
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-async def test_today_is_spoken_with_keys_that_keep_the_past_secret(
+async def test_current_versions_are_accepted_with_forward_secrecy(
     authority: Authority, tmp_path: Path, version: ssl.TLSVersion
 ) -> None:
     async with served_with(Pair(*authority.pair(tmp_path, "first")).context) as port:
@@ -85,7 +85,7 @@ async def test_today_is_spoken_with_keys_that_keep_the_past_secret(
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
-async def test_what_is_out_of_date_is_not_spoken(authority: Authority, tmp_path: Path) -> None:
+async def test_outdated_versions_are_refused(authority: Authority, tmp_path: Path) -> None:
     async with served_with(Pair(*authority.pair(tmp_path, "first")).context) as port:
         for version in (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1):
             with pytest.raises((ssl.SSLError, ConnectionError)):
@@ -97,7 +97,7 @@ async def test_what_is_out_of_date_is_not_spoken(authority: Authority, tmp_path:
         assert b"404" in (await spoken(port, believing(authority)))[1]
 
 
-async def test_a_renewed_certificate_is_shown_from_the_next_handshake_on(authority: Authority, tmp_path: Path) -> None:
+async def test_a_renewed_certificate_is_used_from_the_next_handshake_on(authority: Authority, tmp_path: Path) -> None:
     pair = authority.pair(tmp_path, "first")
     async with served_with(Pair(*pair).context) as port:
         assert shown((await spoken(port, believing(authority)))[0]) == "first"
@@ -109,7 +109,7 @@ async def test_a_renewed_certificate_is_shown_from_the_next_handshake_on(authori
             assert shown((await spoken(port, without_name, name=""))[0]) == name
 
 
-async def test_a_renewal_that_is_not_whole_changes_nothing(authority: Authority, tmp_path: Path) -> None:
+async def test_an_incomplete_renewal_changes_nothing(authority: Authority, tmp_path: Path) -> None:
     certificate, key = authority.pair(tmp_path, "first")
     async with served_with(Pair(certificate, key).context) as port:
         with capture_logs() as lines:
@@ -125,7 +125,7 @@ async def test_a_renewal_that_is_not_whole_changes_nothing(authority: Authority,
         assert shown((await spoken(port, believing(authority)))[0]) == "second"
 
 
-async def test_plain_http_and_callers_in_no_hurry_are_let_go(authority: Authority, tmp_path: Path) -> None:
+async def test_plain_http_and_slow_clients_are_disconnected(authority: Authority, tmp_path: Path) -> None:
     async with served_with(Pair(*authority.pair(tmp_path, "first")).context) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -139,7 +139,7 @@ async def test_plain_http_and_callers_in_no_hurry_are_let_go(authority: Authorit
         writer.transport.abort()
 
 
-async def test_browsers_are_told_to_insist_where_clients_speak_https(authority: Authority, tmp_path: Path) -> None:
+async def test_hsts_is_sent_where_clients_use_https(authority: Authority, tmp_path: Path) -> None:
     context = Pair(*authority.pair(tmp_path, "first")).context
     for url, told in (("https://tokens.example.org", True), ("http://localhost:8080", False)):
         async with served_with(context, url) as port:
@@ -151,7 +151,7 @@ def told(**more: str) -> Settings:
     return settings_for("postgresql://a@b/c", **more)
 
 
-def test_files_that_cannot_be_used_are_named_before_anything_is_served(authority: Authority, tmp_path: Path) -> None:
+def test_unusable_files_are_named_before_the_service_starts(authority: Authority, tmp_path: Path) -> None:
     certificate, key = map(str, authority.pair(tmp_path, "first"))
     assert tls(told()) is None
     assert tls(told(TLS_CERTIFICATE=certificate, TLS_PRIVATE_KEY=key)) is not None
@@ -173,7 +173,7 @@ def test_files_that_cannot_be_used_are_named_before_anything_is_served(authority
         ("::1", "http://[::1]:8080", False),
     ],
 )
-def test_who_would_send_secrets_in_the_clear_is_warned(host: str, url: str, *, warned: bool) -> None:
+def test_an_operator_who_would_send_secrets_unencrypted_is_warned(host: str, url: str, *, warned: bool) -> None:
     assert in_the_clear(replace(told(), api_host=host, public_url=url)) is warned
 
 
@@ -181,7 +181,7 @@ def test_who_would_send_secrets_in_the_clear_is_warned(host: str, url: str, *, w
 def process(
     request: pytest.FixtureRequest, database: Database, authority: Authority, tmp_path: Path, unused_tcp_port: int
 ) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """`counterfoil api` with a certificate, as it is started in earnest."""
+    """`counterfoil api` with a certificate, as a real process."""
     certificate, key = authority.pair(tmp_path, "first")
     environment = {
         "PATH": os.environ["PATH"],
@@ -207,7 +207,7 @@ def process(
     running.stderr.close()
 
 
-async def test_the_command_serves_https_and_takes_a_renewed_certificate(
+async def test_the_command_serves_https_and_loads_a_renewed_certificate(
     process: tuple[subprocess.Popen[bytes], int], authority: Authority, tmp_path: Path
 ) -> None:
     running, port = process
@@ -220,7 +220,7 @@ async def test_the_command_serves_https_and_takes_a_renewed_certificate(
     assert shown(secured) == "first"
     assert b"\r\nStrict-Transport-Security: max-age=31536000\r\n" in answer
     authority.pair(tmp_path, "second")
-    for _ in range(10):  # each process has its share
+    for _ in range(10):  # reaches each process
         assert shown((await spoken(port, believing(authority)))[0]) == "second"
     running.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(running.wait, 20) == 0

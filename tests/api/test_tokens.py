@@ -1,4 +1,4 @@
-"""What may be done with tokens over HTTP."""
+"""Token operations over HTTP."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -31,7 +31,7 @@ async def test_a_created_token_works_at_once_and_its_secret_is_shown_once(admin:
     assert issued["secret"].encode() not in seen.body + (await admin.get("/v1/tokens")).body
 
 
-async def test_a_token_without_scopes_may_look_at_itself_and_end_itself_and_no_more(admin: Caller) -> None:
+async def test_a_token_without_scopes_may_only_read_and_revoke_itself(admin: Caller) -> None:
     holder = await admin.holder()
     assert (await holder.get("/v1/tokens")).problem == "scope-missing"
     assert (await holder.post("/v1/tokens", {"name": "x"})).status == 403
@@ -41,7 +41,7 @@ async def test_a_token_without_scopes_may_look_at_itself_and_end_itself_and_no_m
     assert (await holder.get("/v1/tokens/self")).problem == "token-revoked"
 
 
-async def test_nobody_gives_more_than_they_hold(admin: Caller) -> None:
+async def test_a_caller_gives_no_more_than_they_hold(admin: Caller) -> None:
     holder = await admin.holder("tokens.create", "archive.read", lifetime="1h")
     short = {"name": "x", "lifetime": "30m"}
     assert (await holder.post("/v1/tokens", {**short, "scopes": ["archive.read"]})).status == 201
@@ -64,7 +64,7 @@ async def test_a_token_is_found_by_id_number_and_self(admin: Caller) -> None:
         assert (await admin.get(f"/v1/tokens/{ref}")).problem == "bad-reference"
 
 
-async def test_changes_are_made_only_to_the_revision_that_was_seen(admin: Caller) -> None:
+async def test_changes_require_the_revision_that_was_read(admin: Caller) -> None:
     path = f"/v1/tokens/{(await admin.issue(scopes=['a.b']))['token']['id']}"
     changed = await admin.patch(path, {"name": "new", "scopes": []}, If_Match='"1"')
     assert (changed.json["name"], changed.json["scopes"], changed.headers["ETag"]) == ("new", [], '"2"')
@@ -87,19 +87,19 @@ async def test_renewing_moves_the_expiry_and_keeps_the_secret(admin: Caller) -> 
     assert (await admin.post(f"/v1/tokens/{(await admin.issue())['token']['id']}/renew")).status == 409
 
 
-async def test_a_token_never_renews_itself(admin: Caller) -> None:
+async def test_a_token_cannot_renew_itself(admin: Caller) -> None:
     holder = await admin.holder("tokens.renew", lifetime="1h")
     assert (await holder.post("/v1/tokens/self/renew", {"lifetime": "2h"})).problem == "renews-itself"
 
 
-async def test_the_shortest_grace_is_a_second_and_not_none(admin: Caller) -> None:
+async def test_the_shortest_grace_is_one_second(admin: Caller) -> None:
     issued = await admin.issue()
     rotated = (await admin.post(f"/v1/tokens/{issued['token']['id']}/rotate", {"grace": "1ns"})).json["token"]
     until, at = (datetime.fromisoformat(rotated[name]) for name in ("previous_secret_until", "updated_at"))
     assert until - at == timedelta(seconds=1)
 
 
-async def test_rotation_states_its_grace(admin: Caller) -> None:
+async def test_a_rotation_reports_its_grace(admin: Caller) -> None:
     issued = await admin.issue()
     path, first = f"/v1/tokens/{issued['token']['id']}/rotate", admin.with_token(issued["secret"])
     assert (await admin.post(path)).status == 422
@@ -117,7 +117,7 @@ async def test_rotation_states_its_grace(admin: Caller) -> None:
     assert [(await each.get("/v1/tokens/self")).status for each in (first, second, third)] == [401, 401, 200]
 
 
-async def test_a_rotation_that_ends_a_secret_before_its_stated_hour_says_so(admin: Caller) -> None:
+async def test_a_rotation_that_ends_a_secret_early_must_say_so(admin: Caller) -> None:
     issued = await admin.issue()
     path, first = f"/v1/tokens/{issued['token']['id']}/rotate", admin.with_token(issued["secret"])
     began = (await admin.post(path, {"grace": "1h"})).json
@@ -136,21 +136,21 @@ async def test_a_rotation_that_ends_a_secret_before_its_stated_hour_says_so(admi
     assert alone["ended_early"] == stated["token"]["previous_secret_until"]
 
 
-async def test_an_old_secret_says_that_it_was_replaced(admin: Caller) -> None:
+async def test_an_old_secret_is_refused_as_replaced(admin: Caller) -> None:
     issued = await admin.issue()
     second = admin.with_token(issued["secret"])
     await admin.post(f"/v1/tokens/{issued['token']['id']}/rotate", {"grace": "0s"})
     assert (await second.get("/v1/tokens/self")).problem == "secret-retired"
 
 
-async def test_a_token_may_hold_the_right_to_rotate_itself_alone(admin: Caller) -> None:
+async def test_a_token_may_hold_only_the_right_to_rotate_itself(admin: Caller) -> None:
     holder = await admin.holder("self.rotate")
     other = (await admin.issue())["token"]["id"]
     assert (await holder.post(f"/v1/tokens/{other}/rotate", {"grace": "0s"})).problem == "scope-missing"
     assert (await holder.post("/v1/tokens/self/rotate", {"grace": "0s"})).status == 200
 
 
-async def test_suspended_is_refused_until_resumed(admin: Caller) -> None:
+async def test_a_suspended_token_is_refused_until_it_is_resumed(admin: Caller) -> None:
     issued = await admin.issue()
     path, holder = f"/v1/tokens/{issued['token']['id']}", admin.with_token(issued["secret"])
     suspended = (await admin.post(path + "/suspend", {"reason": "odd traffic"})).json
@@ -160,7 +160,7 @@ async def test_suspended_is_refused_until_resumed(admin: Caller) -> None:
     assert (await holder.get("/v1/tokens/self")).status == 200
 
 
-async def test_revoked_is_for_ever_and_revoking_twice_changes_nothing(admin: Caller) -> None:
+async def test_revocation_is_permanent_and_revoking_twice_changes_nothing(admin: Caller) -> None:
     path = f"/v1/tokens/{(await admin.issue(lifetime='1h'))['token']['id']}"
     assert (await admin.post(path + "/revoke")).status == 422
     once = (await admin.post(path + "/revoke", {"reason": "leaked"})).json
@@ -171,7 +171,7 @@ async def test_revoked_is_for_ever_and_revoking_twice_changes_nothing(admin: Cal
     assert (await admin.patch(path, {"name": "x"})).problem == "already-revoked"
 
 
-async def test_an_expired_token_is_refused_and_comes_back_only_with_a_lifetime(admin: Caller) -> None:
+async def test_an_expired_token_is_refused_and_revived_only_with_a_lifetime(admin: Caller) -> None:
     issued = await admin.issue(lifetime="1us")
     path, holder = f"/v1/tokens/{issued['token']['id']}", admin.with_token(issued["secret"])
     assert (await admin.get(path)).json["status"] == "expired"
@@ -182,7 +182,7 @@ async def test_an_expired_token_is_refused_and_comes_back_only_with_a_lifetime(a
     assert (await holder.get("/v1/tokens/self")).status == 401
 
 
-async def test_a_clone_is_like_its_original_but_for_the_secret(admin: Caller) -> None:
+async def test_a_clone_equals_its_original_except_for_the_secret(admin: Caller) -> None:
     original = await admin.issue(name="one", scopes=["a.b"], metadata={"k": "v"}, lifetime="1h")
     clone = await admin.post(f"/v1/tokens/{original['token']['id']}/clone", {"name": "two"})
     token = clone.json["token"]
@@ -194,7 +194,7 @@ async def test_a_clone_is_like_its_original_but_for_the_secret(admin: Caller) ->
 
 
 @pytest.mark.parametrize("verb", ["create", "rotate", "clone"])
-async def test_a_retried_request_gets_the_same_secret_and_happens_once(admin: Caller, verb: str) -> None:
+async def test_a_repeated_request_gets_the_same_secret_and_happens_once(admin: Caller, verb: str) -> None:
     token = (await admin.issue())["token"]["id"]
     path = "/v1/tokens" if verb == "create" else f"/v1/tokens/{token}/{verb}"
     body = {"create": {"name": "x"}, "rotate": {"grace": "1h"}, "clone": {}}[verb]
@@ -211,7 +211,7 @@ async def test_a_retried_request_gets_the_same_secret_and_happens_once(admin: Ca
     assert (await admin.post(path, body, Idempotency_Key="too-short")).problem == "key-too-short"
 
 
-async def test_a_token_that_rotated_its_secret_away_still_gets_the_lost_reply(admin: Caller) -> None:
+async def test_a_token_that_rotated_itself_still_gets_the_lost_reply(admin: Caller) -> None:
     holder = await admin.holder("self.rotate")
     key, now = "f3b1c0de-0000-4000-8000-00000000cafe", {"grace": "0s"}
     first = await holder.post("/v1/tokens/self/rotate", now, Idempotency_Key=key)
@@ -221,7 +221,7 @@ async def test_a_token_that_rotated_its_secret_away_still_gets_the_lost_reply(ad
     assert again.headers["ETag"] == first.headers["ETag"]
     assert [each.headers.get(REPLAYED) for each in (first, again)] == [None, "true"]
     assert first.json["token"]["generation"] == 2
-    # It opens that one reply and nothing else: not without the key, not for more, not elsewhere.
+    # The old secret gets only this reply: not without the key, not for more, not elsewhere.
     assert (await holder.post("/v1/tokens/self/rotate", now)).problem == "secret-retired"
     assert (await holder.post("/v1/tokens/self/rotate", now, Idempotency_Key=key[::-1])).problem == "secret-retired"
     more = await holder.post("/v1/tokens/self/rotate", {"grace": "1h"}, Idempotency_Key=key)
@@ -229,7 +229,7 @@ async def test_a_token_that_rotated_its_secret_away_still_gets_the_lost_reply(ad
     assert (await holder.get("/v1/tokens/self")).problem == "secret-retired"
 
 
-async def test_a_retried_change_gets_the_same_answer(admin: Caller) -> None:
+async def test_a_repeated_change_gets_the_same_answer(admin: Caller) -> None:
     path = f"/v1/tokens/{(await admin.issue())['token']['id']}"
     first = await admin.patch(path, {"name": "x"}, Idempotency_Key="k")
     await admin.patch(path, {"name": "y"})
@@ -240,7 +240,7 @@ async def test_a_retried_change_gets_the_same_answer(admin: Caller) -> None:
     assert (await admin.get(path)).json["name"] == "y"
 
 
-async def test_a_rotation_does_not_forget_when_the_token_was_used(admin: Caller) -> None:
+async def test_a_rotation_keeps_the_time_of_the_last_use(admin: Caller) -> None:
     issued = await admin.issue(scopes=["own.read"])
     path = f"/v1/tokens/{issued['token']['id']}"
     assert (await admin.with_token(issued["secret"]).get("/v1/tokens/self")).status == 200
@@ -250,7 +250,7 @@ async def test_a_rotation_does_not_forget_when_the_token_was_used(admin: Caller)
     assert (await admin.post(f"{path}/rotate", {"grace": "1h"})).json["token"]["last_used_at"] == used
 
 
-async def test_no_call_gives_a_token_an_expiry_that_has_passed(admin: Caller) -> None:
+async def test_no_call_sets_an_expiry_in_the_past(admin: Caller) -> None:
     past = "2020-01-01T00:00:00Z"
     token = (await admin.issue())["token"]
     gone = (await admin.issue(lifetime="1us"))["token"]

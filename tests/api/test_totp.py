@@ -1,4 +1,4 @@
-"""One-time codes: enrolled by oneself, asked for beside the password, and each good for once."""
+"""One-time codes: enrolled by the user, required with the password, and each accepted once."""
 
 import asyncio
 import re
@@ -20,7 +20,7 @@ from counterfoil_api.application import make_app
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-async def test_enrolment_shows_the_seed_as_text_as_address_and_as_picture_and_changes_nothing(admin: Caller) -> None:
+async def test_enrolment_shows_the_seed_as_text_url_and_qr_code_and_changes_nothing(admin: Caller) -> None:
     ada = await person(admin)
     begun = await ada.asks().post("/v1/users/self/totp")
     assert begun.headers["Cache-Control"] == "no-store"
@@ -34,7 +34,7 @@ async def test_enrolment_shows_the_seed_as_text_as_address_and_as_picture_and_ch
     assert (await ada.asks().get("/v1/users/self")).json["totp"] is False
 
 
-async def test_a_code_of_the_new_seed_confirms_it_and_ten_codes_are_for_an_emergency(admin: Caller) -> None:
+async def test_a_code_confirms_the_new_seed_and_gives_ten_recovery_codes(admin: Caller) -> None:
     ada = await person(admin)
     codes = await ada.enrolled()
     assert len(set(codes)) == 10
@@ -46,19 +46,19 @@ async def test_a_code_of_the_new_seed_confirms_it_and_ten_codes_are_for_an_emerg
     assert (me.json["totp"], me.json["recovery_codes"], me.json["revision"]) == (True, 10, 2)
 
 
-async def test_what_confirms_nothing(admin: Caller) -> None:
+async def test_an_invalid_confirmation_is_refused(admin: Caller) -> None:
     ada = await person(admin)
     assert (await ada.asks().post("/v1/users/self/totp/confirm", {"code": "123456"})).problem == "not-found"
     ada.seed = (await ada.asks().post("/v1/users/self/totp")).json["secret"]
     for code in (ada.code(-9), ada.code(9), "", "abcdef", "١٢٣٤٥٦", f"{ada.code()}0"):
         assert (await ada.asks().post("/v1/users/self/totp/confirm", {"code": code})).problem == "bad-code"
     earlier = ada.code()
-    ada.seed = (await ada.asks().post("/v1/users/self/totp")).json["secret"]  # the first seed is forgotten
+    ada.seed = (await ada.asks().post("/v1/users/self/totp")).json["secret"]  # replaces the first seed
     assert (await ada.asks().post("/v1/users/self/totp/confirm", {"code": earlier})).problem == "bad-code"
     assert (await ada.asks().post("/v1/users/self/totp/confirm", {"code": ada.code()})).status == 200
 
 
-async def test_a_seed_waits_an_hour_to_be_confirmed(admin: Caller, api_settings: Settings) -> None:
+async def test_a_seed_can_be_confirmed_for_an_hour(admin: Caller, api_settings: Settings) -> None:
     ada = await person(admin)
     ada.seed = (await ada.asks().post("/v1/users/self/totp")).json["secret"]
     connection = await asyncpg.connect(api_settings.database_url)
@@ -69,7 +69,7 @@ async def test_a_seed_waits_an_hour_to_be_confirmed(admin: Caller, api_settings:
     assert (await ada.asks().post("/v1/users/self/totp/confirm", {"code": ada.code()})).problem == "not-found"
 
 
-async def test_two_who_confirm_at_once_get_one_set_of_recovery_codes(admin: Caller) -> None:
+async def test_two_simultaneous_confirmations_give_one_set_of_recovery_codes(admin: Caller) -> None:
     ada = await person(admin)
     ada.seed = (await ada.asks().post("/v1/users/self/totp")).json["secret"]
     confirm = {"code": ada.code()}
@@ -78,14 +78,14 @@ async def test_two_who_confirm_at_once_get_one_set_of_recovery_codes(admin: Call
     assert sum(answer.status == 200 for answer in answers) == 1
 
 
-async def test_no_token_begins_confirms_or_removes(admin: Caller) -> None:
+async def test_a_token_cannot_begin_confirm_or_remove_an_enrolment(admin: Caller) -> None:
     ada = await person(admin)
     token = admin.with_token((await ada.asks().post("/v1/login")).json["issued"]["secret"])
     for path, body in (("", {}), ("/confirm", {"code": "123456"}), ("/remove", {})):
         assert (await token.post(f"/v1/users/self/totp{path}", body)).problem == "password-needed"
 
 
-async def test_a_token_bought_with_a_code_asks_without_one(admin: Caller) -> None:
+async def test_a_token_issued_with_a_code_needs_none_afterwards(admin: Caller) -> None:
     ada = await person(admin)
     await ada.enrolled()
     made = await ada.asks(otp=ada.code()).post("/v1/login")
@@ -94,7 +94,7 @@ async def test_a_token_bought_with_a_code_asks_without_one(admin: Caller) -> Non
     assert (await token.get("/v1/users/self")).json["totp"] is True
 
 
-async def test_codes_are_removed_by_oneself_with_a_code_or_by_an_administrator(admin: Caller) -> None:
+async def test_a_user_removes_codes_with_a_code_and_an_administrator_without(admin: Caller) -> None:
     ada, eve = await person(admin), await person(admin)
     codes = await ada.enrolled()
     await eve.enrolled()
@@ -124,7 +124,7 @@ async def test_enrolling_again_replaces_the_seed_and_every_recovery_code(admin: 
     assert (await ada.asks(otp=ada.code(1)).get("/v1/users/self")).status == 200
 
 
-async def test_a_recovery_code_that_is_replaced_while_it_logs_in_opens_nothing_and_spends_no_other(
+async def test_a_recovery_code_replaced_during_its_login_is_refused_and_spends_no_other(
     admin: Caller, api_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada = await person(admin)
@@ -163,7 +163,7 @@ async def test_a_removed_user_leaves_no_seed_and_no_recovery_code(admin: Caller,
 
 
 @pytest.mark.parametrize("kind", ["one-time", "recovery"])
-async def test_of_many_with_one_code_at_two_services_one_is_let_in(
+async def test_of_many_simultaneous_uses_of_one_code_at_two_services_one_succeeds(
     admin: Caller, api_settings: Settings, kind: str
 ) -> None:
     ada = await person(admin)

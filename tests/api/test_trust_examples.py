@@ -1,4 +1,4 @@
-"""What the README says of CI without stored secrets, run as it stands there, against an issuer of the tests."""
+"""The README's examples of CI without stored secrets, executed against an issuer of the tests."""
 
 import asyncio
 import json
@@ -33,14 +33,14 @@ ISSUERS = r"https://(token\.actions\.githubusercontent\.com|gitlab\.com)"
 
 @dataclass(frozen=True)
 class Job:
-    """A CI job: its platform, the ledger, and the environment in which its lines are run."""
+    """A CI job: its platform, the ledger, and the environment of its commands."""
 
     trusting: Trusting
     url: str
     environment: dict[str, str]
 
     async def run(self, lines: str, **more: str) -> str:
-        """What these lines print."""
+        """The output of these commands."""
         process = await asyncio.create_subprocess_exec(
             "bash", "-euo", "pipefail", "-c", lines, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
             env={"PATH": f"{VENV}:{os.environ['PATH']}", "LEDGER": self.url, **self.environment, **more},
@@ -50,7 +50,7 @@ class Job:
         return out.decode()
 
     async def token(self, options: str) -> str:
-        """The id of a token that the command of the README makes, for this platform and ledger."""
+        """The id of a token made by the README's command, for this platform and ledger."""
         line = options.replace("https://tokens.example.org", self.url)
         return await self.run(re.sub(ISSUERS, self.trusting.issuer.url, line) + 'echo "$TOKEN_ID"')
 
@@ -70,11 +70,11 @@ async def job(database: Database, tmp_path: Path) -> AsyncIterator[Job]:
 
 
 def shown(printed: str) -> Any:
-    """The token that the last line of a job showed."""
+    """The token shown by the last line of a job."""
     return json.loads(printed.splitlines()[-1])
 
 
-async def test_the_lines_for_github_actions_work_once_with_each_jwt(job: Job) -> None:
+async def test_the_example_for_github_actions_works_once_with_each_jwt(job: Job) -> None:
     token = (await job.token(COMMAND)).strip()
     made = (await job.trusting.admin.get(f"/v1/tokens/{token}")).json
     assert made["trust"] == {
@@ -95,7 +95,7 @@ async def test_the_lines_for_github_actions_work_once_with_each_jwt(job: Job) ->
         await job.run(step["run"], **asked)
 
 
-async def test_the_lines_for_gitlab_work(job: Job) -> None:
+async def test_the_example_for_gitlab_works(job: Job) -> None:
     options = re.search(r"\(`(--trust-issuer .*?)`\)", SECTION, re.DOTALL)
     assert options is not None
     audience = GITLAB["deploy"]["id_tokens"]["JWT"]["aud"]
@@ -110,7 +110,7 @@ async def test_the_lines_for_gitlab_work(job: Job) -> None:
         await job.run(lines, TOKEN_ID=token, JWT=job.trusting.issuer.jwt(aud=job.url, project_path="acme/app"))
 
 
-async def test_the_conditions_for_kubernetes_fit_a_pod(job: Job) -> None:
+async def test_the_conditions_for_kubernetes_match_a_pod(job: Job) -> None:
     words = " ".join(re.findall(r"--trust-claim kubernetes\.io\.\S+=\w+", SECTION))
     trust = f"--trust-issuer https://gitlab.com --trust-audience {job.url} {words}"
     token = (await job.token(f"TOKEN_ID=$(counterfoil token create pod -q {trust})\n")).strip()
@@ -121,7 +121,7 @@ async def test_the_conditions_for_kubernetes_fit_a_pod(job: Job) -> None:
     assert "conditions on kubernetes.io.serviceaccount.name" in said
 
 
-async def test_the_command_line_shows_changes_and_clones_what_is_trusted(job: Job) -> None:
+async def test_the_command_line_shows_changes_and_clones_a_trust(job: Job) -> None:
     token = (await job.token(COMMAND)).strip()
     shown_there = await job.run(f"counterfoil token show {token}")
     assert f"{job.trusting.issuer.url} for {job.url}, each JWT once by token" in " ".join(shown_there.split())

@@ -1,4 +1,4 @@
-"""CI without stored secrets: the JWT of a real OIDC issuer buys a bearer of the token that trusts it."""
+"""CI without stored secrets: a JWT of an OIDC issuer is exchanged for a bearer of the token that trusts it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -45,7 +45,7 @@ async def trusting(
         yield Trusting(Caller(session, f"Bearer {credentials['admin_token']}"), issuer[0])
 
 
-async def test_a_token_with_a_trust_is_issued_without_a_secret_and_shown_with_its_conditions(
+async def test_a_token_with_a_trust_has_no_secret_and_shows_its_conditions(
     trusting: Trusting,
 ) -> None:
     answer = await trusting.admin.post(
@@ -63,7 +63,7 @@ async def test_a_token_with_a_trust_is_issued_without_a_secret_and_shown_with_it
     assert listed[token["id"]]["trust_by"]["id"] == token["trust_by"]["id"]
 
 
-async def test_a_jwt_buys_a_bearer_with_the_scopes_of_the_trust(trusting: Trusting) -> None:
+async def test_a_jwt_is_exchanged_for_a_bearer_with_the_scopes_of_the_token(trusting: Trusting) -> None:
     token = await trusting.issue(scopes=["deploy.*", "own.read"], lifetime="30d", owner={"type": "service", "id": "ci"})
     for fields in ({}, {"subject_token_type": ID_TOKEN}):
         answer = await trusting.exchange(token, **fields)
@@ -80,7 +80,7 @@ async def test_a_jwt_buys_a_bearer_with_the_scopes_of_the_trust(trusting: Trusti
     assert error(await trusting.exchange(token, scope="mail.send")) == (400, "invalid_scope")
 
 
-async def test_every_exchange_is_an_event_with_the_claims_that_decided_and_no_other(trusting: Trusting) -> None:
+async def test_every_exchange_is_an_event_with_only_the_deciding_claims(trusting: Trusting) -> None:
     token = await trusting.issue()
     jwt = trusting.issuer.jwt(email="ada@acme.example", actor="ada-of-acme", jti="the-very-jti")
     await trusting.bearer(token, jwt)
@@ -108,14 +108,14 @@ async def test_every_exchange_is_an_event_with_the_claims_that_decided_and_no_ot
         ({"repository": "evil/app", "ref": 7}, "ref, repository"),
     ],
 )
-async def test_a_claim_that_does_not_fit_is_named(trusting: Trusting, changed: dict[str, object], named: str) -> None:
+async def test_a_claim_that_does_not_match_is_named(trusting: Trusting, changed: dict[str, object], named: str) -> None:
     said = await trusting.refused(await trusting.issue(), trusting.issuer.jwt(None, **changed))
     assert said == (
         f"The JWT does not meet the token's conditions on {named}; compare its claims with the token's trust."
     )
 
 
-async def test_lists_and_nested_claims_fit(trusting: Trusting) -> None:
+async def test_lists_and_nested_claims_match(trusting: Trusting) -> None:
     pods = {"kubernetes.io.namespace": "ci", "kubernetes.io.serviceaccount.name": "deploy*", "groups": "admins"}
     token = await trusting.issue(trust={"claims": pods})
     pod = {"kubernetes.io": {"namespace": "ci", "serviceaccount": {"name": "deployer", "uid": "7"}}}
@@ -130,7 +130,7 @@ def _audience(token: dict[str, dict[str, str]]) -> str:
     return token["trust"]["audience"]
 
 
-async def test_who_is_not_trusted_learns_nothing(trusting: Trusting) -> None:
+async def test_an_untrusted_jwt_learns_nothing(trusting: Trusting) -> None:
     token, ordinary = await trusting.issue(), (await trusting.admin.issue())["token"]
     dead = await trusting.issue()
     await trusting.admin.post(f"/v1/tokens/{dead['id']}/revoke", {"reason": "left"})
@@ -146,8 +146,8 @@ async def test_who_is_not_trusted_learns_nothing(trusting: Trusting) -> None:
         assert "JWT" in await trusting.refused(token, trusting.issuer.jwt(None, **wrong))
 
 
-async def test_a_jwt_is_judged_by_the_trust_of_the_token_that_is_named(trusting: Trusting, stranger: Caller) -> None:
-    """Another account may trust the same issuer: its tokens accept what their conditions say, and no other's."""
+async def test_a_jwt_is_checked_against_the_trust_of_the_named_token(trusting: Trusting, stranger: Caller) -> None:
+    """Another account may trust the same issuer; each token accepts only what its own conditions allow."""
     theirs = await trusting.issue(stranger, scopes=[], trust={"claims": {"repository": "evil/app"}})
     ours = await trusting.issue()
     evil = trusting.issuer.jwt(repository="evil/app")
@@ -158,7 +158,7 @@ async def test_a_jwt_is_judged_by_the_trust_of_the_token_that_is_named(trusting:
     assert (seen.status, seen.problem) == (404, "not-found")
 
 
-async def test_a_dead_token_gives_nothing_and_says_why(trusting: Trusting) -> None:
+async def test_an_ended_token_gives_no_bearer_and_names_the_reason(trusting: Trusting) -> None:
     token, brief = await trusting.issue(), await trusting.issue(lifetime="300ms")
     await trusting.admin.post(f"/v1/tokens/{token['id']}/suspend", {})
     assert "suspended" in await trusting.refused(token)
@@ -171,12 +171,12 @@ async def test_a_dead_token_gives_nothing_and_says_why(trusting: Trusting) -> No
     assert "expired" in await trusting.refused(brief)
 
 
-async def test_networks_and_rate_limits_hold_for_it_too(trusting: Trusting) -> None:
+async def test_networks_and_rate_limits_apply_to_a_trust_too(trusting: Trusting) -> None:
     away = await trusting.issue(networks=["198.51.100.0/24"])
     assert error(await trusting.exchange(away)) == (403, "access_denied")
 
 
-async def test_another_trust_counts_from_then_on_and_ends_the_bearers_of_the_one_before(trusting: Trusting) -> None:
+async def test_a_new_trust_applies_at_once_and_ends_the_bearers_of_the_previous_one(trusting: Trusting) -> None:
     token = await trusting.issue()
     path, holder = f"/v1/tokens/{token['id']}", await trusting.bearer(token)
     wider = trust_in(trusting.issuer, claims={"repository": ["acme/app"], "ref": ["refs/heads/main", "refs/tags/*"]})
@@ -192,7 +192,7 @@ async def test_another_trust_counts_from_then_on_and_ends_the_bearers_of_the_one
     assert (await trusting.admin.patch(path, {"trust": None})).problem == "invalid-request"
 
 
-async def test_a_secret_and_a_trust_never_stand_side_by_side(trusting: Trusting) -> None:
+async def test_a_token_never_has_both_a_secret_and_a_trust(trusting: Trusting) -> None:
     token, ordinary = await trusting.issue(), (await trusting.admin.issue())["token"]
     rotated = await trusting.admin.post(f"/v1/tokens/{token['id']}/rotate", {"grace": "0s"})
     assert (rotated.status, rotated.problem) == (409, "no-secret")
@@ -218,7 +218,7 @@ async def test_a_trust_that_is_too_wide_is_refused_with_advice(
     assert named in answer.json["detail"]
 
 
-async def test_a_clone_trusts_as_the_original_does(trusting: Trusting) -> None:
+async def test_a_clone_has_the_trust_of_its_original(trusting: Trusting) -> None:
     token = await trusting.issue()
     copy = await trusting.admin.post(f"/v1/tokens/{token['id']}/clone", {"name": "copy"})
     assert (copy.status, set(copy.json)) == (201, {"token"})
@@ -232,14 +232,14 @@ async def test_a_repeated_request_gets_the_same_token(trusting: Trusting) -> Non
     assert (first.status, first.body) == (second.status, second.body)
 
 
-async def test_a_child_trusts_nobody_with_more_than_its_maker_holds(trusting: Trusting) -> None:
+async def test_a_child_with_a_trust_holds_no_more_than_its_maker(trusting: Trusting) -> None:
     maker = await trusting.admin.holder("deploy.run", "tokens.create", lifetime="30d")
     wanted = {"name": "x", "scopes": ["deploy.*"], "lifetime": "1d", "trust": trust_in(trusting.issuer)}
     assert (await maker.post("/v1/tokens", wanted)).problem == "beyond-caller"
     assert (await maker.post("/v1/tokens", {**wanted, "scopes": ["deploy.run"]})).status == 201
 
 
-async def test_a_bearer_is_cut_to_what_the_maker_holds_by_then(trusting: Trusting) -> None:
+async def test_a_bearer_is_cut_to_what_the_maker_holds_at_the_exchange(trusting: Trusting) -> None:
     made = await trusting.admin.issue(scopes=["deploy.*", "mail.send", "tokens.create"])
     path = f"/v1/tokens/{made['token']['id']}"
     token = await trusting.issue(trusting.admin.with_token(made["secret"]), scopes=["deploy.*", "mail.send"])
@@ -253,13 +253,13 @@ async def test_a_bearer_is_cut_to_what_the_maker_holds_by_then(trusting: Trustin
     assert (await trusting.exchange(token)).json["scope"] == "deploy.run"
     await trusting.admin.post(f"{path}/revoke", {"reason": "left"})
     assert "state its trust again" in await trusting.refused(token)
-    # Somebody else answers for it from now on.
+    # Another user becomes its maker.
     stated = await trusting.admin.patch(f"/v1/tokens/{token['id']}", {"trust": trust_in(trusting.issuer)})
     assert stated.json["trust_by"]["id"] != token["trust_by"]["id"]
     assert (await trusting.exchange(token)).json["scope"] == "deploy.* mail.send"
 
 
-async def test_a_user_who_is_demoted_disabled_or_removed_trusts_nobody_with_what_they_lost(
+async def test_a_trust_loses_what_its_demoted_disabled_or_removed_maker_lost(
     trusting: Trusting,
 ) -> None:
     user = (await trusting.admin.post("/v1/users", {
@@ -281,7 +281,7 @@ async def test_a_user_who_is_demoted_disabled_or_removed_trusts_nobody_with_what
     assert "state its trust again" in await trusting.refused(token)
 
 
-async def test_where_once_holds_a_jwt_is_accepted_once_and_each_refusal_is_noted(
+async def test_with_once_a_jwt_is_accepted_once_and_each_refusal_is_recorded(
     trusting: Trusting, api_settings: Settings
 ) -> None:
     token = await trusting.issue(trust={"once": True})
@@ -291,7 +291,7 @@ async def test_where_once_holds_a_jwt_is_accepted_once_and_each_refusal_is_noted
         assert "accepted before" in await trusting.refused(token, jwt)
     await trusting.bearer(token)
     assert "no jti" in await trusting.refused(token, trusting.issuer.jwt(jti=...))
-    # The very JWT is good for another token, whose trust counts for itself.
+    # The same JWT is accepted for another token, whose trust counts separately.
     await trusting.bearer(await trusting.issue(trust={"once": True}), jwt)
     events = await trusting.admin.get(f"/v1/tokens/{token['id']}/events")
     assert [event["type"] for event in events.json["items"]] == ["created", "exchanged", "exchanged"]
@@ -306,7 +306,7 @@ async def test_where_once_holds_a_jwt_is_accepted_once_and_each_refusal_is_noted
     }
 
 
-async def test_a_refused_jwt_is_not_used_up(trusting: Trusting) -> None:
+async def test_a_refused_jwt_can_be_used_later(trusting: Trusting) -> None:
     token = await trusting.issue(trust={"once": True})
     jwt = trusting.issuer.jwt()
     await trusting.admin.post(f"/v1/tokens/{token['id']}/suspend", {})
@@ -317,7 +317,7 @@ async def test_a_refused_jwt_is_not_used_up(trusting: Trusting) -> None:
     await trusting.bearer(token, jwt)
 
 
-async def test_what_a_jwt_cannot_be_asked_for(trusting: Trusting) -> None:
+async def test_a_jwt_exchange_refuses_other_options(trusting: Trusting) -> None:
     token = await trusting.issue()
     acting = {"actor_token": "x", "actor_token_type": ACCESS_TOKEN}
     assert "without an actor_token" in await trusting.refused(token, **acting)
@@ -325,14 +325,14 @@ async def test_what_a_jwt_cannot_be_asked_for(trusting: Trusting) -> None:
     assert error(await anybody(trusting.admin).form(TOKEN, **asked)) == (400, "invalid_request")
 
 
-async def test_a_bearer_of_ours_stays_what_it_is_whatever_client_is_named(trusting: Trusting) -> None:
+async def test_our_own_bearer_is_exchanged_as_such_whatever_client_is_named(trusting: Trusting) -> None:
     token, ordinary = await trusting.issue(), await trusting.admin.issue(scopes=["a.b"])
     ours = await bearer(trusting.admin, ordinary["secret"])
     answer = await trusting.exchange(token, ours)
     assert (answer.status, answer.json["scope"]) == (200, "a.b")
 
 
-async def test_its_bearer_buys_another_that_is_no_more(trusting: Trusting) -> None:
+async def test_the_bearer_of_a_jwt_is_exchanged_only_for_an_equal_or_narrower_one(trusting: Trusting) -> None:
     token = await trusting.issue()
     first = (await trusting.exchange(token, scope="deploy.run")).json["access_token"]
     second = await bearer(trusting.admin, first)

@@ -10,20 +10,20 @@ from api.service import Caller, basic
 from api.user_fixtures import PASSWORD, person
 
 
-async def test_a_user_is_added_and_asks_with_the_password_that_was_made_up(admin: Caller) -> None:
+async def test_a_user_is_added_and_logs_in_with_the_generated_password(admin: Caller) -> None:
     made = await admin.post("/v1/users", {"email": "grace@ours.example.org", "role": "operator"})
     assert made.status == 201
     user, password = made.json["user"], made.json["password"]
     assert made.headers["Location"] == f"/v1/users/{user['id']}"
     assert made.headers["Cache-Control"] == "no-store"
-    grace = Caller(admin.session, basic(user["login"].replace("grace@", "Grace@"), password))  # of whatever case
+    grace = Caller(admin.session, basic(user["login"].replace("grace@", "Grace@"), password))  # case is ignored
     assert (await grace.get("/v1/users/self")).json == user
     assert (await admin.get(f"/v1/users/{user['number']}")).json == user
     assert user["status"] == "active"
     assert (await grace.post("/v1/users", {"email": "x@y.org", "role": "member"})).problem == "scope-missing"
 
 
-async def test_a_password_that_was_given_is_not_repeated(admin: Caller) -> None:
+async def test_a_given_password_is_not_repeated(admin: Caller) -> None:
     body = {"email": "given@ours.example.org", "role": "member", "password": PASSWORD}
     made = await admin.post("/v1/users", body)
     assert made.json["password"] is None
@@ -41,14 +41,14 @@ async def test_a_repeated_request_adds_one_user_with_one_password(admin: Caller)
     assert short.problem == "key-too-short"
 
 
-async def test_of_two_who_take_one_address_at_once_one_gets_it(admin: Caller) -> None:
+async def test_of_two_simultaneous_requests_for_one_address_one_gets_it(admin: Caller) -> None:
     bodies = [{"email": email, "role": "member"} for email in ("race@ours.example.org", "RACE@ours.example.org")] * 2
     answers = await asyncio.gather(*(admin.post("/v1/users", body) for body in bodies))
     assert sorted(answer.status for answer in answers) == [201, 409, 409, 409]
     assert {answer.problem for answer in answers if answer.status == 409} == {"email-taken"}
 
 
-async def test_an_address_that_is_taken_is_so_in_its_own_account_alone(admin: Caller, stranger: Caller) -> None:
+async def test_an_address_is_unique_within_its_account_only(admin: Caller, stranger: Caller) -> None:
     ada = await person(admin)
     body = {"email": ada.email.upper(), "role": "member"}
     refused = await admin.post("/v1/users", body)
@@ -66,12 +66,12 @@ async def test_an_address_that_is_taken_is_so_in_its_own_account_alone(admin: Ca
         ({"email": "a\x00b@c"}, "bad-text"),
     ],
 )  # fmt: skip
-async def test_what_makes_no_user(admin: Caller, fields: dict[str, Any], problem: str) -> None:
+async def test_an_invalid_user_is_refused(admin: Caller, fields: dict[str, Any], problem: str) -> None:
     body = {"email": "somebody@ours.example.org", "role": "member"} | fields
     assert (await admin.post("/v1/users", body)).problem == problem
 
 
-async def test_users_are_listed_page_by_page_and_by_what_they_are(admin: Caller) -> None:
+async def test_users_are_listed_page_by_page_and_filtered(admin: Caller) -> None:
     people = [await person(admin, "auditor") for _ in range(3)]
     await admin.post(f"/v1/users/{people[1].id}/disable", {"reason": "for the test"})
     seen, cursor = [], None
@@ -92,7 +92,7 @@ async def test_users_are_listed_page_by_page_and_by_what_they_are(admin: Caller)
     assert (await admin.get("/v1/users", role="member", cursor=first)).problem == "bad-cursor"
 
 
-async def test_a_user_is_changed_based_on_what_was_seen(admin: Caller) -> None:
+async def test_changes_of_a_user_require_the_revision_that_was_read(admin: Caller) -> None:
     ada = await person(admin)
     changed = await admin.patch(f"/v1/users/{ada.id}", {"role": "operator", "scopes": ["a.b"]}, If_Match='"1"')
     assert (changed.status, changed.headers["ETag"]) == (200, '"2"')
@@ -106,7 +106,7 @@ async def test_a_user_is_changed_based_on_what_was_seen(admin: Caller) -> None:
     assert (await ada.asks().get("/v1/users/self")).json["role"] == "operator"
 
 
-async def test_nobody_gives_more_than_they_hold_or_rules_over_who_holds_more(admin: Caller) -> None:
+async def test_a_user_gives_no_more_than_they_hold_and_changes_nobody_who_holds_more(admin: Caller) -> None:
     scopes = ("users.*", "tokens.*")
     lead = (await person(admin, "operator", scopes=scopes)).asks()
     boss, member = await person(admin, "administrator"), await person(admin)
@@ -126,7 +126,7 @@ async def test_nobody_gives_more_than_they_hold_or_rules_over_who_holds_more(adm
     assert (await lead.post(f"/v1/users/{member.id}/disable", {"reason": "x"})).status == 200
 
 
-async def test_who_asks_for_a_time_only_adds_nobody_and_resets_nothing(admin: Caller) -> None:
+async def test_a_caller_with_an_expiry_adds_no_user_and_resets_no_password(admin: Caller) -> None:
     ada = await person(admin)
     passing = await admin.holder("all", lifetime="1h")
     assert (await passing.post("/v1/users", {"email": "late@x.org", "role": "member"})).problem == "beyond-caller"

@@ -1,4 +1,4 @@
-"""A believed secret or bearer counts as used wherever it is presented, whatever becomes of what it came with."""
+"""An accepted secret or bearer counts as used wherever it is presented, even if the request is refused."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 async def used(admin: Caller, issued: Any) -> str | None:
-    """Return when a token was last used, once what was noted is surely written: another one's use is, too."""
+    """Return the last use of a token, after the buffered uses have been written."""
     marker = await admin.issue()
     await admin.with_token(marker["secret"]).get("/v1/tokens/self")
     async with asyncio.timeout(20):
@@ -76,7 +76,7 @@ REFUSED: dict[str, Ask] = {
 
 
 @pytest.mark.parametrize("how", REFUSED)
-async def test_good_credentials_are_used_though_the_request_is_refused(admin: Caller, how: str) -> None:
+async def test_accepted_credentials_count_as_used_although_the_request_is_refused(admin: Caller, how: str) -> None:
     issued = await admin.issue(scopes=["invoices.read", "tokens.introspect"], lifetime="1h")
     answer = await REFUSED[how](admin, issued)
     assert answer.status in (400, 403, 413, 415, 422), answer.body
@@ -87,7 +87,7 @@ async def test_a_bearer_whose_request_is_refused_uses_its_token(admin: Caller) -
     issued = await admin.issue(scopes=["invoices.read"], lifetime="1h")
     text = (await admin.with_token(issued["secret"]).post("/v1/exchange", {"audience": "orders"})).json["access_token"]
     exchanged_at = await used(admin, issued)
-    assert (await admin.with_token(text).get("/v1/tokens/self")).status == 401  # it is for another service
+    assert (await admin.with_token(text).get("/v1/tokens/self")).status == 401  # it has another audience
     later = await used(admin, issued)
     assert later is not None
     assert later > str(exchanged_at)
@@ -101,7 +101,7 @@ STOPPED: dict[str, tuple[str, dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("why", STOPPED)
-async def test_a_token_that_a_proxy_is_told_to_stop_was_used(proxy: Asked, admin: Caller, why: str) -> None:
+async def test_a_token_denied_to_a_proxy_counts_as_used(proxy: Asked, admin: Caller, why: str) -> None:
     problem, fields, scope = STOPPED[why]
     issued = await admin.issue(scopes=["invoices.read"], **fields)
     answer = await proxy.about(bearer(issued["secret"]), scope=scope)
@@ -109,13 +109,13 @@ async def test_a_token_that_a_proxy_is_told_to_stop_was_used(proxy: Asked, admin
     assert await used(admin, issued) is not None
 
 
-async def test_a_token_that_a_proxy_lets_pass_was_used(proxy: Asked, admin: Caller) -> None:
+async def test_a_token_accepted_for_a_proxy_counts_as_used(proxy: Asked, admin: Caller) -> None:
     issued = await admin.issue(scopes=["invoices.read"])
     assert (await proxy.about(bearer(issued["secret"]))).status == 200
     assert await used(admin, issued) is not None
 
 
-async def test_a_token_over_its_own_rate_is_used_where_it_is_refused(proxy: Asked, admin: Caller) -> None:
+async def test_a_token_over_its_own_rate_limit_counts_as_used(proxy: Asked, admin: Caller) -> None:
     issued = await admin.issue(scopes=["invoices.read"], rate_limit="1/1h")
     holder = admin.with_token(issued["secret"])
     assert (await holder.get("/v1/tokens/self")).status == 200
@@ -127,16 +127,16 @@ async def test_a_token_over_its_own_rate_is_used_where_it_is_refused(proxy: Aske
     assert str(await used(admin, issued)) > str(second)
 
 
-async def test_a_secret_that_is_shown_to_be_revoked_was_used_by_then(admin: Caller) -> None:
+async def test_a_secret_presented_for_revocation_counts_as_used(admin: Caller) -> None:
     issued = await admin.issue()
     assert (await admin.form("/v1/oauth/revoke", token=issued["secret"])).status == 200
     assert await used(admin, issued) is not None
 
 
-async def test_what_is_not_believed_is_not_used(admin: Caller, stranger: Caller, proxy: Asked) -> None:
+async def test_refused_credentials_do_not_count_as_used(admin: Caller, stranger: Caller, proxy: Asked) -> None:
     issued, other = await admin.issue(scopes=["invoices.read"]), await admin.issue()
     wrong = Caller(admin.session, basic(other["token"]["id"], issued["secret"]))
-    assert (await wrong.post("/v1/tokens", {"nme": "x"})).status == 401  # before anything is said of the body
+    assert (await wrong.post("/v1/tokens", {"nme": "x"})).status == 401  # before the body is checked
     assert (await stranger.form("/v1/introspect", token=issued["secret"])).json == {"active": False}
     assert (await stranger.form("/v1/oauth/revoke", token=issued["secret"])).status == 200
     elsewhere = Asked(proxy.session, (await stranger.get("/v1/account")).json["id"])
@@ -144,7 +144,7 @@ async def test_what_is_not_believed_is_not_used(admin: Caller, stranger: Caller,
     assert await used(admin, issued) is None
 
 
-async def test_a_report_of_a_leak_is_no_use(admin: Caller) -> None:
+async def test_a_leak_report_is_no_use(admin: Caller) -> None:
     issued = await admin.issue()
     assert (await anybody(admin).post("/v1/leak-reports", [issued["secret"]])).status == 202
     assert await used(admin, issued) is None

@@ -1,4 +1,4 @@
-"""Bytes on the wire, well-formed or not: every answer is one that a program can read."""
+"""Bytes on the wire, well-formed or not: every answer can be read by a program."""
 
 import asyncio
 import json
@@ -43,7 +43,7 @@ async def raw(address: str, sent: bytes) -> tuple[int, dict[str, str], bytes]:
         ("/form", 405, "method-not-allowed"),
     ],
 )
-async def test_paths_and_queries(address: str, path: str, status: int, problem: str) -> None:
+async def test_every_path_and_query_gets_a_readable_answer(address: str, path: str, status: int, problem: str) -> None:
     answered, headers, body = await raw(address, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     assert answered == status
     if problem:
@@ -79,7 +79,7 @@ async def test_paths_and_queries(address: str, path: str, status: int, problem: 
         ),
     ],
 )
-async def test_bytes_that_are_no_request_get_a_problem_too(
+async def test_malformed_requests_get_a_problem_document_too(
     address: str, sent: bytes, status: int, problem: str
 ) -> None:
     answered, headers, body = await raw(address, sent)
@@ -88,7 +88,7 @@ async def test_bytes_that_are_no_request_get_a_problem_too(
     assert headers["x-request-id"]
 
 
-async def test_who_hangs_up_does_not_undo_what_was_begun(address: str, shelf: Shelf) -> None:
+async def test_a_disconnected_client_does_not_cancel_its_command(address: str, shelf: Shelf) -> None:
     host, port = address.removeprefix("http://").split(":")
     _, writer = await asyncio.open_connection(host, int(port))
     body = b'{"name":"kept"}'
@@ -101,7 +101,7 @@ async def test_who_hangs_up_does_not_undo_what_was_begun(address: str, shelf: Sh
     assert shelf.finished == ["kept"]
 
 
-async def test_a_cautious_client_may_go_on(address: str) -> None:
+async def test_a_client_that_expects_100_continue_may_go_on(address: str) -> None:
     host, port = address.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(
@@ -115,7 +115,7 @@ async def test_a_cautious_client_may_go_on(address: str) -> None:
     await writer.wait_closed()
 
 
-async def test_half_a_body_is_the_callers_trouble_and_not_the_databases(address: str, shelf: Shelf) -> None:
+async def test_an_incomplete_body_reaches_no_database(address: str, shelf: Shelf) -> None:
     host, port = address.removeprefix("http://").split(":")
     with capture_logs() as lines:
         _, writer = await asyncio.open_connection(host, int(port))
@@ -128,7 +128,7 @@ async def test_half_a_body_is_the_callers_trouble_and_not_the_databases(address:
     assert [(line["event"], line["problem"]) for line in lines] == [("request", "malformed-request")]
 
 
-async def test_a_path_of_its_own_is_not_that_of_a_token_called_so(admin: Caller) -> None:
+async def test_a_fixed_path_is_not_read_as_the_name_of_a_token(admin: Caller) -> None:
     for path in ("/v1/tokens/import", "/v1/revocations/plan"):
         refused = await admin.get(path)
         assert (refused.status, refused.problem, refused.headers["Allow"]) == (405, "method-not-allowed", "POST")

@@ -1,4 +1,4 @@
-"""Tokens that trust an issuer of the tests, and JWTs that are exchanged for their bearers."""
+"""Tokens that trust an issuer of the tests, and exchanges of JWTs for their bearers."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,18 +17,18 @@ def trust_in(trusted: OidcIssuer, /, **changed: object) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class Trusting:
-    """Who issues such tokens, and whom they trust."""
+    """The issuer of the tokens and the issuer of the JWTs that they trust."""
 
     admin: Caller
     issuer: OidcIssuer
 
     async def issue(self, by: Caller | None = None, /, *, trust: dict[str, object] | None = None, **fields: Any) -> Any:
-        """A token with a trust, by the administrator."""
+        """A token with a trust, created by the administrator."""
         wanted = {"scopes": ["deploy.*"], **fields, "trust": trust_in(self.issuer, **(trust or {}))}
         return (await (by or self.admin).issue(**wanted))["token"]
 
     async def exchange(self, token: Any, jwt: str | None = None, **fields: str) -> Answer:
-        """Exchange a JWT without being anybody."""
+        """Exchange a JWT without client authentication."""
         asked = {
             "grant_type": EXCHANGE, "client_id": token if isinstance(token, str) else token["id"],
             "subject_token": self.issuer.jwt() if jwt is None else jwt, "subject_token_type": JWT, **fields,
@@ -36,13 +36,13 @@ class Trusting:
         return await anybody(self.admin).form(TOKEN, **asked)
 
     async def bearer(self, token: Any, jwt: str | None = None, **fields: str) -> Caller:
-        """Whoever has the bearer that a JWT bought."""
+        """A caller with the bearer that a JWT was exchanged for."""
         answer = await self.exchange(token, jwt, **fields)
         assert answer.status == 200, answer.body
         return self.admin.with_token(answer.json["access_token"])
 
     async def refused(self, token: Any, jwt: str | None = None, **fields: str) -> str:
-        """What is said to a JWT that buys nothing."""
+        """The refusal of a JWT."""
         answer = await self.exchange(token, jwt, **fields)
         assert (answer.status, answer.json["error"]) == (400, "invalid_request"), answer.body
         return str(answer.json["error_description"])

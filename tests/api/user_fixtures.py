@@ -1,4 +1,4 @@
-"""Users with roles, who call the service with a password and one-time codes."""
+"""Users with roles, who authenticate with a password and one-time codes."""
 
 from dataclasses import dataclass, field
 from itertools import count
@@ -15,7 +15,7 @@ PASSWORD = "correct mule accumulator nail"
 
 @dataclass(slots=True)
 class Person:
-    """A user of our account, with password and seed."""
+    """A user of our account with password and seed."""
 
     id: str
     number: int
@@ -27,7 +27,7 @@ class Person:
     recovery_codes: list[str] = field(default_factory=list)
 
     def asks(self, *, otp: str | None = None, password: str | None = None) -> Caller:
-        """Return a caller with the password, and with a code if there is one."""
+        """Return a caller with the password, and with a code if enrolled."""
         headers = {} if otp is None else {"X-Authorization-OTP": otp}
         return Caller(self.admin.session, basic(self.login, password or self.password), headers)
 
@@ -36,7 +36,7 @@ class Person:
         begun = await self.asks().post("/v1/users/self/totp")
         assert begun.status == 200, begun.body
         self.seed = begun.json["secret"]
-        for _ in range(2):  # a step may begin just between our clock and theirs
+        for _ in range(2):  # a step may begin between our clock and the service's
             confirmed = await self.asks().post("/v1/users/self/totp/confirm", {"code": self.code(-1)})
             if confirmed.status == 200:
                 break
@@ -45,7 +45,7 @@ class Person:
         return codes
 
     def code(self, later: int = 0) -> str:
-        """Return the code of now, or of some steps later."""
+        """Return the present code, or that of a later step."""
         return TOTP(self.seed).at(time(), counter_offset=later)
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 from aiohttp import ClientSession
 
-from api.moving import digest, plain
+from api.imported_tokens import digest, plain
 from api.service import Caller, basic
 from api.user_fixtures import person
 from counterfoil.core.principal import SYSTEM

@@ -1,11 +1,11 @@
-"""What is counted and marked of credentials, whatever becomes of the peppers meanwhile."""
+"""Counters and marks of credentials are independent of the signing pepper."""
 
 from counterfoil.core.credentials import BearerGiven, SecretGiven
 from counterfoil.core.secret import Peppers, mint
 from counterfoil_api.limits.known import digest_of
 
 
-def test_what_was_met_is_known_by_the_same_digest_when_another_pepper_signs() -> None:
+def test_a_secret_has_the_same_mark_when_another_pepper_signs() -> None:
     peppers = Peppers({1: b"1" * 32, 2: b"2" * 32})
     for given in (
         SecretGiven(mint("service").plain),

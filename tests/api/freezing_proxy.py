@@ -1,4 +1,4 @@
-"""A way to the database that freezes: what was sent arrives nowhere, and nothing is answered until it thaws."""
+"""A proxy of the database connection that freezes: no byte passes in either direction until it thaws."""
 
 import asyncio
 import shutil
@@ -12,7 +12,7 @@ from counterfoil_dev.postgres import Database
 
 
 class Freezing:
-    """Forwards every byte, while it is not frozen."""
+    """Forwards every byte unless it is frozen."""
 
     def __init__(self, database: Database, directory: Path) -> None:
         parts = urlsplit(database.app_url)

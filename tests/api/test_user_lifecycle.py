@@ -1,4 +1,4 @@
-"""Users come and go over HTTP: passwords, disabling, removing, and what it does to their tokens."""
+"""Passwords, disabling and removal of users over HTTP, and the effects on their tokens."""
 
 import asyncio
 from typing import Any
@@ -17,7 +17,7 @@ from counterfoil.settings import Settings
 from counterfoil_api.application import make_app, routes
 
 
-async def test_own_password_takes_the_present_one_and_no_token(admin: Caller) -> None:
+async def test_changing_the_own_password_needs_the_present_one_and_no_token(admin: Caller) -> None:
     ada = await person(admin)
     token = admin.with_token((await ada.asks().post("/v1/login")).json["issued"]["secret"])
     assert (await token.post("/v1/users/self/password")).problem == "password-needed"
@@ -38,12 +38,12 @@ async def test_a_password_is_reset_and_shown_once(admin: Caller) -> None:
     assert (await ada.asks().get("/v1/users/self")).problem == "credentials-refused"
 
 
-async def test_a_composed_and_a_decomposed_letter_are_one(admin: Caller) -> None:
+async def test_composed_and_decomposed_letters_are_equal(admin: Caller) -> None:
     ada = await person(admin, password="caf\u00e9 au lait, merci")
     assert (await ada.asks(password="cafe\u0301 au lait, merci").get("/v1/users/self")).status == 200
 
 
-async def test_an_old_hash_is_made_anew_and_nobody_is_told(admin: Caller, api_settings: Settings) -> None:
+async def test_an_old_hash_is_renewed_silently(admin: Caller, api_settings: Settings) -> None:
     ada = await person(admin)
     weak = PasswordHasher(time_cost=1, memory_cost=1024).hash(ada.password)
     connection = await asyncpg.connect(api_settings.database_url)
@@ -56,7 +56,7 @@ async def test_an_old_hash_is_made_anew_and_nobody_is_told(admin: Caller, api_se
     assert (await ada.asks().get("/v1/users/self")).status == 200
 
 
-async def test_disabling_refuses_a_user_and_their_tokens_until_they_are_enabled(admin: Caller) -> None:
+async def test_a_disabled_user_and_their_tokens_are_refused_until_enabled(admin: Caller) -> None:
     ada = await person(admin)
     issued = [(await ada.asks().post("/v1/login")).json["issued"] for _ in range(2)]
     kept, revoked = (admin.with_token(each["secret"]) for each in issued)
@@ -73,7 +73,7 @@ async def test_disabling_refuses_a_user_and_their_tokens_until_they_are_enabled(
     assert (await ada.asks().get("/v1/users/self")).status == 200
 
 
-async def test_removing_is_final_and_frees_the_address(admin: Caller) -> None:
+async def test_removal_is_final_and_frees_the_address(admin: Caller) -> None:
     ada = await person(admin)
     token = admin.with_token((await ada.asks().post("/v1/login")).json["issued"]["secret"])
     gone = await admin.post(f"/v1/users/{ada.id}/remove", {"reason": "left"})
@@ -87,7 +87,7 @@ async def test_removing_is_final_and_frees_the_address(admin: Caller) -> None:
     assert (await token.get("/v1/tokens/self")).problem == "owner-disabled"
 
 
-async def test_the_last_administrator_stays(api_settings: Settings, tmp_path: Any) -> None:
+async def test_the_last_administrator_cannot_be_removed(api_settings: Settings, tmp_path: Any) -> None:
     alone = await founded(api_settings, f"alone-{uuid4().hex[:8]}", tmp_path)
     async with served(make_app(api_settings)) as url, ClientSession(url) as session:
         boss = Caller(session, basic(alone["admin_login"], alone["admin_password"]))
@@ -100,7 +100,7 @@ async def test_the_last_administrator_stays(api_settings: Settings, tmp_path: An
         assert (await other.post("/v1/users/self/remove", {"reason": "x"})).problem == "last-administrator"
 
 
-async def test_what_happened_to_a_user_is_told_in_order(admin: Caller) -> None:
+async def test_the_events_of_a_user_are_listed_in_order(admin: Caller) -> None:
     ada = await person(admin)
     await admin.patch(f"/v1/users/{ada.id}", {"role": "operator"})
     await admin.post(f"/v1/users/{ada.id}/disable", {"reason": "on leave"})
@@ -126,7 +126,7 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize(("method", "tail", "body"), FOREIGN)
-async def test_a_foreign_user_is_answered_like_one_who_never_was(
+async def test_a_user_of_another_account_is_answered_as_unknown(
     admin: Caller, stranger: Caller, method: str, tail: str, body: Any
 ) -> None:
     ada, token = await person(admin), (await admin.get("/v1/tokens/self")).json
@@ -143,12 +143,12 @@ async def test_a_foreign_user_is_answered_like_one_who_never_was(
     assert (await admin.get(f"/v1/users/{ada.id}")).json["revision"] == 1
 
 
-def test_every_operation_on_a_user_is_tried_with_a_foreign_one() -> None:
+def test_every_user_operation_is_tried_with_a_user_of_another_account() -> None:
     paths = {(route.method, route.path.partition("{user}")[2]) for route in routes() if "{user}" in route.path}
     assert paths == {(method, tail) for method, tail, _ in FOREIGN}
 
 
-async def test_a_login_is_a_token_with_all_that_one_may(admin: Caller) -> None:
+async def test_a_login_is_a_token_with_all_rights_of_the_user(admin: Caller) -> None:
     ada = await person(admin, "operator", scopes=("invoices.read",))
     made = await ada.asks().post("/v1/login", {"lifetime": "20m"})
     issued = made.json["issued"]
@@ -164,7 +164,7 @@ async def test_a_login_is_a_token_with_all_that_one_may(admin: Caller) -> None:
     assert (await ada.asks().post("/v1/login", {"scopes": ["all"]})).problem == "beyond-caller"
 
 
-async def test_a_token_looks_at_its_owner_if_it_may_look_at_its_owners_tokens(admin: Caller) -> None:
+async def test_a_token_reads_its_owner_if_it_may_read_the_owners_tokens(admin: Caller) -> None:
     ada = await person(admin)
     own = admin.with_token((await ada.asks().post("/v1/login")).json["issued"]["secret"])
     assert (await own.get("/v1/users/self")).json["id"] == ada.id
@@ -174,7 +174,7 @@ async def test_a_token_looks_at_its_owner_if_it_may_look_at_its_owners_tokens(ad
     assert (await service.get("/v1/users/self")).problem == "bad-reference"
 
 
-async def test_a_caller_who_loses_their_role_under_way_loses_what_it_gave(admin: Caller) -> None:
+async def test_a_caller_who_loses_a_role_during_a_request_loses_its_rights(admin: Caller) -> None:
     lead: Person = await person(admin, "administrator")
     asks = [lead.asks().post("/v1/users", {"email": f"{uuid4().hex}@x.org", "role": "administrator"}) for _ in range(4)]
     *made, _ = await asyncio.gather(*asks, admin.patch(f"/v1/users/{lead.id}", {"role": "member"}))
@@ -183,7 +183,7 @@ async def test_a_caller_who_loses_their_role_under_way_loses_what_it_gave(admin:
     assert last.problem == "scope-missing"
 
 
-async def test_a_change_of_a_user_under_a_key_happens_once_and_is_answered_the_same(admin: Caller) -> None:
+async def test_a_repeated_change_of_a_user_under_a_key_happens_once(admin: Caller) -> None:
     ada = await person(admin)
     path, reason = f"/v1/users/{ada.id}/disable", {"reason": "on leave"}
     first = await admin.post(path, reason, Idempotency_Key="leave-1")

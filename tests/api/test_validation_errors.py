@@ -1,4 +1,4 @@
-"""Whatever is given in place of what is right, the answer names it in plain English, and repeats no secret."""
+"""Validation errors name what is wrong in plain English and repeat no secret."""
 
 import re
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ def misread(given: object, shape: type, where: str) -> InvalidRequest | None:
 
 
 def attempts(shape: object, depth: int = 0) -> Iterator[Any]:
-    """Documents with one thing wrong, at every depth."""
+    """Documents with one error, at every depth."""
     yield from WRONG
     if depth == 3:
         return
@@ -58,7 +58,7 @@ def attempts(shape: object, depth: int = 0) -> Iterator[Any]:
 @pytest.mark.parametrize(
     ("operation", "shape"), SHAPES.items(), ids=lambda each: " ".join(each) if isinstance(each, tuple) else ""
 )
-def test_every_misreading_is_told_in_plain_english(operation: tuple[str, str, str], shape: type) -> None:
+def test_every_validation_error_is_plain_english(operation: tuple[str, str, str], shape: type) -> None:
     told = 0
     for given in attempts(shape):
         refusal = misread(given, shape, operation[2])
@@ -100,7 +100,7 @@ def test_no_field_that_may_hold_a_secret_is_repeated(shape: type) -> None:
          "`metadata` is an object with a value of another kind; it has to be an object whose values are text"),
     ],
 )  # fmt: skip
-async def test_a_request_is_told_what_was_wrong_and_what_is_right(
+async def test_a_refusal_names_what_is_wrong_and_what_is_right(
     admin: Caller, body: dict[str, object], field: str, detail: str
 ) -> None:
     refused = await admin.post("/v1/tokens", body)
@@ -126,7 +126,7 @@ async def test_a_date_is_the_start_of_its_day_wherever_a_moment_is_expected(admi
     assert (await admin.get("/v1/tokens/self", as_of="2020-02-30")).json["field"] == "as_of"
 
 
-async def test_every_fault_of_a_life_has_a_sentence_of_its_own(admin: Caller) -> None:
+async def test_every_error_of_a_lifetime_has_its_own_message(admin: Caller) -> None:
     for lifetime, field, said in (
         ({"lifetime": "1d", "expires_at": "2027-01-01"}, "expires_at", "not both"),
         ({"expires_at": "9999-01-01"}, "expires_at", "years 1970 and 9999"),
@@ -147,7 +147,7 @@ async def test_every_fault_of_a_life_has_a_sentence_of_its_own(admin: Caller) ->
     assert (policy.problem, policy.json["field"]) == ("bad-policy", "max_lifetime")
 
 
-def test_a_json_document_is_read_alike_whether_or_not_it_is_read_twice() -> None:
+def test_a_json_document_is_read_alike_in_one_pass_and_in_two() -> None:
     for shape in set(SHAPES.values()):
         if isinstance(shape, type) and issubclass(shape, msgspec.Struct):
             assert fields_in(shape).keys() == set(shape.__struct_fields__)
@@ -156,7 +156,7 @@ def test_a_json_document_is_read_alike_whether_or_not_it_is_read_twice() -> None
 NAIVE = "2026-03-01T12:00:00"
 
 
-async def test_a_time_without_its_zone_is_refused_in_the_same_words_everywhere(admin: Caller) -> None:
+async def test_a_time_without_a_zone_is_refused_in_the_same_words_everywhere(admin: Caller) -> None:
     ref = (await admin.issue())["token"]["id"]
     imported = {"name": "x", "secret": "s" * 30, "created_at": NAIVE}
     for answer in (

@@ -1,4 +1,4 @@
-"""Who is ended takes along what they made, at any depth, where that is asked for; nothing gets around it."""
+"""Revoking with children also revokes all that a token or user created, at any depth, on request."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -24,7 +24,7 @@ ELSEWHERE = {"type": "service", "id": "elsewhere"}
 
 @pytest_asyncio.fixture
 async def worker(api_settings: Settings) -> AsyncIterator[BulkRevocations]:
-    """What a worker process does when it is woken."""
+    """Run the jobs of a worker process that was woken."""
     async with await open_pool(api_settings.database_url, size=4) as pool, Door(api_settings.database_url) as door:
         yield BulkRevocations(pool, door)
 
@@ -34,13 +34,13 @@ def service() -> dict[str, str]:
 
 
 async def minted(caller: Caller, *more: str, **fields: Any) -> tuple[Any, Caller]:
-    """A token that may mint, and the caller that it is."""
+    """A token that may create tokens, as a caller."""
     issued = await caller.issue(scopes=(*MINTS, *more), **fields)
     return issued["token"], caller.with_token(issued["secret"])
 
 
 async def line_of(caller: Caller, depth: int, *more: str) -> list[tuple[Any, Caller]]:
-    """Tokens of which each made the next one; the first one is made by the caller."""
+    """A chain of tokens of which each created the next; the caller created the first."""
     line = [await minted(caller, *more, owner=service())]
     for _ in range(depth):
         line.append(await minted(line[-1][1], *more, owner=line[0][0]["owner"]))
@@ -66,7 +66,7 @@ async def statuses(caller: Caller, tokens: Sequence[Any]) -> list[str]:
     return [(await caller.get(f"/v1/tokens/{token['id']}")).json["status"] for token in tokens]
 
 
-async def test_without_being_asked_for_it_what_a_token_made_lives_on_and_the_reply_says_so(admin: Caller) -> None:
+async def test_without_the_option_children_stay_active_and_the_reply_counts_them(admin: Caller) -> None:
     line = await line_of(admin, 2)
     await line[0][1].issue(name="another child")
     ended = await revoked(admin, line[0][0])
@@ -78,7 +78,7 @@ async def test_without_being_asked_for_it_what_a_token_made_lives_on_and_the_rep
     assert "children" not in (await admin.get(f"/v1/tokens/{line[0][0]['id']}")).json
 
 
-async def test_with_children_all_that_it_made_ends_at_any_depth(admin: Caller, worker: BulkRevocations) -> None:
+async def test_with_children_all_descendants_are_revoked(admin: Caller, worker: BulkRevocations) -> None:
     line = await line_of(admin, 3)
     bystander = (await admin.issue(owner=line[0][0]["owner"]))["token"]
     ended = await revoked(admin, line[0][0], with_children=True)
@@ -97,7 +97,7 @@ async def test_with_children_all_that_it_made_ends_at_any_depth(admin: Caller, w
     assert (event["type"], event["data"]["bulk_revocation"]) == ("revoked", revocation["id"])
 
 
-async def test_a_dry_run_shows_how_many_and_some_of_them_and_changes_nothing(admin: Caller) -> None:
+async def test_a_dry_run_counts_descendants_shows_some_and_changes_nothing(admin: Caller) -> None:
     line = await line_of(admin, 3)
     shown = await revoked(admin, line[0][0], with_children=True, dry_run=True)
     assert (shown["status"], shown["revision"], shown["children"]["ending"]) == ("active", 1, 3)
@@ -107,7 +107,7 @@ async def test_a_dry_run_shows_how_many_and_some_of_them_and_changes_nothing(adm
     assert await statuses(admin, [token for token, _ in line]) == ["active"] * 4
 
 
-async def test_what_a_revoked_one_made_is_found_behind_it(admin: Caller, worker: BulkRevocations) -> None:
+async def test_descendants_of_a_revoked_child_are_found(admin: Caller, worker: BulkRevocations) -> None:
     line = await line_of(admin, 3)
     for token, _ in line[:2]:
         await revoked(admin, token)
@@ -117,7 +117,7 @@ async def test_what_a_revoked_one_made_is_found_behind_it(admin: Caller, worker:
     assert await statuses(admin, [token for token, _ in line]) == ["revoked"] * 4
 
 
-async def test_twelve_hundred_children_end_with_their_maker(admin: Caller, worker: BulkRevocations) -> None:
+async def test_twelve_hundred_children_are_revoked_with_their_creator(admin: Caller, worker: BulkRevocations) -> None:
     token, minting = await minted(admin)
     for _ in range(12):
         await asyncio.gather(*(minting.issue(scopes=["a.b"]) for _ in range(100)))
@@ -128,11 +128,13 @@ async def test_twelve_hundred_children_end_with_their_maker(admin: Caller, worke
     assert (await admin.get("/v1/tokens", creator=f"token:{token['number']}", status="active")).json["items"] == []
 
 
-async def test_nothing_is_made_by_what_the_job_has_still_to_end(admin: Caller, worker: BulkRevocations) -> None:
+async def test_a_token_that_the_bulk_revocation_will_reach_creates_nothing(
+    admin: Caller, worker: BulkRevocations
+) -> None:
     line = await line_of(admin, 2)
     ended = await revoked(admin, line[0][0], with_children=True)
     assert ended["children"]["ending"] == 2
-    for _, minting in line[1:]:  # they are good: the bulk revocation has not come to them
+    for _, minting in line[1:]:  # they are still active: the bulk revocation has not reached them
         assert (await minting.get("/v1/tokens/self")).status == 200
         refused = await minting.post("/v1/tokens", {"name": "late", "owner": ELSEWHERE, "scopes": ["a.b"]})
         assert (refused.status, refused.problem, refused.headers["Retry-After"]) == (503, "busy", "1")
@@ -144,7 +146,7 @@ async def test_nothing_is_made_by_what_the_job_has_still_to_end(admin: Caller, w
 
 
 async def minting_on(minting: Caller) -> tuple[list[Any], Answer]:
-    """Mint children one after the other, each by the one before, until one is refused."""
+    """Create children, each by the previous one, until one is refused."""
     made: list[Any] = []
     while True:
         answer = await minting.post("/v1/tokens", {"name": "escaping", "scopes": MINTS})
@@ -154,7 +156,7 @@ async def minting_on(minting: Caller) -> tuple[list[Any], Answer]:
         minting = minting.with_token(answer.json["secret"])
 
 
-async def test_whoever_mints_from_child_to_child_in_a_hurry_escapes_nothing(
+async def test_a_chain_of_tokens_that_keeps_creating_children_is_revoked_completely(
     admin: Caller, worker: BulkRevocations
 ) -> None:
     line = await line_of(admin, 1)
@@ -169,7 +171,7 @@ async def test_whoever_mints_from_child_to_child_in_a_hurry_escapes_nothing(
 
 @asynccontextmanager
 async def slow_creations(postgres_server: Postgres, name: str) -> AsyncIterator[Connection]:
-    """Every creation waits, after its caller was looked at, before it is committed."""
+    """Delay every creation between the check of its caller and its commit."""
     connection = await asyncpg.connect(postgres_server.url(OWNER, "api"))
     await connection.execute(f"""
         create function {name}() returns trigger language plpgsql as $$ begin perform pg_sleep(1.5); return new; end $$;
@@ -182,7 +184,7 @@ async def slow_creations(postgres_server: Postgres, name: str) -> AsyncIterator[
         await connection.close()
 
 
-async def test_a_child_that_was_not_committed_yet_when_its_maker_was_revoked_ends_too(
+async def test_a_child_committed_after_its_creators_revocation_is_revoked_too(
     admin: Caller, worker: BulkRevocations, postgres_server: Postgres
 ) -> None:
     token, minting = await minted(admin)
@@ -197,7 +199,7 @@ async def test_a_child_that_was_not_committed_yet_when_its_maker_was_revoked_end
     assert await statuses(admin, [answer.json["token"]]) == ["revoked"]
 
 
-async def test_who_may_end_the_tokens_of_one_owner_leaves_those_of_others_alone(
+async def test_a_caller_limited_to_one_owner_leaves_tokens_of_others_active(
     admin: Caller, worker: BulkRevocations
 ) -> None:
     own = service()
@@ -210,14 +212,14 @@ async def test_who_may_end_the_tokens_of_one_owner_leaves_those_of_others_alone(
     assert [each["id"] for each in shown["children"]["sample"]] == [child["id"]]
     ended = await revoked(owner, token, with_children=True)
     assert (ended["children"]["ending"], ended["children"]["left_alone"]) == (1, 1)
-    # What would not end may be made meanwhile.
+    # A token that stays active may go on creating.
     assert (await others.post("/v1/tokens", {"name": "late", "owner": own, "scopes": ["a.b"]})).problem == "busy"
     await others.issue(name="stays", owner=ELSEWHERE)
     await finished(owner, worker, ended["children"]["revocation"])
     assert await statuses(admin, [token, other, child]) == ["revoked", "active", "revoked"]
 
 
-async def test_who_may_end_itself_alone_ends_no_children_and_is_told_which_scope_does(admin: Caller) -> None:
+async def test_a_token_that_may_revoke_only_itself_is_told_the_scope_for_children(admin: Caller) -> None:
     token, minting = await minted(admin)
     await minting.issue()
     for more in ({}, {"dry_run": True}):
@@ -227,7 +229,9 @@ async def test_who_may_end_itself_alone_ends_no_children_and_is_told_which_scope
     assert (await revoked(minting, token))["children"]["living"] == 1
 
 
-async def test_a_stale_revision_ends_neither_the_token_nor_what_it_made(admin: Caller, worker: BulkRevocations) -> None:
+async def test_a_stale_revision_revokes_neither_the_token_nor_its_children(
+    admin: Caller, worker: BulkRevocations
+) -> None:
     line = await line_of(admin, 1)
     body = {"reason": "leaked", "with_children": True}
     refused = await admin.post(f"/v1/tokens/{line[0][0]['id']}/revoke", body, If_Match='"7"')
@@ -236,9 +240,7 @@ async def test_a_stale_revision_ends_neither_the_token_nor_what_it_made(admin: C
     assert await statuses(admin, [token for token, _ in line]) == ["active"] * 2
 
 
-async def test_no_token_of_another_account_ends_with_one(
-    admin: Caller, stranger: Caller, worker: BulkRevocations
-) -> None:
+async def test_no_token_of_another_account_is_revoked(admin: Caller, stranger: Caller, worker: BulkRevocations) -> None:
     line = await line_of(admin, 2)
     theirs = await line_of(stranger, 1)
     refused = await stranger.post(f"/v1/tokens/{line[0][0]['id']}/revoke", {"reason": "x", "with_children": True})
@@ -249,7 +251,7 @@ async def test_no_token_of_another_account_ends_with_one(
     assert (await admin.get(f"/v1/revocations/{ended['children']['revocation']}")).problem == "not-found"
 
 
-async def test_many_are_planned_and_revoked_with_what_they_made(admin: Caller, worker: BulkRevocations) -> None:
+async def test_many_tokens_are_planned_and_revoked_with_their_children(admin: Caller, worker: BulkRevocations) -> None:
     lines = [await line_of(admin, 2) for _ in range(2)]
     name = f"roots-{uuid4().hex}"
     for line in lines:
@@ -267,7 +269,7 @@ async def test_many_are_planned_and_revoked_with_what_they_made(admin: Caller, w
     assert await statuses(admin, [late, *(token for line in lines for token, _ in line)]) == ["revoked"] * 7
 
 
-async def test_removing_a_user_tells_of_what_they_made_and_ends_it_where_asked(
+async def test_removing_a_user_counts_their_creations_and_revokes_them_on_request(
     admin: Caller, worker: BulkRevocations
 ) -> None:
     grace = await person(admin, "administrator")
@@ -286,13 +288,15 @@ async def test_removing_a_user_tells_of_what_they_made_and_ends_it_where_asked(
     later = (await admin.post(path, {**left, "with_children": True})).json
     assert (later["children"]["ending"], later["children"]["left_alone"]) == (5, 0)
     refused = await making.post("/v1/tokens", {"name": "late", "owner": ELSEWHERE, "scopes": ["a.b"]})
-    assert refused.problem == "busy"  # the user made it, and the bulk revocation has not come to it
+    assert refused.problem == "busy"  # the user created it, and the bulk revocation has not reached it
     revocation = await finished(admin, worker, later["children"]["revocation"])
     assert (revocation["revoked"], revocation["failed"]) == (5, 0)
     assert await statuses(admin, [own, given, made, *deep]) == ["revoked"] * 5
 
 
-async def test_removing_a_user_under_a_key_twice_names_the_same_job(admin: Caller, worker: BulkRevocations) -> None:
+async def test_removing_a_user_twice_under_one_key_names_the_same_bulk_revocation(
+    admin: Caller, worker: BulkRevocations
+) -> None:
     grace = await person(admin, "administrator")
     await grace.asks().issue(owner=ELSEWHERE)
     body, key = {"reason": "Left.", "with_children": True}, uuid4().hex
@@ -301,7 +305,7 @@ async def test_removing_a_user_under_a_key_twice_names_the_same_job(admin: Calle
     assert (await finished(admin, worker, answers[0].json["children"]["revocation"]))["revoked"] == 1
 
 
-async def test_who_may_remove_users_needs_the_right_to_revoke_for_what_they_made(admin: Caller) -> None:
+async def test_removing_a_user_with_children_needs_the_right_to_revoke(admin: Caller) -> None:
     grace = await person(admin)
     remover = await admin.holder("users.*")
     body = {"reason": "Left.", "with_children": True}
@@ -311,7 +315,7 @@ async def test_who_may_remove_users_needs_the_right_to_revoke_for_what_they_made
 
 
 @pytest.mark.parametrize("path", ["/v1/tokens/{}/revoke", "/v1/users/{}/remove"])
-async def test_an_unknown_wish_is_refused_and_nothing_changed(admin: Caller, path: str) -> None:
+async def test_an_unknown_option_is_refused_and_nothing_changes(admin: Caller, path: str) -> None:
     target = (await admin.issue())["token"]["id"] if "tokens" in path else (await person(admin)).id
     refused = await admin.post(path.format(target), {"reason": "x", "with_child": True})
     assert refused.status == 422

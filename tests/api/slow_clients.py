@@ -1,4 +1,4 @@
-"""A small application with little patience, and callers who speak to it byte by byte."""
+"""A small application with short time-outs, and clients that send byte by byte."""
 
 import asyncio
 import json
@@ -25,14 +25,14 @@ odd = Api("odd", OURS)
 
 @odd.get("/endless")
 async def never_answer(_: Shelf) -> Thing:
-    """Take for ever."""
+    """Never answer a read."""
     await asyncio.Event().wait()
     raise AssertionError
 
 
 @odd.post("/endless")
 async def never_change(shelf: Shelf, body: Body[Nothing]) -> Thing:
-    """Take for ever to change something."""
+    """Never answer a change."""
     try:
         await asyncio.Event().wait()
     finally:
@@ -48,7 +48,7 @@ async def read_little(_: Shelf, body: Body[Thing]) -> Thing:
 
 @odd.post("/long", longest_body=100_000, patience_seconds=5.0)
 async def read_much(shelf: Shelf, body: Body[Thing]) -> Thing:
-    """Read a long body, and think about it for a while."""
+    """Read a long body slowly."""
     shelf.finished.append("begun")
     await asyncio.sleep(0.5)
     return body
@@ -56,7 +56,7 @@ async def read_much(shelf: Shelf, body: Body[Thing]) -> Thing:
 
 @odd.get("/much")
 async def tell_much(_: Shelf, query: Query[Search]) -> Thing:
-    """Tell more than any buffer holds."""
+    """Answer with more than any buffer holds."""
     return Thing("x" * 20_000_000, query.name or "")
 
 
@@ -91,11 +91,11 @@ async def answer_of(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], 
 
 
 async def refused(reader: asyncio.StreamReader, *, status: int, problem: str) -> dict[str, object]:
-    """The next answer, which is this problem and the last of its connection."""
+    """The next answer, which must be this problem and the last one of its connection."""
     answered, headers, body = await answer_of(reader)
     document: dict[str, object] = json.loads(body)
     assert (answered, document["type"]) == (status, PROBLEM + problem)
     assert headers["content-type"] == "application/problem+json"
-    with suppress(ConnectionError):  # who goes on sending after that is cut off
+    with suppress(ConnectionError):  # a client that goes on sending after that is cut off
         assert await asyncio.wait_for(reader.read(), 20) == b""
     return document

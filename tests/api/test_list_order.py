@@ -1,4 +1,4 @@
-"""What was created first is listed first, whatever the clocks of the processes say that made the ids."""
+"""Lists are in the order of creation, whatever the clocks of the processes that made the ids show."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -25,21 +25,21 @@ DAYS_BEHIND = (0, 3, 0, -3, 3, 0, -3)
 
 
 def made_by_a_process(*, days_behind: int) -> UUID:
-    """An id as a process makes it whose clock is so many days behind."""
+    """An id made by a process whose clock is this many days behind."""
     milliseconds = int(time() * 1000) - days_behind * 86_400_000
     return UUID(int=milliseconds << 80 | 7 << 76 | randbits(12) << 64 | 2 << 62 | randbits(62))
 
 
 @pytest_asyncio.fixture
 async def chief(api_settings: Settings, tmp_path: Path) -> AsyncIterator[Caller]:
-    """The administrator of an account of the test's own."""
+    """The administrator of a separate account for the test."""
     told = await founded(api_settings, f"ordered-{uuid7().hex[-12:]}", tmp_path)
     async with served(make_app(api_settings)) as url, ClientSession(url) as session:
         yield Caller(session, f"Bearer {told['admin_token']}")
 
 
 async def pages(caller: Caller, path: str, **query: object) -> list[str]:
-    """The ids of all that is listed, two at a time."""
+    """The ids of the whole list, two a page."""
     found: list[str] = []
     more: dict[str, object] = {}
     while True:
@@ -50,7 +50,7 @@ async def pages(caller: Caller, path: str, **query: object) -> list[str]:
         more = {"cursor": page["next_cursor"]}
 
 
-async def test_tokens_users_and_accounts_are_listed_as_they_were_created(chief: Caller, api_settings: Settings) -> None:
+async def test_tokens_users_and_accounts_are_listed_in_order_of_creation(chief: Caller, api_settings: Settings) -> None:
     me = (await chief.get("/v1/tokens/self")).json
     account, peppers = UUID(me["account"]), Peppers(api_settings.peppers)
     by = replace(SYSTEM, account=account)

@@ -1,4 +1,4 @@
-"""What a proxy's address demands, and that nothing behind it is a part of that."""
+"""The scopes that a proxy demands in its URL; nothing that a client appends becomes part of them."""
 
 from urllib.parse import quote
 from uuid import UUID
@@ -31,18 +31,18 @@ DEMAND = Demand(UUID(ID), ("invoices.read",), AUDIENCE)
         (f"/v1/forward/scope/a%20b/account/{ID}/-/x", Demand(UUID(ID), ("a", "b"), None)),
     ],
 )
-def test_both_forms_say_the_same(target: str, demand: Demand) -> None:
+def test_both_forms_mean_the_same(target: str, demand: Demand) -> None:
     assert demand_of(target) == demand
 
 
 @given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E)))
-def test_whatever_is_appended_demands_nothing(original: str) -> None:
+def test_an_appended_path_demands_nothing(original: str) -> None:
     assert demand_of(f"{SPELT}/{original}") == DEMAND
     assert demand_of(f"{SPELT}?{original}") == DEMAND
 
 
 @given(st.lists(st.sampled_from(["/", "-", "..", "//", "%2f", "%2F-%2F", "scope", "account", "?", "&", "=", ID, "a"])))
-def test_no_path_that_a_stranger_makes_up_demands_less(pieces: list[str]) -> None:
+def test_no_path_of_a_client_reduces_the_demand(pieces: list[str]) -> None:
     assert demand_of(f"{SPELT}/{''.join(pieces)}") == DEMAND
 
 
@@ -95,6 +95,6 @@ def test_no_path_that_a_stranger_makes_up_demands_less(pieces: list[str]) -> Non
         "",
     ],
 )
-def test_what_demands_nothing_that_can_be_read_lets_nobody_pass(target: str) -> None:
+def test_an_unreadable_demand_lets_no_request_pass(target: str) -> None:
     with pytest.raises(ProxyMisconfigured):
         demand_of(target)

@@ -1,4 +1,4 @@
-"""Requests that two readers could read differently: we read them one way, or not at all."""
+"""Requests that two parsers could read differently: the service reads them in one way or refuses them."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ BODY = b'{"name":"a"}'
 
 
 async def everything(address: str, sent: bytes) -> list[tuple[int, bytes]]:
-    """Every answer on a connection that gets these bytes, until the service ends it."""
+    """Every answer on a connection that sends these bytes, until the service closes it."""
     host, port = address.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(sent)
@@ -81,9 +81,9 @@ async def ended(reader: asyncio.StreamReader) -> bool:
         b"get /page HTTP/1.1\r\nHost: x\r\n\r\n",
     ],
 )
-async def test_nothing_is_smuggled_past_whoever_reads_otherwise(address: str, sent: bytes) -> None:
+async def test_no_request_is_smuggled_past_another_parser(address: str, sent: bytes) -> None:
     answers = await everything(address, sent + SMUGGLED)
-    assert len(answers) == 1, answers  # whatever was refused, and when: nothing that followed was a request
+    assert len(answers) == 1, answers  # the refusal ends the connection: the rest was not read as a request
     ((status, body),) = answers
     assert status in (400, 422, 431)
     assert json.loads(body)["type"].startswith(PROBLEM)
@@ -113,13 +113,13 @@ async def test_nothing_is_smuggled_past_whoever_reads_otherwise(address: str, se
         ("Content-Length: 12\r\nTransfer-Encoding: chunked", 400),
     ],
 )
-async def test_the_one_transfer_coding_is_chunked(address: str, coding: str, status: int) -> None:
+async def test_chunked_is_the_only_transfer_coding(address: str, coding: str, status: int) -> None:
     body = b"".join(b"1\r\n%c\r\n" % byte for byte in BODY) + b"0\r\n\r\n"
     ((answered, told),) = await everything(address, POST + f"{coding}\r\n\r\n".encode() + body + SMUGGLED)
     assert (answered, json.loads(told)["status"]) == (status, status)
 
 
-async def test_a_transfer_coding_is_refused_where_nobody_reads_a_body_and_between_good_requests(address: str) -> None:
+async def test_another_transfer_coding_is_refused_even_where_no_body_is_read(address: str) -> None:
     coded = b"GET /page HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"
     answers = await everything(address, SMUGGLED + coded + SMUGGLED)
     assert [status for status, _ in answers] == [200, 415]
@@ -132,7 +132,7 @@ async def test_chunked_is_read_in_any_case(address: str) -> None:
     assert [status for status, _ in await everything(address, sent)] == [201]
 
 
-async def test_requests_may_come_before_the_answers_to_those_before(address: str) -> None:
+async def test_pipelined_requests_are_answered_in_order(address: str) -> None:
     good = POST + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
     chunked = CHUNKED + b"".join(b"1\r\n%c\r\n" % byte for byte in BODY) + b"0\r\n\r\n"
     last = SMUGGLED.replace(b"X-Smuggled: yes", b"Connection: close")
@@ -151,7 +151,7 @@ async def test_requests_may_come_before_the_answers_to_those_before(address: str
         *("/things?limit=1e3", "/things?limit=%D9%A3", "/page?x#y"),
     ],
 )
-async def test_no_spelling_of_an_address_leads_astray(address: str, target: str) -> None:
+async def test_no_spelling_of_a_path_reaches_another_resource(address: str, target: str) -> None:
     request = f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     ((status, body),) = await everything(address, request.encode())
     assert status in (400, 404, 405, 422), body
@@ -161,14 +161,14 @@ async def test_no_spelling_of_an_address_leads_astray(address: str, target: str)
 @pytest.mark.parametrize(
     ("query", "read"), [("%ud800", "%ud800"), ("%25" * 2_000 + "%", "%" * 2_001), ("a#&name=b", "a"), ("a+%2B", "a +")]
 )
-async def test_an_odd_query_is_read_in_one_way(address: str, query: str, read: str) -> None:
+async def test_an_unusual_query_is_read_in_one_way(address: str, query: str, read: str) -> None:
     request = f"GET /things?name={query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     ((status, body),) = await everything(address, request.encode())
     assert (status, json.loads(body)["name"]) == (200, read)
 
 
 @pytest.mark.parametrize("method", ["OPTIONS *", "CONNECT x:80", "TRACE /page", "PROPFIND /page", "QUERY /page"])
-async def test_no_other_method_does_anything(address: str, method: str) -> None:
+async def test_other_methods_have_no_effect(address: str, method: str) -> None:
     verb, _, target = method.partition(" ")
     sent = f"{verb} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     ((status, body),) = await everything(address, sent.encode())
@@ -176,7 +176,7 @@ async def test_no_other_method_does_anything(address: str, method: str) -> None:
     assert json.loads(body)["status"] == status
 
 
-async def test_bytes_that_are_no_text_in_an_address_are_refused(address: str) -> None:
+async def test_undecodable_bytes_in_a_url_are_refused(address: str) -> None:
     for target in (b"/p\xe9ge", b"/things?name=\xff\xfe", b"/\xed\xa0\x80"):
         ((status, body),) = await everything(
             address, b"GET " + target + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"

@@ -1,4 +1,4 @@
-"""If-Match and If-None-Match: what they accept, what they mean, and that no bytes of strangers break them."""
+"""If-Match and If-None-Match: accepted values, their meaning, and robustness against any bytes."""
 
 import asyncio
 import contextlib
@@ -14,12 +14,12 @@ from counterfoil_api.operations.etags import etag, expectation
 
 
 @given(st.lists(st.integers(1, 10**15), min_size=1), st.sampled_from([",", ", ", " ,\t", ", ,"]))
-def test_every_tag_of_ours_is_read_back(revisions: list[int], comma: str) -> None:
+def test_every_etag_of_ours_is_read_back(revisions: list[int], comma: str) -> None:
     assert expectation(comma.join(etag(revision) for revision in revisions)) == frozenset(revisions)
 
 
 @given(st.text(max_size=60))
-def test_any_text_is_an_expectation_or_a_complaint(text: str) -> None:
+def test_any_text_is_read_or_refused(text: str) -> None:
     with contextlib.suppress(InvalidPrecondition):
         expectation(text)
 
@@ -31,18 +31,18 @@ def test_any_text_is_an_expectation_or_a_complaint(text: str) -> None:
         *('"1-9c1185a5c5e9fc5"', '"1-9C1185A5C5E9FC54"', '"1-gzip-gzip"'),
     ],
 )
-def test_tags_that_were_never_ours_match_nothing(tag: str) -> None:
+def test_etags_that_are_not_ours_match_nothing(tag: str) -> None:
     assert expectation(tag) == frozenset()
 
 
-def test_a_star_matches_whatever_is_there() -> None:
+def test_a_star_matches_any_representation() -> None:
     assert expectation(" * ") is None
 
 
 @pytest.mark.parametrize(
     "tag", ['"7"', '"7-9c1185a5c5e9fc54"', '"7-gzip"', '"7;gzip"', '"7--br"', '"7-9c1185a5c5e9fc54-gzip"']
 )
-def test_a_tag_means_its_revision_whatever_follows(tag: str) -> None:
+def test_an_etag_identifies_a_revision_whatever_its_suffix(tag: str) -> None:
     assert expectation(tag) == frozenset({7})
 
 
@@ -52,17 +52,17 @@ def test_empty_elements_of_a_list_are_ignored(header: str) -> None:
 
 
 @pytest.mark.parametrize("header", ["", ",", " , ,", "1", '"1" "2"', '"1', "W/1", 'w/"1"', '*, "1"', '"1"; "2"'])
-def test_what_is_no_list_of_tags_is_refused(header: str) -> None:
+def test_an_invalid_list_of_etags_is_refused(header: str) -> None:
     with pytest.raises(InvalidPrecondition, match="If-Match takes"):
         expectation(header)
 
 
-def test_a_weak_tag_matches_nothing_and_keeps_no_strong_one_from_matching() -> None:
+def test_a_weak_etag_matches_nothing_and_does_not_hide_a_strong_one() -> None:
     assert expectation('W/"2"') == frozenset()
     assert expectation('W/"2", "1"') == frozenset({1})
 
 
-async def test_if_match_takes_the_tag_of_a_get_though_the_token_was_used_since(admin: Caller) -> None:
+async def test_if_match_accepts_the_etag_of_a_get_after_the_token_was_used(admin: Caller) -> None:
     token = (await admin.issue(scopes=["self.rotate"]))["token"]["id"]
     tag = (await admin.get(f"/v1/tokens/{token}")).headers["ETag"]
     changed = await admin.patch(f"/v1/tokens/{token}", {"description": "a"}, If_Match=tag)
@@ -71,7 +71,7 @@ async def test_if_match_takes_the_tag_of_a_get_though_the_token_was_used_since(a
 
 
 @pytest.mark.parametrize("tag", ['W/"1"', 'W/"1-9c1185a5c5e9fc54"', 'W/"1-gzip"', 'W/"9", W/"1"'])
-async def test_a_tag_that_a_proxy_made_weak_is_explained(admin: Caller, tag: str) -> None:
+async def test_an_etag_weakened_by_a_proxy_is_explained(admin: Caller, tag: str) -> None:
     token = (await admin.issue())["token"]["id"]
     refused = await admin.patch(f"/v1/tokens/{token}", {"description": "a"}, If_Match=tag)
     assert (refused.status, refused.problem) == (412, "weak-tag")
@@ -80,7 +80,7 @@ async def test_a_tag_that_a_proxy_made_weak_is_explained(admin: Caller, tag: str
     assert (await admin.get(f"/v1/tokens/{token}")).json["revision"] == 1
 
 
-async def test_a_weak_tag_hides_no_other_refusal(admin: Caller, stranger: Caller) -> None:
+async def test_a_weak_etag_hides_no_other_refusal(admin: Caller, stranger: Caller) -> None:
     token = (await admin.issue())["token"]["id"]
     assert (await stranger.patch(f"/v1/tokens/{token}", {"name": "b"}, If_Match='W/"1"')).problem == "not-found"
     secretlike = 'W/"s3cr3t-of-somebody"'
@@ -93,16 +93,14 @@ async def test_a_weak_tag_hides_no_other_refusal(admin: Caller, stranger: Caller
     "lines",
     [['"1",'], [',"1"'], ['"1"', ""], ["", '"1"'], ["", ' , "9"', ",", '"1" ,'], ['"9"', '"1-9c1185a5c5e9fc54",,']],
 )
-async def test_a_header_of_several_lines_is_one_list_and_empty_lines_are_nothing(
-    admin: Caller, lines: list[str]
-) -> None:
+async def test_several_header_lines_are_one_list_and_empty_lines_are_ignored(admin: Caller, lines: list[str]) -> None:
     token = (await admin.issue())["token"]["id"]
     sent = CIMultiDict([("Authorization", admin.credentials), *(("If-Match", line) for line in lines)])
     async with admin.session.patch(f"/v1/tokens/{token}", json={"description": "a"}, headers=sent) as answer:
         assert (answer.status, answer.headers["ETag"]) == (200, '"2"'), await answer.text()
 
 
-async def test_a_304_hides_no_use_by_introspection_or_by_the_token_itself(admin: Caller) -> None:
+async def test_a_304_does_not_hide_a_use_by_introspection_or_by_the_token_itself(admin: Caller) -> None:
     issued = await admin.issue()
     path = f"/v1/tokens/{issued['token']['id']}"
     tags = [(await admin.get(path)).headers["ETag"]]
@@ -121,7 +119,7 @@ async def test_a_304_hides_no_use_by_introspection_or_by_the_token_itself(admin:
 
 
 async def readable(admin: Caller) -> list[str]:
-    """Everything that a GET shows under an ETag."""
+    """All that a GET returns under an ETag."""
     token = (await admin.issue())["token"]["id"]
     user = (await admin.get("/v1/users", limit=1)).json["items"][0]["id"]
     plan = (await admin.post("/v1/revocations/plan", {"filter": {"name": "nobody"}})).json["plan"]
@@ -147,7 +145,7 @@ async def test_a_document_that_the_caller_has_is_not_sent_again(admin: Caller) -
         assert (head.status, head.headers["ETag"]) == (304, tag)
 
 
-async def test_a_304_hides_no_use_of_a_token(admin: Caller) -> None:
+async def test_a_304_does_not_hide_a_use_of_a_token(admin: Caller) -> None:
     issued = await admin.issue(name="used between two looks")
     path = f"/v1/tokens/{issued['token']['id']}"
     before = await admin.get(path)
@@ -160,7 +158,7 @@ async def test_a_304_hides_no_use_of_a_token(admin: Caller) -> None:
     assert after.json["last_used_at"] is not None
 
 
-async def test_what_is_no_tag_is_refused_in_if_none_match_too(admin: Caller) -> None:
+async def test_an_invalid_etag_is_also_refused_in_if_none_match(admin: Caller) -> None:
     refused = await admin.ask("GET", "/v1/account", headers={"If-None-Match": "1"})
     assert (refused.status, refused.problem) == (400, "invalid-precondition")
     assert refused.json["detail"].startswith("If-None-Match takes")

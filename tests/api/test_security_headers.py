@@ -1,4 +1,4 @@
-"""What every answer carries, whatever it says, and who may read the numbers."""
+"""Security headers of every answer, and who may read the metrics."""
 
 import base64
 
@@ -6,9 +6,9 @@ import pytest
 from aiohttp import ClientSession
 from msgspec.structs import replace
 
-from api.impatient import a_server, answer_of, connected
 from api.sample_app import Shelf
 from api.service import Caller, basic, served
+from api.slow_clients import a_server, answer_of, connected
 from counterfoil.settings import Settings
 from counterfoil_api.application import make_app
 
@@ -34,7 +34,7 @@ HEADERS = {
         b"GET / HTTP/1.1\r\n",
     ],
 )
-async def test_every_answer_is_sealed_and_says_nothing_about_what_made_it(shelf: Shelf, sent: bytes) -> None:
+async def test_every_answer_has_security_headers_and_names_no_software(shelf: Shelf, sent: bytes) -> None:
     async with a_server(shelf, head_seconds=0.1) as where, connected(where) as (reader, writer):
         writer.write(sent)
         _, headers, _ = await answer_of(reader)
@@ -43,15 +43,13 @@ async def test_every_answer_is_sealed_and_says_nothing_about_what_made_it(shelf:
     assert "strict-transport-security" not in headers
 
 
-async def test_browsers_are_told_to_insist_on_https_where_clients_speak_it(session: ClientSession) -> None:
+async def test_hsts_is_sent_where_clients_use_https(session: ClientSession) -> None:
     for path in ("/healthz", "/nowhere", "/v1/tokens"):
         async with session.get(path) as answer:
             assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
 
 
-async def test_numbers_are_for_whoever_brings_the_token_that_the_operator_set(
-    api_settings: Settings, admin: Caller
-) -> None:
+async def test_metrics_need_the_operators_token(api_settings: Settings, admin: Caller) -> None:
     told = "0123456789.abc.def~ghi+/="
     async with served(make_app(replace(api_settings, metrics_token=told))) as url, ClientSession(url) as session:
         for credentials, status in (

@@ -1,4 +1,4 @@
-"""Bytes without end, and callers without haste: each is refused or let go, and everybody else is served."""
+"""Endless input and slow clients: each is refused or disconnected, and all others are served."""
 
 import asyncio
 import json
@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from api.impatient import PROBLEM, a_server, answer_of, connected, refused
 from api.sample_app import Shelf
+from api.slow_clients import PROBLEM, a_server, answer_of, connected, refused
 
 
 async def still_serves(where: tuple[str, int]) -> None:
@@ -33,7 +33,7 @@ async def late(where: tuple[str, int], start: bytes, what: Callable[[int], bytes
         slowly.cancel()
 
 
-async def test_headers_that_dribble_are_not_waited_for(shelf: Shelf) -> None:
+async def test_slow_headers_time_out(shelf: Shelf) -> None:
     async with a_server(shelf, head_seconds=0.3) as where:
         start = b"GET /page HTTP/1.1\r\nHost: x\r\n"
         await late(where, start, lambda number: b"X-%d: y\r\n" % number)
@@ -41,7 +41,7 @@ async def test_headers_that_dribble_are_not_waited_for(shelf: Shelf) -> None:
         await still_serves(where)
 
 
-async def test_the_time_of_a_head_is_counted_for_each_request_of_a_connection(shelf: Shelf) -> None:
+async def test_the_time_limit_of_a_head_applies_to_each_request_of_a_connection(shelf: Shelf) -> None:
     async with a_server(shelf, head_seconds=1) as where, connected(where) as (reader, writer):
         for _ in range(3):
             writer.write(b"GET /page HTTP/1.1\r\n")
@@ -53,7 +53,7 @@ async def test_the_time_of_a_head_is_counted_for_each_request_of_a_connection(sh
         await refused(reader, status=408, problem="request-timeout")
 
 
-async def test_a_head_that_waits_for_us_is_not_late(shelf: Shelf) -> None:
+async def test_a_head_that_waits_for_the_server_is_not_timed_out(shelf: Shelf) -> None:
     async with a_server(shelf, head_seconds=0.4) as where, connected(where) as (reader, writer):
         body = b'{"name":"a","asker":"b"}'
         head = b"POST /long HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
@@ -65,7 +65,7 @@ async def test_a_head_that_waits_for_us_is_not_late(shelf: Shelf) -> None:
         assert (await answer_of(reader))[0] == 200
 
 
-async def test_a_body_that_dribbles_is_not_waited_for(shelf: Shelf) -> None:
+async def test_a_slow_body_times_out(shelf: Shelf) -> None:
     async with a_server(shelf, body_seconds=0.3) as where:
         start = b"POST /things HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer good\r\nContent-Type: application/json\r\n"
         counted, chunked = b"Content-Length: 1999\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"
@@ -75,7 +75,7 @@ async def test_a_body_that_dribbles_is_not_waited_for(shelf: Shelf) -> None:
         await still_serves(where)
 
 
-async def test_nobody_keeps_a_connection_by_saying_nothing(shelf: Shelf) -> None:
+async def test_a_silent_connection_is_closed(shelf: Shelf) -> None:
     async with a_server(shelf, idle_seconds=0.6) as where:
         async with connected(where) as (reader, _):
             assert await asyncio.wait_for(reader.read(), 20) == b""
@@ -85,7 +85,7 @@ async def test_nobody_keeps_a_connection_by_saying_nothing(shelf: Shelf) -> None
             assert await asyncio.wait_for(reader.read(), 20) == b""
 
 
-async def test_an_answer_that_nobody_reads_is_not_kept(shelf: Shelf) -> None:
+async def test_an_unread_answer_is_dropped(shelf: Shelf) -> None:
     async with a_server(shelf, unread_seconds=0.3) as where, connected(where) as (reader, writer):
         writer.write(b"GET /much HTTP/1.1\r\nHost: x\r\n\r\n")
         assert b"200" in await reader.readline()
@@ -97,7 +97,7 @@ async def test_an_answer_that_nobody_reads_is_not_kept(shelf: Shelf) -> None:
         await still_serves(where)
 
 
-async def test_what_takes_too_long_is_refused_and_says_what_is_known(shelf: Shelf) -> None:
+async def test_a_slow_operation_is_refused_with_what_is_known_of_its_outcome(shelf: Shelf) -> None:
     async with a_server(shelf, request_seconds=0.2) as where, connected(where) as (reader, writer):
         writer.write(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
         status, headers, body = await answer_of(reader)
@@ -109,7 +109,7 @@ async def test_what_takes_too_long_is_refused_and_says_what_is_known(shelf: Shel
         assert shelf.finished == ["given up Nothing()"]
 
 
-async def test_an_operation_may_read_and_take_more_or_less_than_others(shelf: Shelf) -> None:
+async def test_an_operation_may_have_its_own_limits_of_size_and_time(shelf: Shelf) -> None:
     async with a_server(shelf, request_seconds=0.2) as where, connected(where) as (reader, writer):
         for path, size, status in (("/brief", 90, 200), ("/brief", 110, 413), ("/long", 90_000, 200)):
             body = json.dumps({"name": "a" * (size - 30), "asker": "b"}).encode().ljust(size)
@@ -141,7 +141,7 @@ async def test_a_giant_head_is_refused(shelf: Shelf, lines: list[bytes], *, at_o
         await still_serves(where)
 
 
-async def test_who_opens_many_connections_keeps_nobody_out(shelf: Shelf) -> None:
+async def test_a_client_with_many_connections_keeps_no_other_client_out(shelf: Shelf) -> None:
     async with a_server(shelf, connections=10) as where, AsyncExitStack() as stack:
         held = [await stack.enter_async_context(connected(where)) for _ in range(30)]
         for _, writer in held[::2]:
@@ -155,7 +155,7 @@ async def test_who_opens_many_connections_keeps_nobody_out(shelf: Shelf) -> None
             task.cancel()
 
 
-async def test_a_connection_that_is_being_answered_is_never_ended_for_another(shelf: Shelf) -> None:
+async def test_a_connection_that_is_being_answered_is_never_closed_for_another(shelf: Shelf) -> None:
     async with a_server(shelf, connections=5) as where, AsyncExitStack() as stack:
         busy = [await stack.enter_async_context(connected(where)) for _ in range(5)]
         for _, writer in busy:

@@ -1,4 +1,4 @@
-"""What the edge lets through, and what it says to everything else."""
+"""Which requests the HTTP layer accepts, and how it answers all others."""
 
 import json
 from typing import Any
@@ -21,7 +21,7 @@ async def post(client: ClientSession, path: str, data: bytes, **headers: str) ->
         return answer.status, await answer.json(content_type=None)
 
 
-async def test_a_handler_gets_what_its_signature_says(client: ClientSession) -> None:
+async def test_a_handler_receives_the_parameters_of_its_signature(client: ClientSession) -> None:
     body = b'{"name":"x","owner":{"type":"user","id":"1"}}'
     async with client.post(
         "/things", data=body, headers={**GOOD, "Content-Type": "application/json", "Idempotency-Key": "k-1"}
@@ -56,18 +56,20 @@ async def test_a_handler_gets_what_its_signature_says(client: ClientSession) -> 
         (b'{"name":"bug"}', 500, "internal-error"),
     ],
 )
-async def test_bad_bodies_are_named(client: ClientSession, body: bytes, status: int, problem: str) -> None:
+async def test_an_invalid_body_is_refused_with_the_reason(
+    client: ClientSession, body: bytes, status: int, problem: str
+) -> None:
     answered, document = await post(client, "/things", body)
     assert (answered, document["status"], document["type"]) == (status, status, PROBLEM + problem)
     assert "cfl_" not in json.dumps(document)
 
 
-async def test_a_misfit_is_pointed_at(client: ClientSession) -> None:
+async def test_a_wrong_value_is_located(client: ClientSession) -> None:
     _, document = await post(client, "/things", b'{"name":"a","owner":{"type":"user","id":3}}')
     assert (document["where"], document["field"]) == ("body", "owner.id")
 
 
-async def test_complaints_repeat_nothing_that_was_sent(client: ClientSession) -> None:
+async def test_refusals_repeat_nothing_that_was_sent(client: ClientSession) -> None:
     secret = "cfl_service_Zq7c0mpl3teS3cr3t"
     for body in (
         {"name": "a", secret: 1},
@@ -85,7 +87,7 @@ async def test_a_misspelt_field_is_named(client: ClientSession) -> None:
     assert document["detail"] == "There is no field `nmae`; did you mean `name`?"
 
 
-async def test_a_chunked_body_is_counted_too(client: ClientSession) -> None:
+async def test_the_size_limit_applies_to_a_chunked_body(client: ClientSession) -> None:
     async def chunks() -> Any:
         for _ in range(300):
             yield b" " * 10
@@ -94,7 +96,7 @@ async def test_a_chunked_body_is_counted_too(client: ClientSession) -> None:
         assert answer.status == 413
 
 
-async def test_other_media_types_and_codings_are_refused(client: ClientSession) -> None:
+async def test_other_media_types_and_content_codings_are_refused(client: ClientSession) -> None:
     assert (await post(client, "/things", b"{}", **{"Content-Type": "text/plain"}))[0] == 415
     assert (await post(client, "/form", b"token=a"))[0] == 415
     async with client.post(
@@ -105,18 +107,18 @@ async def test_other_media_types_and_codings_are_refused(client: ClientSession) 
         assert answer.status == 415
 
 
-async def test_a_body_may_be_left_out_when_nothing_in_it_is_needed(client: ClientSession) -> None:
+async def test_a_body_may_be_omitted_when_all_its_fields_are_optional(client: ClientSession) -> None:
     async with client.patch("/things/5", headers={"If-Match": '"6", "7"'}) as answer:
         assert await answer.json() == {"name": "5 True", "asker": "nobody", "key": None}
 
 
 @pytest.mark.parametrize("header", ["7", '"7', "", ",", '"7" "8"'])
-async def test_a_precondition_that_cannot_be_read_is_refused(client: ClientSession, header: str) -> None:
+async def test_an_invalid_precondition_is_refused(client: ClientSession, header: str) -> None:
     async with client.patch("/things/5", headers={"If-Match": header}) as answer:
         assert (await answer.json(content_type=None))["type"] == PROBLEM + "invalid-precondition"
 
 
-async def test_every_request_is_logged_once_and_without_its_secrets(client: ClientSession) -> None:
+async def test_every_request_is_logged_once_without_its_secrets(client: ClientSession) -> None:
     with capture_logs() as lines:
         await post(client, "/things", b'{"name":"a"}', **{"X-Request-Id": "my-own-request"})
         async with client.get("/things/cfl_service_secret?token=cfl_service_secret", headers=GOOD) as answer:
@@ -126,7 +128,7 @@ async def test_every_request_is_logged_once_and_without_its_secrets(client: Clie
     assert "good" not in str(lines)
 
 
-async def test_a_harmless_request_id_is_kept_and_any_other_replaced(client: ClientSession) -> None:
+async def test_a_harmless_request_id_is_kept_and_any_other_is_replaced(client: ClientSession) -> None:
     for given, kept in (("build-4711-a", True), ("short", False), ("cfl_service_" + "a" * 49, False)):
         async with client.get("/page", headers={"X-Request-Id": given}) as answer:
             assert (answer.headers["X-Request-Id"] == given) is kept
@@ -154,6 +156,6 @@ async def test_forms_are_read(client: ClientSession) -> None:
     assert (await post(client, "/form", b"token=\xc3\xa9", **form))[0] == 400
 
 
-async def test_head_answers_like_get_without_a_body(client: ClientSession) -> None:
+async def test_head_is_answered_like_get_without_a_body(client: ClientSession) -> None:
     async with client.head("/page") as answer:
         assert (answer.status, answer.headers["Content-Length"]) == (200, "5")

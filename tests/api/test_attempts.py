@@ -1,4 +1,4 @@
-"""What was tried in vain is read by auditors, and by nobody else."""
+"""Failed attempts are listed for auditors only."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ async def admin(database: Database, tmp_path: Path) -> AsyncIterator[Caller]:
 
 
 async def written(caller: Caller, least: int, **query: object) -> list[dict[str, Any]]:
-    """The rows, as soon as there are so many attempts in them."""
+    """The rows, once they contain this many attempts."""
     async with asyncio.timeout(20):
         while True:
             items: list[dict[str, Any]] = (await caller.get("/v1/attempts", **query)).json["items"]
@@ -32,7 +32,7 @@ async def written(caller: Caller, least: int, **query: object) -> list[dict[str,
             await asyncio.sleep(0.05)
 
 
-async def test_every_kind_of_failure_is_told_with_whose_it_was(admin: Caller) -> None:
+async def test_every_kind_of_failure_is_listed_with_its_user_or_token(admin: Caller) -> None:
     assert (await admin.get("/v1/attempts")).json == {"items": [], "next_cursor": None}
     made = {name: await admin.issue(scopes=["a.b"]) for name in ("poor", "suspended", "revoked")}
     for name, path in (("suspended", "suspend"), ("revoked", "revoke")):
@@ -53,7 +53,7 @@ async def test_every_kind_of_failure_is_told_with_whose_it_was(admin: Caller) ->
     assert [item["kind"] for item in await written(admin, 2, kind="token-revoked")] == ["token-revoked"]
 
 
-async def test_a_visitor_from_a_network_that_the_policy_refuses_is_recorded(admin: Caller) -> None:
+async def test_a_request_from_a_network_that_the_policy_refuses_is_recorded(admin: Caller) -> None:
     made = await admin.issue()
     assert (await admin.patch("/v1/account", {"policy": {"networks": ["127.0.0.0/8"]}})).status == 200
     for _ in range(2):
@@ -64,7 +64,7 @@ async def test_a_visitor_from_a_network_that_the_policy_refuses_is_recorded(admi
     assert (item["kind"], item["subject"], item["count"]) == ("network-forbidden", made["token"]["id"], 2)
 
 
-async def test_pages_tell_every_row_once(admin: Caller) -> None:
+async def test_pages_contain_every_row_once(admin: Caller) -> None:
     for _ in range(7):
         await (await admin.holder("a.b")).get("/v1/tokens")
     whole = [item["subject"] for item in await written(admin, 7)]
@@ -79,13 +79,13 @@ async def test_pages_tell_every_row_once(admin: Caller) -> None:
     assert (await admin.get("/v1/alerts", cursor=query["cursor"])).problem == "bad-cursor"
 
 
-async def test_it_takes_the_scope_of_auditors(admin: Caller) -> None:
+async def test_attempts_need_the_scope_of_auditors(admin: Caller) -> None:
     assert (await (await admin.holder("audit.read")).get("/v1/attempts")).status == 200
     refused = await (await admin.holder("tokens.read")).get("/v1/attempts")
     assert (refused.problem, refused.json["scope"]) == ("scope-missing", "audit.read")
 
 
-async def test_what_one_user_or_token_tried_is_found_by_their_name(admin: Caller) -> None:
+async def test_attempts_are_found_by_the_name_of_a_user_or_token(admin: Caller) -> None:
     ada, poor, other = await person(admin), await admin.issue(scopes=["a.b"]), await admin.issue(scopes=["a.b"])
     for caller in (ada.asks(), *(admin.with_token(each["secret"]) for each in (poor, other))):
         assert (await caller.get("/v1/users")).status == 403

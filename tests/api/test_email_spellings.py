@@ -1,4 +1,4 @@
-"""One address in many spellings is one user."""
+"""All spellings of an e-mail address name one user."""
 
 from itertools import count
 from urllib.parse import quote
@@ -14,7 +14,7 @@ DOMAIN = "b\u00fccher.example"
 
 
 async def jose(admin: Caller, email: str = "") -> Person:
-    """A new user of an address with letters that can be written in many ways."""
+    """A new user whose address has letters with several spellings."""
     email = email or f"{LOCAL}{next(_NUMBERS)}@{DOMAIN}"
     made = await admin.post("/v1/users", {"email": email, "role": "member", "password": PASSWORD})
     assert made.status == 201, made.body
@@ -24,7 +24,7 @@ async def jose(admin: Caller, email: str = "") -> Person:
 
 
 def spellings(email: str) -> list[str]:
-    """Other ways to write this address."""
+    """Other spellings of this address."""
     local = email.partition("@")[0]
     return [
         email.upper(), email.replace("\u00e9", "e\u0301"), email.replace("\u00fc", "u\u0308"),
@@ -52,7 +52,7 @@ async def test_no_spelling_of_an_address_makes_a_second_user(admin: Caller, stra
     assert (await stranger.post("/v1/users", {"email": taken[0], "role": "member"})).status == 201
 
 
-async def test_a_user_changes_the_spelling_of_their_own_address_and_frees_it_by_leaving(admin: Caller) -> None:
+async def test_a_user_changes_the_spelling_of_their_address_and_frees_it_when_removed(admin: Caller) -> None:
     known = await jose(admin)
     spelt = known.email.replace(DOMAIN, "xn--bcher-kva.example")
     assert (await admin.patch(f"/v1/users/{known.id}", {"email": spelt})).json["email"] == spelt
@@ -78,7 +78,7 @@ async def test_a_user_is_named_and_listed_by_every_spelling_of_their_address(adm
     ("email", "told"),
     [("a:b@example.org", "colon"), ("a@exam\u200bple.org", "U+200B"), ("a\u00ad@example.org", "U+00AD")],
 )
-async def test_an_address_that_could_not_log_in_or_hides_something_is_refused(
+async def test_an_address_that_could_not_log_in_or_has_hidden_characters_is_refused(
     admin: Caller, email: str, told: str
 ) -> None:
     refused = await admin.post("/v1/users", {"email": email, "role": "member"})

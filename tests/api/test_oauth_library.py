@@ -1,4 +1,4 @@
-"""An OAuth client that knows nothing of us, at work with our metadata alone: it is the judge."""
+"""A third-party OAuth client that uses only our metadata."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from api.service import Caller
 
 
 class Judge:
-    """A client, who found everything in the metadata; the issuer's name leads to the service under test."""
+    """A client configured from the metadata; the issuer's name leads to the service under test."""
 
     def __init__(self, url: str, issued: Any, **more: Any) -> None:
         self._url = url
@@ -44,7 +44,7 @@ class Judge:
 
 
 class Resource(JWTBearerTokenValidator):
-    """A service that is given bearers."""
+    """A service that receives bearers."""
 
     def __init__(self, judge: Judge, audience: str) -> None:
         self.judge = judge
@@ -55,12 +55,12 @@ class Resource(JWTBearerTokenValidator):
 
 
 async def judged(case: Callable[[], Any]) -> Any:
-    """The library is not asynchronous."""
+    """Run a case in a thread, since the library is not asynchronous."""
     return await asyncio.to_thread(case)
 
 
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
-async def test_client_credentials_and_a_bearer_that_rfc_9068_accepts(admin: Caller, api_url: str, method: str) -> None:
+async def test_client_credentials_give_a_bearer_that_rfc_9068_accepts(admin: Caller, api_url: str, method: str) -> None:
     issued = await admin.issue(scopes=["orders.read", "orders.write"])
 
     def case() -> tuple[Any, Any]:
@@ -76,7 +76,7 @@ async def test_client_credentials_and_a_bearer_that_rfc_9068_accepts(admin: Call
     assert claims["client_id"] == issued["token"]["id"]
 
 
-async def test_token_exchange_introspection_and_revocation(admin: Caller, api_url: str) -> None:
+async def test_token_exchange_introspection_and_revocation_work(admin: Caller, api_url: str) -> None:
     actor = await admin.issue(scopes=["tokens.introspect", "tokens.revoke"], owner={"type": "service", "id": "gateway"})
     subject = await admin.issue(scopes=["mail.*"], owner={"type": "application", "id": "ada"})
 
@@ -97,7 +97,7 @@ async def test_token_exchange_introspection_and_revocation(admin: Caller, api_ur
     assert (revoked, after) == (200, {"active": False})
 
 
-async def test_errors_are_what_a_client_understands(admin: Caller, api_url: str) -> None:
+async def test_errors_are_understood_by_the_client(admin: Caller, api_url: str) -> None:
     issued, wrong = await admin.issue(scopes=["a.b"]), await admin.issue()
 
     def errors() -> list[str]:

@@ -1,4 +1,4 @@
-"""Tokens that are asked for carelessly: what is refused, and what is issued with a word about it."""
+"""Token requests that are probably mistakes: which are refused, and which are accepted with a warning."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -33,7 +33,7 @@ def codes(token: dict[str, list[dict[str, str]]]) -> list[str]:
     return [warning["code"] for warning in token["warnings"]]
 
 
-async def test_a_token_without_any_lifetime_is_issued_with_a_warning(alone: Caller) -> None:
+async def test_a_token_without_a_lifetime_is_issued_with_a_warning(alone: Caller) -> None:
     silent = (await alone.issue())["token"]
     assert codes(silent) == ["never-expires"]
     assert codes((await alone.issue(lifetime="forever"))["token"]) == [], "that was said"
@@ -53,7 +53,7 @@ async def test_a_warning_is_given_again_under_the_same_key(alone: Caller) -> Non
     assert codes(again.json["token"]) == ["never-expires"]
 
 
-async def test_an_unknown_scope_of_ours_is_refused_wherever_scopes_are_read(admin: Caller) -> None:
+async def test_an_unknown_built_in_scope_is_refused_wherever_scopes_are_read(admin: Caller) -> None:
     token = (await admin.issue())["token"]
     path = f"/v1/tokens/{token['id']}"
     holder = await admin.holder("tokens.*", "mail.send")
@@ -77,13 +77,13 @@ async def test_an_unknown_scope_of_ours_is_refused_wherever_scopes_are_read(admi
     assert (await admin.issue(scopes=["tokens.*", "own.rotate", "self.rotate", "payroll.raed"])) is not None
 
 
-async def test_a_proxy_that_demands_an_unknown_scope_of_ours_is_told_so(admin: Caller) -> None:
+async def test_a_proxy_that_demands_an_unknown_built_in_scope_gets_an_explanation(admin: Caller) -> None:
     account = (await admin.get("/v1/account")).json["id"]
     refused = await admin.get("/v1/forward", account=account, scope=MISSPELT)
     assert (refused.problem, refused.json["detail"]) == ("proxy-misconfigured", MEANT)
 
 
-async def test_a_foreign_scope_is_marked_once_there_is_a_catalogue_without_it(alone: Caller) -> None:
+async def test_a_scope_missing_from_a_catalogue_is_issued_with_a_warning(alone: Caller) -> None:
     lifetime = {"lifetime": "1h"}
     assert codes((await alone.issue(scopes=["payroll.read"], **lifetime))["token"]) == [], "there is no catalogue"
     await alone.put("/v1/scopes/invoices.*", {"sentence": "Whatever is done with invoices."})
@@ -97,7 +97,7 @@ async def test_a_foreign_scope_is_marked_once_there_is_a_catalogue_without_it(al
     assert codes((await alone.issue(scopes=["payroll.read"], **lifetime))["token"]) == []
 
 
-async def test_a_closed_catalogue_refuses_what_it_does_not_describe(alone: Caller) -> None:
+async def test_a_closed_catalogue_refuses_undescribed_scopes(alone: Caller) -> None:
     token = (await alone.issue(scopes=["mail.send", "payroll.read"]))["token"]
     path = f"/v1/tokens/{token['id']}"
     await alone.put("/v1/scopes/mail.*", {"sentence": "Whatever is done with mail."})
@@ -122,7 +122,7 @@ async def test_a_closed_catalogue_refuses_what_it_does_not_describe(alone: Calle
     assert (await alone.issue(scopes=["payroll.read"])) is not None
 
 
-async def test_a_closed_catalogue_looks_at_every_scope_however_many_there_are(alone: Caller) -> None:
+async def test_a_closed_catalogue_checks_every_scope_of_a_long_list(alone: Caller) -> None:
     await alone.put("/v1/scopes/a.b", {"sentence": "It is described."})
     await alone.patch("/v1/account", {"policy": {"catalogue_closed": True}})
     hidden = ["a.b"] * SCOPE_LIMIT + ["payroll.read"]
@@ -139,7 +139,7 @@ async def test_a_closed_catalogue_looks_at_every_scope_however_many_there_are(al
         assert all(each["problem"]["type"].endswith("beyond-policy") for each in report["results"]), report
 
 
-async def test_a_login_is_given_no_scope_that_a_closed_catalogue_does_not_describe(
+async def test_a_login_gets_no_scope_that_a_closed_catalogue_does_not_describe(
     alone: Caller, alones: dict[str, str]
 ) -> None:
     await alone.patch("/v1/account", {"policy": {"catalogue_closed": True}})

@@ -1,4 +1,4 @@
-"""Tokens from elsewhere, and what becomes of them."""
+"""Imported tokens and their state."""
 
 import hashlib
 import secrets

@@ -1,4 +1,4 @@
-"""The service as it is started in earnest, under what is meant to exhaust it: it answers, and stays small."""
+"""The service as a process under requests meant to exhaust it: it answers, and its memory stays small."""
 
 import asyncio
 import json
@@ -54,7 +54,7 @@ class Running(NamedTuple):
 
     @property
     def resident(self) -> int:
-        """Bytes of memory that the service occupies."""
+        """Bytes of memory of the service."""
         status = Path(f"/proc/{self.process}/statm").read_text()
         return int(status.split()[1]) * os.sysconf("SC_PAGESIZE")
 
@@ -95,7 +95,7 @@ async def ready(session: ClientSession) -> None:
 
 
 async def hostile_bodies(admin: Caller) -> list[tuple[str, bytes, Answer]]:
-    """What was answered to each value, by itself and in each field."""
+    """The answers to each value, alone and in each field."""
     told = []
     for value in VALUES:
         for path, body in (
@@ -106,7 +106,7 @@ async def hostile_bodies(admin: Caller) -> list[tuple[str, bytes, Answer]]:
     return told
 
 
-async def test_no_body_is_too_deep_too_wide_or_too_great_for_an_answer(running: Running) -> None:
+async def test_no_body_is_too_deep_too_wide_or_too_large_for_an_answer(running: Running) -> None:
     for path, body, answer in await hostile_bodies(running.admin):
         assert answer.status in (400, 422), (path, body, answer.body[:200])
         assert len(answer.body) < 2_000
@@ -114,7 +114,7 @@ async def test_no_body_is_too_deep_too_wide_or_too_great_for_an_answer(running: 
     assert (await running.admin.issue(name="afterwards"))["token"]["name"] == "afterwards"
 
 
-async def test_a_body_that_would_unfold_is_never_unfolded(running: Running) -> None:
+async def test_a_compressed_body_is_never_decompressed(running: Running) -> None:
     for coding in ("gzip", "deflate", "br", "zstd", "x-gzip", "identity, gzip", "GZIP"):
         answer = await running.admin.ask(
             "POST", "/v1/tokens", b"\x1f\x8b\x08\x00" + bytes(1_000), headers={"Content-Encoding": coding}
@@ -122,8 +122,8 @@ async def test_a_body_that_would_unfold_is_never_unfolded(running: Running) -> N
         assert (answer.status, answer.problem) == (415, "unsupported-media-type")
 
 
-async def test_memory_stays_where_it_was(running: Running) -> None:
-    for _ in range(3):  # until it has met everything once, and the allocator has found its size
+async def test_memory_does_not_grow(running: Running) -> None:
+    for _ in range(3):  # until all code has run once and the allocator has found its size
         await siege(running.admin)
     before = running.resident
     for _ in range(4):
@@ -134,7 +134,7 @@ async def test_memory_stays_where_it_was(running: Running) -> None:
 
 
 async def siege(admin: Caller) -> None:
-    """Many at once, each with something else that would be kept if we let it."""
+    """Many requests at once, each with a different value that would stay in memory if it were kept."""
     url = admin.session._base_url
     assert url is not None
     where = (str(url.host), int(url.port or 0))
@@ -156,7 +156,7 @@ async def siege(admin: Caller) -> None:
 
 
 async def poured(where: tuple[str, int], stream: bytes) -> None:
-    """Send all of it, as far as it is taken, and hang up without having read a byte more than came by itself."""
+    """Send everything, as far as it is accepted, and disconnect without reading more than arrived."""
     _, writer = await asyncio.open_connection(*where)
     try:
         writer.write(stream)
@@ -183,5 +183,5 @@ async def test_nul_is_refused_wherever_it_stands(admin: Caller, method: str, pat
     assert (refused.status, refused.problem) == (422, "bad-text")
 
 
-async def test_a_backslash_before_u0000_is_just_text(admin: Caller) -> None:
+async def test_an_escaped_backslash_before_u0000_is_ordinary_text(admin: Caller) -> None:
     assert (await admin.ask("POST", "/v1/tokens", b'{"name": "a\\\\u0000b"}')).json["token"]["name"] == "a\\u0000b"
