@@ -85,7 +85,7 @@ UNLIMITED: Final = Limits()
 
 
 class Uncounted(Refusal):
-    """This call was not counted against the limits that the token has by now. The API counts it and asks again."""
+    """This call was not counted against the token's present limits. The API counts it and repeats the command."""
 
     def __init__(self, account: UUID, token: UUID, limits: Limits) -> None:
         self.account, self.token, self.limits = account, token, limits

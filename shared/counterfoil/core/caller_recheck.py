@@ -1,7 +1,7 @@
-"""Those who ask, as they stand when it is decided: between a request's authentication and the door, much can end.
+"""The state of callers at the moment of a decision: it may have changed since their request was authenticated.
 
-Whoever may do less by then than when they came is refused, and asks again: so no decision needs to know which of their
-scopes they were let in for.
+A caller who may do less by then is refused, and repeats the request. So no decision needs to know which of the caller's
+scopes allowed the request.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from counterfoil.core.subjects.user import User, owner_of
 
 
 class HeldToken(Accepted, Protocol):
-    """A token as far as its acceptance and its scopes go."""
+    """The fields of a token on which its acceptance and its scopes depend."""
 
     @property
     def scopes(self) -> tuple[str, ...]: ...
@@ -35,7 +35,7 @@ class HeldToken(Accepted, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TokenCaller:
-    """A token that asks."""
+    """A token as a caller."""
 
     token: HeldToken
 
@@ -45,7 +45,7 @@ class TokenCaller:
         return self.token.scopes
 
     def refuse_reduced(self, by: Principal, at: datetime) -> None:
-        """Raise Denied if the token is good no more, CallerChanged if it may do less than the caller was believed."""
+        """Raise Denied if the token is no longer accepted, CallerChanged if it may do less than when authenticated."""
         generation = self.token.generation if by.generation is None else by.generation
         if denied := refusal_for(self.token, generation, at, self.token.context):
             raise denied
@@ -58,7 +58,7 @@ class TokenCaller:
 
 @dataclass(frozen=True, slots=True)
 class UserCaller:
-    """A user who asks."""
+    """A user as a caller."""
 
     user: User
 
@@ -75,7 +75,7 @@ class UserCaller:
 
 
 def maker_of(caller: TokenCaller | UserCaller | None, by: Principal, at: datetime) -> Principal | None:
-    """Return who made something, with all that they may do at this moment; None if that is nothing any more."""
+    """Return the maker of something, with all that it may do at this moment; None if it may do nothing any more."""
     try:
         if caller is None:
             return None

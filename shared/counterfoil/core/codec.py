@@ -52,7 +52,7 @@ _decoder: Final = msgspec.json.Decoder(Entry)
 Data = dict[str, Any]
 Upcasts = Mapping[tuple[str, str], tuple[Callable[[Data], Data], ...]]
 
-# Entries are never rewritten. Whoever renames or removes a field of an event adds a function at the end of its row.
+# Entries are never rewritten. If you rename or remove a field of an event, add a function at the end of its row.
 UPCASTS: Final[Upcasts] = MappingProxyType({})
 """By subject kind and event type: functions that turn data of version 0 into version 1, then 2, and so on."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from functools import reduce
+from typing import cast
 
 import msgspec
 
@@ -33,32 +34,21 @@ def past(
 ) -> Past | None:
     """Return the state after these changes (all up to `at`, the oldest first); None before the creation.
 
-    `owner` are those of the user on whose behalf it acts, `of_account` those of its account, likewise up to `at`.
+    `owner` are the events of the user that owns it, `of_account` those of its account, also up to `at`.
     """
-    token: Token | None = None
-    for fact in changes:
-        token = evolve(token, fact)
+    token = reduce(evolve, changes, cast("Token | None", None))
     if token is None:
         return None
-    context = _surroundings(owner, of_account)
+    context = context_of(reduce(account.evolve, of_account, None), reduce(user.evolve, owner, None))
     then = status_at(token, at, context)
     denied = refusal_for(token, token.generation, at, context)
     return Past(token, context, then, at, _decider((*changes, *owner, *of_account), then, denied))
 
 
-def _surroundings(owner: Sequence[Fact], of_account: Sequence[Fact]) -> Context:
-    return surrounded_by(
-        reduce(account.evolve, of_account, None) if of_account else None,
-        reduce(user.evolve, owner, None) if owner else None,
-    )
-
-
-def surrounded_by(tenant: account.Account | None, person: user.User | None) -> Context:
-    """Return the context that a token's account and the user who owns it give it, as far as they are known."""
+def context_of(tenant: account.Account | None, owner: user.User | None) -> Context:
+    """Return the context of a token, given its account and the user that owns it, as far as they are known."""
     context = Context() if tenant is None else Context(tenant.policy, tenant.epoch)
-    if person is None:
-        return context
-    return msgspec.structs.replace(context, owner=person.status, owner_holds=person.held)
+    return context if owner is None else msgspec.structs.replace(context, owner=owner.status, owner_holds=owner.held)
 
 
 def _decider(facts: Sequence[Fact], then: Status, denied: Denied | None) -> Fact:

@@ -56,12 +56,12 @@ class ImportedSecret:
         return self.algorithms[0]
 
     def __repr__(self) -> str:
-        return "ForeignSecret(…)"
+        return "ImportedSecret(…)"
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class ImportedDigest:
-    """All that is known of a secret which nobody showed us."""
+    """The digest of a secret that was never shown here."""
 
     algorithm: Algorithm
     digest: bytes
@@ -82,7 +82,7 @@ class ImportedDigest:
         return self.algorithm
 
     def __repr__(self) -> str:
-        return "ForeignDigest(…)"
+        return "ImportedDigest(…)"
 
 
 def could_be_imported(text: str) -> bool:

@@ -15,7 +15,7 @@ from counterfoil.core.duration import length
 from counterfoil.core.refusals import BadDuration
 
 Moment = datetime | str
-"""A text is a duration: which moment it is, only the clock of whoever compares it can say."""
+"""A text is a duration, which the clock of the reader turns into a moment."""
 MEANING: Final = "A time such as 2027-03-01T12:00:00Z, a date (from its first instant in UTC), or a duration:"
 """For the API's document; what a duration means depends on what is compared."""
 EXAMPLE: Final = "2027-03-01T12:00:00Z"

@@ -1,15 +1,14 @@
-"""Who is asking, and what they may hand on."""
+"""Callers, and what they may hand on to the tokens and users that they make."""
 
 from __future__ import annotations
 
 import re
 from datetime import datetime
 from functools import lru_cache
-from typing import Final, Literal, NoReturn
+from typing import Final, Literal
 from uuid import UUID
 
 import msgspec
-from msgspec import structs
 
 from counterfoil.core.bounds import UNBOUNDED, Bounds, OwnerQuota
 from counterfoil.core.refusals import BeyondCaller
@@ -21,21 +20,21 @@ NIL: Final = UUID(int=0)
 
 
 class Actor(msgspec.Struct, frozen=True, order=True):
-    """By whom: what an event remembers of a principal. The id is opaque."""
+    """The caller that caused an event, by its opaque id."""
 
     kind: Literal["user", "token", "system"]
     id: UUID
 
 
 class Owner(msgspec.Struct, frozen=True):
-    """On whose behalf a token acts; the id is opaque and no personal data."""
+    """The user, application or service for which a token acts; the id is opaque and no personal data."""
 
     type: Literal["user", "application", "service"]
     id: str
 
     @property
     def user(self) -> UUID | None:
-        """Whose user id this may be, however it is spelt; None for what is no id of a user of ours."""
+        """The user's id, however it is spelt; None for an owner that is no user of ours."""
         bare = self.id.replace("-", "")
         return UUID(bare) if self.type == "user" and _UUID.fullmatch(bare) else None
 
@@ -43,10 +42,9 @@ class Owner(msgspec.Struct, frozen=True):
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """A user or a token, as authenticated for one request.
 
-    `owner` is on whose behalf it asks, a user on their own. `expires_at` is when what was presented stops being good:
-    for a bearer its own end, not that of its token. `generation` is that of the secret, or the password, behind it.
-    `bounds` say from where and how often a token may be used, `quota` what all tokens of its owner may; a user has
-    neither.
+    `owner` is the owner of the token, or the user itself. `expires_at` is when the presented credential expires: for a
+    bearer its own expiry, not that of its token. `generation` is that of the secret, or of the password. `bounds` say
+    from where and how often a token may be used, `quota` limits all tokens of its owner; a user has neither.
     """
 
     actor: Actor
@@ -58,11 +56,11 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     bounds: Bounds = UNBOUNDED
     quota: OwnerQuota | None = None
     delegated: bool = False
-    """Whether somebody else acts, with a bearer that they were given in this one's name."""
+    """Whether another token acts on its behalf, with a bearer from a token exchange."""
     acting: tuple[tuple[UUID, int], ...] = ()
-    """The tokens that act in the bearer, each with the generation of its secret: it ends with any of them."""
+    """The acting tokens of the bearer, each with the generation of its secret: the bearer ends with any of them."""
     signed_with: str = ""
-    """By which signing key the bearer is known: it ends with that key."""
+    """The id of the signing key of the bearer, which ends with that key."""
 
     def lacks(self, scope: str) -> bool:
         """Say whether the principal may not do what this scope allows."""
@@ -74,7 +72,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 ANYBODY: Final = Owner("user", "*")
-"""In whose hands a grant may come of which it is not known yet who will have it: nobody's own owner."""
+"""The owner of a grant whose holder is not known yet: it equals no owner."""
 SYSTEM: Final = Principal(actor=Actor("system", NIL), account=NIL, scopes=(EVERYTHING,))
 
 
@@ -84,10 +82,10 @@ def refuse_beyond_scopes(held: tuple[str, ...], wanted: tuple[str, ...]) -> None
 
 
 def refuse_beyond(caller: Principal, wanted: tuple[str, ...], *, owner: Owner) -> None:
-    """Raise BeyondCaller unless the caller may put these scopes into the hands of this owner.
+    """Raise BeyondCaller unless the caller may grant these scopes to this owner.
 
-    `own.read` in somebody else's hands opens the tokens of somebody else: that takes `tokens.read`. Who holds that
-    holds `own.read` too, for whomever; but since it shows a user to themselves, for another user it takes `users.read`.
+    `own.read` of another owner shows the tokens of that owner: the caller needs `tokens.read` for it. That scope gives
+    `own.read` for every owner. It shows a user to themselves, so for another user it takes `users.read`, too.
     """
     others = owner != caller.owner
     lacking = missing(caller.scopes, wanted)
@@ -98,7 +96,7 @@ def refuse_beyond(caller: Principal, wanted: tuple[str, ...], *, owner: Owner) -
 
 
 def handed_on(maker: Principal, scopes: tuple[str, ...], *, owner: Owner) -> tuple[str, ...]:
-    """Return what is left of these scopes if the maker put them into the hands of this owner at this moment."""
+    """Return which of these scopes the maker may grant to this owner at this moment."""
     left = on_behalf(maker.scopes, scopes)
     return left if maker.owner == owner else tuple(scope for scope in left if _may_hand_on(maker, scope, owner))
 
@@ -113,7 +111,7 @@ def _may_hand_on(maker: Principal, scope: str, owner: Owner) -> bool:
 
 @lru_cache(maxsize=256)  # a thousand scopes are long: not too many of them
 def on_behalf(holds: tuple[str, ...], scopes: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what a token with these scopes may do on behalf of a user who holds those: never more than they may."""
+    """Return what a token with these scopes may do if its user holds those: never more than the user may do."""
     both = meet(holds, scopes)
     wider = (scope for scope in scopes if scope not in both and _held_wider(holds, scope))
     return (*both, *wider)
@@ -158,31 +156,26 @@ def checked_bounds(caller: Principal, stated: Bounds) -> Bounds:
 
 def refuse_beyond_bounds(caller: Principal, wanted: Bounds) -> None:
     """Raise BeyondCaller if these bounds allow other networks, more calls or more uses than those of the caller."""
-    if wanted.within(caller.bounds):
-        return
-    if not wanted.within(Bounds(networks=caller.bounds.networks)):
-        where = ", ".join(caller.bounds.networks[:5])
+    own = caller.bounds
+    if not wanted.within(Bounds(networks=own.networks)):
+        where = ", ".join(own.networks[:5])
         raise BeyondCaller(
-            f"The caller may be used from {where} only; state networks within its own.",
-            networks=list(caller.bounds.networks),
+            f"The caller may be used from {where} only; state networks within its own.", networks=list(own.networks)
         )
-    if not wanted.within(structs.replace(caller.bounds, max_uses=None)):
-        _refuse_rate(caller)
-    raise BeyondCaller(
-        f"The caller itself may be used {caller.bounds.max_uses} times; state no more uses than its own.",
-        max_uses=caller.bounds.max_uses,
-    )
-
-
-def _refuse_rate(caller: Principal) -> NoReturn:
-    raise BeyondCaller(
-        f"The caller itself is limited to {caller.bounds.rate_limit}; state a rate limit no wider than its own.",
-        rate_limit=caller.bounds.rate_limit,
-    )
+    if not wanted.within(Bounds(rate_limit=own.rate_limit)):
+        raise BeyondCaller(
+            f"The caller itself is limited to {own.rate_limit}; state a rate limit no wider than its own.",
+            rate_limit=own.rate_limit,
+        )
+    if not wanted.within(Bounds(max_uses=own.max_uses)):
+        raise BeyondCaller(
+            f"The caller itself may be used {own.max_uses} times; state no more uses than its own.",
+            max_uses=own.max_uses,
+        )
 
 
 def refuse_passing(caller: Principal) -> None:
-    """Raise BeyondCaller if the caller is good for a time, for some uses or from some networks alone: a user is not."""
+    """Raise BeyondCaller if the caller expires, or is bound to networks or to a number of uses: a user is not."""
     if caller.expires_at is not None or caller.bounds.networks or caller.bounds.max_uses is not None:
         raise BeyondCaller(
             "This caller expires, or is bound to networks or to a number of uses, and a user is not; use your e-mail "

@@ -1,4 +1,4 @@
-"""What a caller may do, and the one directed rule of who holds what."""
+"""Scopes, and the rule by which one contains another."""
 
 from __future__ import annotations
 

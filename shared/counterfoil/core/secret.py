@@ -36,7 +36,7 @@ PREFIXES: Final = {"user": "cfl_user_", "application": "cfl_app_", "service": "c
 
 
 OWN: Final = "counterfoil"
-"""The scheme of secrets that were made here; see `foreign` for the others."""
+"""The scheme of secrets that were made here; see `imported_secrets` for the others."""
 
 
 class Minted(msgspec.Struct, frozen=True):
@@ -96,7 +96,7 @@ class Secret:
 class SecretShape:
     """A form that secrets may have beside ours: a prefix, and so many random characters of an alphabet.
 
-    Nothing in it catches typing errors. Whoever chooses one makes it 128 random bits at least. The number of characters
+    Nothing in it catches typing errors. A shape has at least 128 random bits. The number of characters
     in the alphabet divides 256, so that each is as likely as any other.
     """
 

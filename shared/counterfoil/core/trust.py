@@ -36,7 +36,7 @@ SHARED: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
 
 
 class Trust(msgspec.Struct, frozen=True, kw_only=True):
-    """Who signs, for which audience, and under which conditions: for each claim globs, one of which has to fit.
+    """An issuer, an audience, and conditions: globs for each claim, one of which has to match.
 
     With `once` each JWT is accepted once.
     """

@@ -35,7 +35,7 @@ class AllOrNothing(msgspec.Struct, frozen=True):
 
     @property
     def by(self) -> Principal:
-        """Who requests them."""
+        """The caller."""
         return self.commands[0].by
 
     @property
@@ -51,7 +51,7 @@ RETRY: Final = "retry"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a command came to: the state after it, the facts it added (none: nothing to do), and when.
+    """What a command led to: the state after it, the facts that it added (none: nothing to do), and when.
 
     `context` is what the decision knew besides the state.
     `reply` is the answer kept under an Idempotency-Key, if one was given; `replayed` says it is from an earlier time.

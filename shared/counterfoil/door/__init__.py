@@ -106,14 +106,14 @@ class Door:
 
         They are decided as in a batch of their own, on locked rows, which are then released.
         """
-        async with self._rehearsing, DoorConnection(self._url) as line:
+        async with self._rehearsing, DoorConnection(self._url) as connection:
             for _ in range(ROUNDS):
-                if await line.ready():
+                if await connection.ready():
                     batch = Batch([self._rehearsed(command) for command in commands], patience="")
                     try:
-                        answers = await batch.rehearse(line.connection)
+                        answers = await batch.rehearse(connection.current)
                     except (*LOST, *_PASSING, asyncpg.LockNotAvailableError) as error:
-                        await line.survives(error)
+                        await connection.survives(error)
                         continue
                     return [Busy() if answer == RETRY else answer for answer in answers]
         raise Busy
@@ -123,20 +123,20 @@ class Door:
         return QueuedCommand(command, None, None, loop.create_future(), loop.time(), command.lane)
 
     async def _serve(self, pick: Callable[[], Batch | None]) -> None:
-        async with DoorConnection(self._url) as line:
+        async with DoorConnection(self._url) as connection:
             while not (self._closing and self._queue.over):
                 if batch := pick():
-                    await self._carry(line, batch)
-                elif line.in_transaction:
-                    await line.rest()
+                    await self._carry(connection, batch)
+                elif connection.in_transaction:
+                    await connection.rest()
                 else:
                     await self._queue.news()
         self._queue.wake()  # the other committers may be waiting for the end of the queue
 
-    async def _carry(self, line: DoorConnection, batch: Batch) -> None:
+    async def _carry(self, connection: DoorConnection, batch: Batch) -> None:
         try:
-            if await line.ready():
-                await self._commit(line, batch)
+            if await connection.ready():
+                await self._commit(connection, batch)
             else:
                 self._queue.requeue(batch.queued)
         except Exception as error:
@@ -146,32 +146,32 @@ class Door:
         finally:
             self._queue.done(batch)
 
-    async def _commit(self, line: DoorConnection, batch: Batch) -> None:
+    async def _commit(self, connection: DoorConnection, batch: Batch) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
-            await batch.run(line.connection, self._queue if batch.patience else ())
+            await batch.run(connection.current, self._queue if batch.patience else ())
         except Exception as error:  # noqa: BLE001 - whatever broke the batch, each of its commands must get an answer
-            if await line.survives(error):
-                await self._halve(line, batch, error)
+            if await connection.survives(error):
+                await self._halve(connection, batch, error)
             elif batch.phase == "open":
                 log.warning("batch_lost", commands=len(batch.queued), error=type(error).__name__)
                 self._queue.requeue(batch.queued)
             else:
                 await self._resolve_commit(batch)
         else:
-            self._answer(batch, certain=line.replicated)
+            self._answer(batch, certain=connection.replicated)
             self._observe(batch, began - batch.queued[0].since, loop.time() - began)
 
-    async def _halve(self, line: DoorConnection, batch: Batch, error: Exception) -> None:
+    async def _halve(self, connection: DoorConnection, batch: Batch, error: Exception) -> None:
         queued = batch.queued
         if isinstance(error, asyncpg.LockNotAvailableError):
             self._let_each_wait(batch)
         elif len(queued) > 1:
             middle = len(queued) // 2
             for half in (queued[:middle], queued[middle:]):
-                if await line.ready():
-                    await self._commit(line, Batch(half, batch.patience))
+                if await connection.ready():
+                    await self._commit(connection, Batch(half, batch.patience))
                 else:
                     self._queue.requeue(half)
         elif isinstance(error, _PASSING) and queued[0].rounds < ROUNDS:
@@ -191,18 +191,18 @@ class Door:
             return
         loop = asyncio.get_running_loop()
         until = loop.time() + IN_DOUBT_SECONDS
-        async with DoorConnection(self._url) as line:
+        async with DoorConnection(self._url) as connection:
             while loop.time() < until:
-                if not await line.ready():
+                if not await connection.ready():
                     continue
                 try:
-                    fate = await sql.fate(line.connection, batch.xid, *written[0])
+                    fate = await sql.fate(connection.current, batch.xid, *written[0])
                 except Exception as error:  # noqa: BLE001 - the question is asked again until the time is up
-                    await line.survives(error)
+                    await connection.survives(error)
                     continue
                 log.warning("commit_in_doubt", xid=batch.xid, commands=len(batch.queued), fate=fate)
                 if fate == "committed":
-                    self._answer(batch, certain=line.replicated)
+                    self._answer(batch, certain=connection.replicated)
                     return
                 if fate == "aborted":
                     self._queue.requeue(batch.queued)

@@ -1,6 +1,6 @@
-"""One transaction for many commands: claim keys, lock rows, decide, append. The order of these steps is the law.
+"""One transaction for many commands: claim keys, lock rows, decide, append, in this order.
 
-Nothing here answers anybody: a command's answer counts only after the commit, which is the door's to see.
+No caller gets an answer here: answers count only after the commit, which the door awaits.
 """
 
 from __future__ import annotations
@@ -82,10 +82,10 @@ class Batch:
             if isinstance(command, Command)
         )
 
-    async def run(self, connection: Connection, following: Sized = ()) -> None:
-        """Bring the commands through one transaction, up to and with its commit.
+    async def run(self, connection: Connection, waiting: Sized = ()) -> None:
+        """Carry out the commands in one transaction, and commit it.
 
-        If others are waiting by then, the commit opens the next transaction too: one round trip less for them.
+        If commands are waiting by then, the commit opens the next transaction, which saves them a round trip.
         """
         await _begin(connection)
         await self._claim_keys(connection)
@@ -94,7 +94,7 @@ class Batch:
             await stores.save(connection, work.locked, work.changes)
         await self._store_replies(connection)
         self.phase = "committing"
-        await connection.execute("commit and chain" if following else "commit")
+        await connection.execute("commit and chain" if waiting else "commit")
         self.phase = "committed"
 
     async def rehearse(self, connection: Connection) -> list[Answer]:

@@ -1,4 +1,4 @@
-"""A connection that comes back: one committer's line to the database."""
+"""A committer's connection to the database, which is opened again when it is lost."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ class DoorConnection:
                 await self._connection.close(timeout=2)
 
     @property
-    def connection(self) -> Connection:
+    def current(self) -> Connection:
         """The open connection; ask `ready` first."""
         if self._connection is None:
-            raise ConnectionError("the line is not open")
+            raise ConnectionError("the connection is not open")
         return self._connection
 
     @property
     def replicated(self) -> bool:
-        """Whether every commit since the last look was as durable as it was meant to be."""
+        """Whether every commit since the last call reached its replicas."""
         admitted, self._unreplicated = self._unreplicated, False
         return not admitted
 
@@ -82,7 +82,7 @@ class DoorConnection:
 
     @property
     def in_transaction(self) -> bool:
-        """Whether a transaction is open: the last commit began one for those who were waiting then."""
+        """Whether a transaction is open: the last commit began one for commands that were waiting then."""
         return self._connection is not None and self._connection.is_in_transaction()
 
     async def rest(self) -> None:

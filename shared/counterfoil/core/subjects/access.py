@@ -1,6 +1,6 @@
-"""Reads: who looked at tokens that are not their own, or at the log itself; what only looks leaves a trace as well.
+"""The access log: reads of tokens of other owners, and of the log itself.
 
-One subject for each reader, so that no two readers ever wait for the same row.
+Each reader is a subject of its own, so that no two readers wait for the same row.
 """
 
 from __future__ import annotations
@@ -17,7 +17,14 @@ from msgspec.structs import replace
 from counterfoil.core.events import Event, Fact
 from counterfoil.core.principal import Actor
 from counterfoil.core.subjects.kind import Kind
-from counterfoil.core.subjects.subject import DecisionContext, SubjectCommand, SubjectState, no_command, unexpected
+from counterfoil.core.subjects.subject import (
+    DecisionContext,
+    SubjectCommand,
+    SubjectState,
+    no_command,
+    unexpected,
+    uuid8,
+)
 
 NAMED_LIMIT: Final = 100
 """Tokens that one event names; of more only the count is kept."""
@@ -32,7 +39,7 @@ WhichLog = Literal["log", "whole_log"]
 
 
 class LogRange(msgspec.Struct, frozen=True, kw_only=True):
-    """The positions that somebody read, from the lowest to the highest; nothing was there if `last` is below `first`.
+    """The positions that were read, from the lowest to the highest; none, if `last` is below `first`.
 
     `filters` counts the calls that used each filter; those that used none stand under `none`.
     """
@@ -52,9 +59,9 @@ class LogRange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Read(Event, frozen=True, kw_only=True):
-    """Somebody asked so often for this, in the `seconds` before, and was shown so many rows.
+    """A reader made these calls in the `seconds` before, and was shown so many rows.
 
-    `tokens` are those that were asked for by name. `log` is the range of a read of the log by position.
+    `tokens` are those that were requested by id or number. `log` is the range of a read of the log by position.
     """
 
     reader: Actor
@@ -69,10 +76,10 @@ EVENTS: Final[dict[str, type[Event]]] = {"read": Read}
 
 
 class NoteAccess(SubjectCommand, frozen=True, kw_only=True):
-    """Note what somebody has read; `id` is `log_of` the account and the reader.
+    """Record what a reader has read; `id` is `access_id_of` the account and the reader.
 
-    With a range of the log, `calls` has one key, which says of which log; this comes to nothing within the hour after
-    the event before, and the caller asks again later.
+    With a range of the log, `calls` has one key, which names the log. Within an hour of the previous event this
+    changes nothing, and the caller repeats it later.
     """
 
     reader: Actor
@@ -87,9 +94,9 @@ COMMANDS: Final = (NoteAccess,)
 
 
 class Access(SubjectState, frozen=True, kw_only=True):
-    """What one reader has read so far: calls of every kind, and rows.
+    """What one reader has read so far: numbers of calls and of rows.
 
-    `log_read_at` is when an event last said that they read the log by position, by which log.
+    `log_read_at` is when the last event about reads of a log by position was written, by log.
     """
 
     reader: Actor
@@ -99,16 +106,16 @@ class Access(SubjectState, frozen=True, kw_only=True):
 
 
 def access_id_of(account: UUID, reader: Actor) -> UUID:
-    """Return the id under which the reads of one reader stand: a UUIDv8 made of nothing but the two."""
-    made = hashlib.sha256(b"counterfoil reads\0" + account.bytes + reader.id.bytes + reader.kind.encode()).digest()
-    return UUID(int=int.from_bytes(made[:16]) & ~(0xF << 76) & ~(0x3 << 62) | 0x8 << 76 | 0x2 << 62)
+    """Return the id of the reads of one reader, which follows from the two."""
+    named = b"counterfoil reads\0" + account.bytes + reader.id.bytes + reader.kind.encode()
+    return uuid8(hashlib.sha256(named).digest())
 
 
 def decide(log: Access | None, command: SubjectCommand, context: DecisionContext) -> list[Event]:
-    """Return what happens if this is asked of this log; that somebody read is not to be refused."""
+    """Return the event of a read, which is never refused."""
     if not isinstance(command, NoteAccess) or command.id != access_id_of(command.account, command.reader):
         raise no_command(command)
-    if command.log is not None and log is not None and _said_lately(log, command, context.at):
+    if command.log is not None and log is not None and _is_recorded(log, command, context.at):
         return []
     return [
         Read(
@@ -118,12 +125,12 @@ def decide(log: Access | None, command: SubjectCommand, context: DecisionContext
     ]  # fmt: skip
 
 
-def _said_lately(log: Access, command: NoteAccess, at: datetime) -> bool:
+def _is_recorded(log: Access, command: NoteAccess, at: datetime) -> bool:
     return any(at < log.log_read_at[which] + HOUR for which in command.calls if which in log.log_read_at)
 
 
 def evolve(log: Access | None, fact: Fact) -> Access:
-    """Return the state after one more thing happened."""
+    """Return the state after one more event."""
     match fact.event:
         case Read(reader=reader, calls=calls, shown=shown, log=said):
             read_at = {} if said is UNSET else dict.fromkeys(calls, fact.at)

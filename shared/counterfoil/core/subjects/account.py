@@ -29,7 +29,7 @@ THRESHOLD_LIMIT: Final = 10
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """What an account asks of its tokens and of those who use them; nothing of it is retroactive.
+    """The rules of an account for its tokens and callers; none of them is retroactive.
 
     Lifetimes are durations such as 90d; `thresholds` are seconds before an expiry at which notice is given (None:
     those of the installation); `networks` in CIDR form, none of them meaning anywhere.
@@ -43,7 +43,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """Whether scopes of the customer's own may be granted only if the catalogue describes them."""
 
     def admits(self, address: Address | None) -> bool:
-        """Say whether a caller at this address may use the account; who comes from nowhere may not, if it matters."""
+        """Say whether a caller at this address may use the account. An unknown address is in no network."""
         return admits(self.networks, address)
 
     def refuse_beyond(self, at: datetime, expires_at: datetime | None) -> None:
@@ -70,7 +70,7 @@ UNBOUND: Final = Policy()
 
 
 class AccountCreated(Event, frozen=True, kw_only=True):
-    """An account came to be; its name is private. `parent` opened it, None is the server itself."""
+    """An account was created; its name is private. The account `parent` created it, None is the server itself."""
 
     parent: UUID | None = None
 
@@ -86,7 +86,7 @@ class PolicyChanged(Event, frozen=True, kw_only=True):
 
 
 class SecretsEnded(Event, frozen=True, kw_only=True):
-    """An epoch is over: every secret made in it is refused for ever, and every bearer that one of them bought."""
+    """An epoch is over: every secret made in it is refused for ever, and every bearer that was issued for one."""
 
 
 EVENTS: Final[dict[str, type[Event]]] = {
@@ -134,7 +134,7 @@ class Account(SubjectState, frozen=True, kw_only=True):
 
 
 def decide(account: Account | None, command: SubjectCommand, _: DecisionContext) -> list[Event]:
-    """Return what happens if this is asked of this account, or raise a Refusal."""
+    """Return the events that the command leads to, or raise a Refusal."""
     if isinstance(command, CreateAccount):
         if account is not None:
             raise AlreadyExists
@@ -156,7 +156,7 @@ def decide(account: Account | None, command: SubjectCommand, _: DecisionContext)
 
 
 def evolve(account: Account | None, fact: Fact) -> Account:
-    """Return the state after one more thing happened."""
+    """Return the state after one more event."""
     match fact.event:
         case AccountCreated(parent=parent) if account is None:
             return Account.created(fact, parent=parent)

@@ -71,7 +71,7 @@ class QuotaOfOwner(SubjectState, frozen=True, kw_only=True):
 
 
 def decide(state: QuotaOfOwner | None, command: SubjectCommand, _: DecisionContext) -> list[Event]:
-    """Return what happens if this is asked of this quota, or raise a Refusal."""
+    """Return the events that the command leads to, or raise a Refusal."""
     match command:
         case SetQuota():
             return _set(state, command)
@@ -101,7 +101,7 @@ def _set(state: QuotaOfOwner | None, command: SetQuota) -> list[Event]:
 
 
 def evolve(state: QuotaOfOwner | None, fact: Fact) -> QuotaOfOwner:
-    """Return the state after one more thing happened."""
+    """Return the state after one more event."""
     match fact.event:
         case QuotaSet(owner=owner, rate_limit=rate_limit, max_uses=max_uses, max_tokens=max_tokens):
             if state is None:

@@ -1,7 +1,7 @@
-"""The peppers, as far as the database may know them: which there are, which one signs, and which verify no more.
+"""The peppers as the database knows them: which there are, which one signs, and which are retired.
 
 One subject holds them all, so that one row decides which of them signs. The keys themselves are in the environment; the
-log has a check value of each, by which a process notices that it was given another one.
+log has a check value of each, by which a process detects a wrong key.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from counterfoil.core.subjects.subject import DecisionContext, SubjectCommand, S
 PEPPER_SET: Final = UUID(int=2)
 """The one subject, in the account of the system itself."""
 HEARD_SECONDS: Final = 5
-"""What a process knows of the peppers is never older than this; usually it is a second."""
+"""A process reads the peppers again at least this often; usually once a second."""
 SETTLED_SECONDS: Final = 30
-"""So long after another pepper was activated the one before may be retired: nothing is minted under it any more."""
+"""A pepper may be retired so long after another one was activated: no process mints under it any more."""
 
 
 class PepperIntroduced(Event, frozen=True, kw_only=True):
@@ -86,7 +86,7 @@ class Pepper(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
     def is_over(self, at: datetime) -> bool:
-        """Say whether nothing new is kept under this pepper any more: who still would has slept through its end."""
+        """Say whether nothing new may use this pepper: a process that would use it missed the change for too long."""
         heard = self.at + timedelta(seconds=SETTLED_SECONDS)
         return self.status == "retired" or (self.status == "verifying" and heard <= at)
 
@@ -129,7 +129,7 @@ class PepperSet(SubjectState, frozen=True, kw_only=True):
 
 
 def decide(pepper_set: PepperSet | None, command: SubjectCommand, context: DecisionContext) -> list[Event]:
-    """Return what happens if this is asked of the peppers, or raise a Refusal."""
+    """Return the events that the command leads to, or raise a Refusal."""
     if isinstance(command, IntroducePeppers):
         return _introduced(pepper_set, command)
     if pepper_set is None:
@@ -180,7 +180,7 @@ def _standing(pepper_set: PepperSet, number: int) -> Pepper:
 
 
 def evolve(pepper_set: PepperSet | None, fact: Fact) -> PepperSet:
-    """Return the state after one more thing happened."""
+    """Return the state after one more event."""
     match fact.event:
         case PepperIntroduced(number=number, check=check) if pepper_set is None or pepper_set.pepper(number) is None:
             new = Pepper(number=number, check=check, status="verifying", at=fact.at)

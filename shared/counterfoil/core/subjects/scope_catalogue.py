@@ -1,7 +1,7 @@
 """An account's catalogue of scopes: what each one means, where that is documented, and sets that are granted together.
 
-It describes and does not grant: who holds a scope is told by tokens and users alone. But others issue tokens by a set
-later, so whoever changes one holds all that is in it, before and after.
+It describes scopes and grants none: tokens and users hold them. But other callers issue tokens with a set later. So a
+caller who changes a set must hold all its scopes, those before and those after the change.
 """
 
 from __future__ import annotations
@@ -19,7 +19,14 @@ from counterfoil.core.events import Event, Fact, Private
 from counterfoil.core.principal import ANYBODY, refuse_beyond
 from counterfoil.core.refusals import BadLink, BadScope, BadText, BeyondCaller, BeyondPolicy, NotFound
 from counterfoil.core.subjects.kind import Kind
-from counterfoil.core.subjects.subject import DecisionContext, SubjectCommand, SubjectState, no_command, unexpected
+from counterfoil.core.subjects.subject import (
+    DecisionContext,
+    SubjectCommand,
+    SubjectState,
+    no_command,
+    unexpected,
+    uuid8,
+)
 from counterfoil.core.subjects.user_events import ROLE_SCOPES
 
 SENTENCE_LIMIT: Final = 500
@@ -39,7 +46,7 @@ class ScopeDescribed(Event, frozen=True, kw_only=True):
 
 
 class ScopeRemoved(Event, frozen=True, kw_only=True):
-    """It is no longer in the catalogue; who holds it still does."""
+    """It is no longer in the catalogue; its holders keep it."""
 
 
 class SetDefined(Event, frozen=True, kw_only=True):
@@ -107,16 +114,12 @@ class ScopeSet(SubjectState, frozen=True, kw_only=True):
 
 
 def named(account: UUID, kind: str, name: str) -> UUID:
-    """Return the id that a name has in its account: a UUIDv8 (RFC 9562), so that one name is one subject."""
-    number = int.from_bytes(
-        hashlib.sha256(account.bytes + kind.encode() + b"\x00" + name.encode()).digest()[:16], "big"
-    )
-    number = number & ~(0xF << 76) | 0x8 << 76  # version 8
-    return UUID(int=number & ~(0x3 << 62) | 0x2 << 62)  # the RFC's variant
+    """Return the id that a name has in its account, so that one name is one subject."""
+    return uuid8(hashlib.sha256(account.bytes + kind.encode() + b"\x00" + name.encode()).digest())
 
 
 def decide_scope(scope: Scope | None, command: SubjectCommand, _: DecisionContext) -> list[Event]:
-    """Return what happens if this is asked of this scope, or raise a Refusal."""
+    """Return the events that the command leads to, or raise a Refusal."""
     match command:
         case DescribeScope():
             return _describe(scope, command)
@@ -127,7 +130,7 @@ def decide_scope(scope: Scope | None, command: SubjectCommand, _: DecisionContex
 
 
 def decide_set(found: ScopeSet | None, command: SubjectCommand, _: DecisionContext) -> list[Event]:
-    """Return what happens if this is asked of this set, or raise a Refusal."""
+    """Return the events that the command leads to, or raise a Refusal."""
     match command:
         case DefineSet():
             return _define(found, command)
@@ -166,7 +169,7 @@ def _define(found: ScopeSet | None, command: DefineSet) -> list[Event]:
 
 
 def _refuse_beyond(command: SubjectCommand, found: ScopeSet | None, wanted: tuple[str, ...] = ()) -> None:
-    """Raise BeyondCaller unless the caller holds what is in the set and what will be, in whoever's hands it comes."""
+    """Raise BeyondCaller unless the caller may grant the present and the future scopes of the set to anybody."""
     there = found.scopes if found is not None and found.status == "active" else ()
     refuse_beyond(command.by, (*there, *wanted), owner=ANYBODY)
 
@@ -189,7 +192,7 @@ def _refuse_absent(state: SubjectState | None, command: SubjectCommand) -> None:
 
 
 def evolve_scope(scope: Scope | None, fact: Fact) -> Scope:
-    """Return the state after one more thing happened."""
+    """Return the state after one more event."""
     match fact.event:
         case ScopeDescribed(scope=name, documentation=link, private=said):
             sentence = (said and said.description) or ""
@@ -202,7 +205,7 @@ def evolve_scope(scope: Scope | None, fact: Fact) -> Scope:
 
 
 def evolve_set(found: ScopeSet | None, fact: Fact) -> ScopeSet:
-    """Return the state after one more thing happened."""
+    """Return the state after one more event."""
     match fact.event:
         case SetDefined(scopes=granted, private=said):
             sentence = (said and said.description) or ""

@@ -1,4 +1,4 @@
-"""What happens to the signing keys, and what may be asked of them."""
+"""Events and commands of the signing keys."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from counterfoil.core.subjects.subject import SubjectCommand
 
 
 class KeyCreated(Event, frozen=True, kw_only=True):
-    """The first key came to be, and signs. `jwk` is its public part (RFC 7517), `kid` its RFC 7638 thumbprint."""
+    """The first key was created, and signs. `jwk` is its public part (RFC 7517), `kid` its RFC 7638 thumbprint."""
 
     kid: str
     jwk: dict[str, str]

@@ -39,8 +39,7 @@ RING: Final = UUID(int=1)
 PUBLISHED_SECONDS: Final = 600
 """So long a key is published before it signs: longer than anybody may keep the key set, see `wellknown`."""
 SKEW_SECONDS: Final = 300
-"""What clocks may differ by, and what a process may take to hear of a rotation: a retired key verifies so much longer
-than the longest bearer lives."""
+"""A retired key verifies so much longer than the longest bearer lives: clocks differ, and rotations are read late."""
 
 KeyStatus = Literal["published", "active", "retired", "removed"]
 _BEFORE: Final[dict[type[Event], tuple[KeyStatus, ...]]] = {
@@ -88,7 +87,7 @@ class Ring(SubjectState, frozen=True, kw_only=True):
 
 
 def decide(ring: Ring | None, command: SubjectCommand, context: DecisionContext) -> list[Event]:
-    """Return what happens if this is asked of the keys, or raise a Refusal."""
+    """Return the events that the command leads to, or raise a Refusal."""
     if isinstance(command, PublishKey) and ring is None:
         return [KeyCreated(kid=command.new_key.kid, jwk=command.new_key.jwk)]
     if ring is None:
@@ -166,7 +165,7 @@ def _standing(ring: Ring, kid: str) -> SigningKey:
 
 
 def evolve(ring: Ring | None, fact: Fact) -> Ring:
-    """Return the state after one more thing happened."""
+    """Return the state after one more event."""
     match fact.event:
         case KeyCreated(kid=kid, jwk=jwk) if ring is None:
             first = SigningKey(kid=kid, jwk=jwk, status="active", published_at=fact.at, activated_at=fact.at)

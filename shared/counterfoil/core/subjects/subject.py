@@ -1,4 +1,4 @@
-"""What all subjects have in common: a command asked of one, its state, and how states come to be.
+"""What all subjects have in common: commands, states, and how an event leads to the next state.
 
 Each kind is one module with its events, commands, state, `decide` and `evolve`; `core.kinds` lists them.
 """
@@ -63,7 +63,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def principals(self) -> tuple[Principal, ...]:
-        """Those whose present state is read again, and who must still hold what they were let in with."""
+        """The callers whose state is read again: they may not do less than when they were authenticated."""
         return () if self.by.actor.kind == "system" else (self.by,)
 
     @property
@@ -161,6 +161,12 @@ class DecisionContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 S = TypeVar("S", bound=SubjectState)
+
+
+def uuid8(digest: bytes) -> UUID:
+    """Return a UUID of version 8 (RFC 9562) made of the first 16 bytes of a digest."""
+    number = int.from_bytes(digest[:16], "big") & ~(0xF << 76) & ~(0x3 << 62)
+    return UUID(int=number | 0x8 << 76 | 0x2 << 62)
 
 
 def unexpected(fact: Fact) -> ValueError:

@@ -65,7 +65,7 @@ def login_of(email: str, account: UUID, default: UUID) -> str:
 
 
 def principal_of(user: User) -> Principal:
-    """Return a user as one who asks, having shown what they log in with now."""
+    """Return a user as a caller that has just logged in."""
     return Principal(
         actor=Actor("user", user.id), account=user.account, scopes=user.held, owner=owner_of(user.id),
         generation=user.generation,
@@ -73,7 +73,7 @@ def principal_of(user: User) -> Principal:
 
 
 def decide(user: User | None, command: SubjectCommand, context: UserContext) -> list[Event]:
-    """Return what happens if this is asked of this user, or raise a Refusal."""
+    """Return the events that the command leads to, or raise a Refusal."""
     if isinstance(command, commands.CreateUser):
         return _create(user, command, context)
     if user is None:
@@ -165,7 +165,7 @@ def _refuse_last(user: User, context: UserContext) -> None:
 
 
 def evolve(user: User | None, fact: Fact) -> User:
-    """Return the state after one more thing happened."""
+    """Return the state after one more event."""
     if user is None:
         if isinstance(fact.event, events.UserCreated):
             event = fact.event

@@ -1,4 +1,4 @@
-"""What may be asked of a user, in the imperative; hashes and digests in a command are kept beside the log."""
+"""Commands to a user; the hashes and digests in a command are kept beside the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can happen to a user, in the past tense, and the roles that one can have."""
+"""Events of a user, and the roles of users."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROLE_SCOPES: Final[dict[Role, tuple[str, ...]]] = {
 
 
 class UserCreated(Event, frozen=True, kw_only=True):
-    """A user came to be; the e-mail address is private (as `name`). Of the first few there is no number."""
+    """A user was created; the e-mail address is private (as `name`). The first users have no number."""
 
     number: int | None = None
     role: Role

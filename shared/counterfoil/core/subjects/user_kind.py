@@ -1,4 +1,4 @@
-"""The user as a kind of subject: administrators and e-mail addresses have a say in its decisions."""
+"""The user as a kind of subject: its decisions read administrators and e-mail addresses."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class UserKind(Kind):
         )
 
     def admit(self, _command: Command, _before: SubjectState | None, after: SubjectState, locked: Locked) -> None:
-        """Count who is an active administrator from now on."""
+        """Update the active administrators of the account."""
         counted = locked.of(UserReads).administrators
         if after.account not in counted:
             return

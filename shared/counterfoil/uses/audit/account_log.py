@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from counterfoil.core import codec
 from counterfoil.core.chain import Chain, Finding, Stored
-from counterfoil.core.history import surrounded_by
+from counterfoil.core.history import context_of
 from counterfoil.core.subjects.account import Account
 from counterfoil.core.subjects.token.acceptance import Context
 from counterfoil.core.subjects.token.state import Token
@@ -91,7 +91,7 @@ class AccountLog:
     def surroundings(self, token: Token) -> Context:
         """Return what the account and the owner of a token add to it now."""
         user = token.owner.user
-        return surrounded_by(self._state(self.account, Account), None if user is None else self._state(user, User))
+        return context_of(self._state(self.account, Account), None if user is None else self._state(user, User))
 
     def _state(self, subject: UUID, kind: type[S]) -> S | None:
         chain = self.chains.get(subject)

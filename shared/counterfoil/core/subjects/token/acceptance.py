@@ -47,13 +47,13 @@ class Accepted(Protocol):
 
 
 class Context(msgspec.Struct, frozen=True):
-    """What the token's account and owner add to whether it is accepted, and for what.
+    """What decides, besides the token itself, whether it is accepted and for what.
 
-    Secrets of an earlier `epoch` were ended: counted, not timed, since no clock is right at all times and everywhere.
-    `owner` is the status of the user on whose behalf it acts, `owner_holds` all that they may do; both say nothing of
-    owners who are no users of ours. `maker` is who stated a token's trust, with all that they hold at this moment; None
-    is nobody who still may anything. `quota` is that of its owner, `used` and `owner_used` how often the token and all
-    tokens of its owner were used, where that is limited.
+    Secrets of an earlier `epoch` were ended: epochs are counted, since no clock is right at all times and everywhere.
+    `owner` is the status of the user that owns it, `owner_holds` all that the user may do; other owners have the
+    defaults. `maker` is the caller that stated the token's trust, with all that it holds at this moment; None if it may
+    do nothing any more. `quota` is that of the owner, `used` and `owner_used` are the uses of the token and of all
+    tokens of its owner, where they are limited.
     """
 
     policy: Policy = UNBOUND
@@ -84,7 +84,7 @@ class Context(msgspec.Struct, frozen=True):
 
 
 ALONE: Final = Context()
-"""Nothing is known that would refuse the token."""
+"""A context in which nothing refuses the token."""
 
 
 def refusal_for(token: Accepted, generation: int, at: datetime, context: Context = ALONE) -> Denied | None:
@@ -133,7 +133,7 @@ def good_until(token: Accepted, generation: int) -> datetime | None:
 
 
 def status_at(token: Token, at: datetime, context: Context = ALONE) -> Status:
-    """Return the status as people know it; expiry counts from its instant, whether or not the sweep has been.
+    """Return the status with the expiry, which counts from its instant, whether or not the sweep has announced it.
 
     A token whose user was removed is revoked: nobody can ever use it again.
     """

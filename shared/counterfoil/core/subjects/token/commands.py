@@ -1,7 +1,7 @@
-"""What may be asked of a token, in the imperative.
+"""Commands to a token.
 
-Randomness and identity enter here and nowhere deeper: a command carries the ids, numbers and minted secrets that its
-events will use. Time does not: the door reads the clock after it holds the row.
+A command carries the ids, numbers and minted secrets that its events use, so that decisions need no randomness. It
+carries no time: the door reads the clock after it has locked the row.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class TokenCommand(Command, frozen=True, kw_only=True):
 
 
 class Create(TokenCommand, frozen=True, kw_only=True):
-    """Bring a token into being. Neither a lifetime nor an expiry: it never expires.
+    """Create a token; with neither a lifetime nor an expiry it never expires, unless the policy has a default.
 
     A stated expiry lies in the future, unless it `may_have_expired`: then it may have passed. A lifetime
     counts from the moment of creation, or from when a token that is imported was `made_at` elsewhere.
@@ -117,7 +117,7 @@ class Change(TokenCommand, frozen=True, kw_only=True):
 
 
 class Update(Change, frozen=True, kw_only=True):
-    """Change what is said of it; what is UNSET stays. `undescribed` as for Create.
+    """Change its fields; those that are UNSET stay. `undescribed` as for Create.
 
     `previous_until` moves the end of its previous secret while that is still good; a moment that has passed ends it.
     """
@@ -192,9 +192,9 @@ class Resume(Change, frozen=True, kw_only=True):
 
 
 class Revoke(Change, frozen=True, kw_only=True):
-    """End it for ever, with a reason for those who will ask. `bulk_revocation` is the one that this is a part of.
+    """Refuse it for ever. `bulk_revocation` names the one that this is a part of.
 
-    With the `generation` of a secret that was presented, only if that one could still open it, now or ever.
+    With the `generation` of a presented secret, only if that secret opens the token, or could again.
     """
 
     reason: str
@@ -203,16 +203,16 @@ class Revoke(Change, frozen=True, kw_only=True):
 
     @property
     def principals(self) -> tuple[Principal, ...]:
-        """None for an accepted bulk revocation: it goes on, and may well revoke the very token that requested it."""
+        """None for an accepted bulk revocation: it may revoke the very token that requested it, and goes on."""
         return super().principals if self.bulk_revocation is None else ()
 
 
 class Erase(Change, frozen=True, kw_only=True):
-    """Forget its names and free text."""
+    """Erase its names and free text."""
 
 
 class Held(msgspec.Struct, frozen=True):
-    """What a bearer holds that is exchanged for another one, which is never more than it."""
+    """The rights of a bearer that is exchanged for another one, which gets no more than these."""
 
     scopes: tuple[str, ...]
     audience: tuple[str, ...]
@@ -220,11 +220,11 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class Exchange(TokenCommand, frozen=True, kw_only=True):
-    """Buy a bearer with the secret of this generation, or with a bearer of it. `scopes=None` asks for all there are.
+    """Issue a bearer for the secret of this generation, or for a bearer of it. `scopes=None` requests all scopes.
 
-    `actors` are the tokens that act on the owner's behalf, the present one first, who then is the one who asks.
-    `counted` is what this call was counted against already.
-    With an `assertion` a JWT buys it, under the token's trust, and the generation is the present one.
+    `actors` are the tokens that act on the owner's behalf, the present one first, which then is the caller. `counted`
+    are the limits against which this call was counted already. With an `assertion` a JWT is exchanged under the
+    token's trust, and the generation is the present one.
     """
 
     refusals = (BeyondCaller, EntryTooLarge)
@@ -242,7 +242,7 @@ class Exchange(TokenCommand, frozen=True, kw_only=True):
 
     @property
     def principals(self) -> tuple[Principal, ...]:
-        """Whoever acts for the owner; otherwise the token's own row decides."""
+        """The token that acts for the owner; otherwise the row of the exchanged token decides."""
         return (self.by,) if self.actors else ()
 
     @property
@@ -254,7 +254,7 @@ class Exchange(TokenCommand, frozen=True, kw_only=True):
 class ExchangeSecret(Unresolved, frozen=True, kw_only=True):
     """Exchange whichever token one of these digests opens; it is found while its row is locked.
 
-    `client` is whose secret it has to be, where that was said; `counted` as for Exchange.
+    `client` is the token that the secret must open, if the caller named one; `counted` as for Exchange.
     """
 
     client: UUID | None = None
@@ -268,12 +268,12 @@ class ExchangeSecret(Unresolved, frozen=True, kw_only=True):
 
     @property
     def principals(self) -> tuple[Principal, ...]:
-        """Whoever acts for the owner."""
+        """The token that acts for the owner."""
         return () if self.actor is None else (self.actor,)
 
 
 class Sweep(TokenCommand, frozen=True, kw_only=True):
-    """Say what time has brought: notice of a coming expiry, or the expiry itself."""
+    """Announce a coming expiry, or the expiry itself."""
 
 
 COMMANDS: Final = (

@@ -52,7 +52,7 @@ def created(token: Token | None, command: Create, at: datetime, context: Context
 
 
 def _refuse_unknown(owner: Owner, context: Context) -> None:
-    """Refuse an owner who is no user, or no more: nobody could ever end such a token together with its user."""
+    """Refuse an unknown or removed user as the owner: no removal of a user would ever revoke such a token."""
     if owner.type != "user":
         return
     if context.owner_holds is None:

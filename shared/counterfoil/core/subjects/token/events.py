@@ -1,4 +1,4 @@
-"""What can happen to a token, in the past tense."""
+"""Events of a token."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class Exchanged(Event, frozen=True, kw_only=True):
 
 
 class Suspended(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """It is refused for now. Only a suspension `by_owner`, who had no other power over it, is the owner's to undo."""
+    """It is refused for now. The owner may undo only a suspension `by_owner`."""
 
     by_owner: bool = False
 

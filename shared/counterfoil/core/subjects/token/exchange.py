@@ -1,4 +1,4 @@
-"""Exchanging: what a bearer comes to, which is never more than the secret or the bearer that buys it."""
+"""Exchange a secret, a bearer or a JWT for a bearer, which never has more rights than they have."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from counterfoil.core.trust import Assertion, matched
 
 
 def exchanged(token: Token, command: Exchange, at: datetime, context: Context = ALONE) -> Exchanged:
-    """Return the bearer that is bought, or raise a Refusal: everything is asked again, each time."""
+    """Return the bearer that is issued, or raise a Refusal; every rule is checked again, each time."""
     if command.actors and command.by.account != token.account:
-        raise UnknownSecret  # what is another account's, dead or alive, is answered like what never was
+        raise UnknownSecret  # a token of another account is answered like an unknown one
     asserted = UNSET if command.assertion is None else _asserted(token, command.assertion, at)
     generation = command.generation if asserted is UNSET else token.generation
     _refuse_unaccepted(token, generation, at, context)
@@ -57,7 +57,7 @@ def exchanged(token: Token, command: Exchange, at: datetime, context: Context = 
 
 
 def _asserted(token: Token, assertion: Assertion, at: datetime) -> Asserted | UnsetType:
-    """Return what of a JWT decides that it opens the token; nothing of the token's own state is told before that."""
+    """Return the claims by which a JWT opens the token. No refusal before that shows the token's state."""
     trust = token.trust
     if trust is None:
         raise UnknownSecret
@@ -79,7 +79,7 @@ def _refuse_unaccepted(token: Token, generation: int, at: datetime, context: Con
 
 
 def _refuse_maker(command: Exchange, context: Context) -> None:
-    """Refuse a trust whose maker may do nothing any more, or not from there."""
+    """Refuse a trust whose maker may do nothing any more, or may not be used from this address."""
     if context.maker is None:
         raise MakerGone
     if not admits(context.maker.bounds.networks, command.address):

@@ -1,4 +1,4 @@
-"""The token as a kind of subject: what its decisions depend on besides its own row."""
+"""The token as a kind of subject: what its decisions read besides its own row."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ from counterfoil.core.subjects.user import User
 class TokenReads:
     """What decisions about tokens depend on.
 
-    `opened` is which token and generation a digest opens, `context` what surrounds a token, `accounts` what the account
-    says of all its tokens. `revoking_children` are the accounts where a bulk revocation revokes tokens with their
-    children, `revoked_with_children` the tokens that may descend from one of those, each with the owner of what it
-    would create. `accepted` are JWTs that their token accepts once, `rooms` how many tokens the owners have whose quota
-    limits that.
+    `opened` is the token and generation that a digest opens, `context` the context of a token, `accounts` the part of
+    it that is common to an account. `revoking_children` are the accounts where a bulk revocation revokes tokens with
+    their children, `revoked_with_children` the tokens that may descend from one of those, each with the owner of what
+    it would create. `accepted` are the JWTs that their token has accepted and accepts once, `rooms` the numbers of
+    tokens of owners whose quota limits it.
     """
 
     opened: dict[bytes, tuple[UUID, UUID, int]] = field(default_factory=dict)
@@ -67,7 +67,7 @@ class TokenContext(DecisionContext, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class TokenKind(Kind):
-    """Tokens: a secret finds its row, and owner, account, quotas and accepted JWTs have a say."""
+    """Tokens: a secret finds its row; decisions read its owner, its account, quotas and accepted JWTs."""
 
     def resolve(self, command: Command | Unresolved, locked: Locked) -> Command | None:
         """Return the exchange of the token that a digest opens."""
@@ -103,7 +103,7 @@ class TokenKind(Kind):
         return events
 
     def admit(self, command: Command, before: SubjectState | None, after: SubjectState, locked: Locked) -> None:
-        """Count a live token of an owner with a quota; remember what opens a token, and what opened it once."""
+        """Count live tokens of owners with a quota; remember imported digests, and JWTs that are accepted once."""
         reads, token = locked.of(TokenReads), cast("Token", after)
         if (room := reads.rooms.get((token.account, token.owner))) is not None:
             reads.rooms[token.account, token.owner] = room_after(room, token_of(before), token)
@@ -127,7 +127,7 @@ class TokenKind(Kind):
         return TokenContext(at=at, acceptance=context)
 
     def principals(self, command: Command, state: SubjectState | None) -> Iterable[Principal]:
-        """Return whoever stated the trust of a token that is exchanged: no bearer does more than they still may."""
+        """Return the maker of the trust of a token that is exchanged: its bearers may do no more than the maker."""
         if isinstance(command, Exchange) and isinstance(state, Token) and state.trust and state.trust_by:
             yield Principal(actor=state.trust_by, account=state.account, scopes=())
 
@@ -176,7 +176,7 @@ def accepted_once(command: Command, token: Token | None) -> bytes | None:
 def _refuse_descendant(command: Command, reads: TokenReads) -> None:
     """Raise Busy for a token that would create one more child while a bulk revocation revokes its own makers.
 
-    Otherwise somebody who creates child after child could stay ahead of the bulk revocation for ever.
+    Otherwise a token that creates child after child could stay ahead of the bulk revocation for ever.
     """
     if not isinstance(command, Create) or not reads.revoked_with_children:
         return
@@ -190,7 +190,7 @@ def _age(opened: tuple[UUID, UUID, int], locked: Locked) -> datetime:
 
 
 def _maker(token: Token, actor: Actor, locked: Locked) -> Principal | None:
-    """Return who stated a token's trust, with their present scopes; what this very batch made of a user counts."""
+    """Return the maker of a token's trust with its present scopes; changes of a user in this batch count."""
     if actor.kind == "system":
         return SYSTEM
     key = (token.account, actor.id)
@@ -201,7 +201,7 @@ def _maker(token: Token, actor: Actor, locked: Locked) -> Principal | None:
 
 
 def _owner(command: Create, locked: Locked) -> User | None:
-    """Return the user who is to own a token; what this very batch made of them counts."""
+    """Return the user that will own a token; changes of the user in this batch count."""
     for key in command.users:
         if (row := locked.rows.get(key)) is not None and isinstance(row.state, User):
             return row.state

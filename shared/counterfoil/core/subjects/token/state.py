@@ -97,7 +97,7 @@ def pending(token: Token) -> list[int]:
 
 
 def evolve(token: Token | None, fact: Fact) -> Token:
-    """Return the state after one more thing happened. The only fold: the door, the audit and as-of all use it."""
+    """Return the state after one more event. The door, the audit and past states all use this function."""
     event: events.TokenEvent = fact.event  # type: ignore[assignment] # TOKEN_EVENTS is exactly this union
     if token is None:
         if not isinstance(event, events.Created):
@@ -177,7 +177,7 @@ def _updated(token: Token, event: events.Updated) -> Token:
 
 
 def _trusting(token: Token, event: events.Updated, by: Actor) -> Token:
-    """Return the token with the trust that was stated, by whom; who gives it more scopes answers for it, too."""
+    """Return the token with its trust and the trust's maker, which also changes with an update that adds scopes."""
     if event.trust is not UNSET:
         return replace(
             token,

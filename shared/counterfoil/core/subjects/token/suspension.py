@@ -1,4 +1,4 @@
-"""Suspend and resume: whoever suspended a token decides who may resume it.
+"""Suspend and resume a token: who may resume it depends on who suspended it.
 
 An owner may undo their own suspension. A suspension by somebody with power over the token stands until somebody with
 such power resumes it: else a stolen token of the same owner would revive one that was suspended as leaked.
