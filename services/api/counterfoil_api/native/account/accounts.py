@@ -87,9 +87,7 @@ async def _changed(writing: Writing, command: SubjectCommand, key: Retry | None)
 
 def account_after(outcome: Outcome) -> AccountDocument:
     """Return the document of the account after a command."""
-    if not isinstance(outcome.state, Account):
-        raise TypeError("an account command ends in an account")
-    return account_document(outcome.state)
+    return account_document(outcome.of(Account))
 
 
 def account_document(account: Account) -> AccountDocument:

@@ -146,16 +146,12 @@ async def expanded(reading: Reading, asker: Principal, scopes: tuple[str, ...], 
 
 
 async def _described(writing: Writing, command: SubjectCommand) -> Tagged[ScopeDocument]:
-    state = (await writing.execute(command)).state
-    if not isinstance(state, Scope):
-        raise TypeError("a command about a scope ends in one")
+    state = (await writing.execute(command)).of(Scope)
     return Tagged(_scope(state), state.revision)
 
 
 async def _composed(writing: Writing, command: SubjectCommand) -> Tagged[SetDocument]:
-    state = (await writing.execute(command)).state
-    if not isinstance(state, ScopeSet):
-        raise TypeError("a command about a set ends in one")
+    state = (await writing.execute(command)).of(ScopeSet)
     return Tagged(_set(state), state.revision)
 
 

@@ -139,9 +139,7 @@ def _subject(asker: Principal, owner: Owner) -> UUID:
 
 
 async def _shown(reading: Reading, outcome: Outcome) -> Tagged[QuotaDocument]:
-    if not isinstance(outcome.state, QuotaOfOwner):
-        raise TypeError("a command about a quota ends in one")
-    (document,) = await _documents(reading, [outcome.state])
+    (document,) = await _documents(reading, [outcome.of(QuotaOfOwner)])
     return Tagged(document, document.revision)
 
 

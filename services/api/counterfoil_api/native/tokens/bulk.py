@@ -164,7 +164,7 @@ async def cancel_revocation(
     """
     found = await _permitted(reading, asker, revocation)
     command = CancelBulkRevocation(account=asker.account, id=found.id, by=asker, revisions=if_match)
-    found = _bulk_revocation((await writing.execute(command)).state)
+    found = (await writing.execute(command)).of(BulkRevocation)
     return Tagged(await _document_of(reading, found), found.revision)
 
 
@@ -224,9 +224,3 @@ async def _permitted(reading: Reading, asker: Principal, ref: str) -> BulkRevoca
 
 async def _document_of(reading: Reading, revocation: BulkRevocation) -> BulkRevocationDocument:
     return bulk_revocation_document(revocation, await progress(reading.pool, revocation))
-
-
-def _bulk_revocation(state: object) -> BulkRevocation:
-    if not isinstance(state, BulkRevocation):
-        raise TypeError("a command about a bulk revocation ends in one")
-    return state

@@ -18,12 +18,11 @@ from counterfoil.core.refusals import (
 from counterfoil.core.subjects.token.acceptance import refusal_for
 from counterfoil.core.subjects.token.commands import Create, Rotate
 from counterfoil.core.subjects.token.events import Rotated
-from counterfoil.core.subjects.token.kind import acceptance_in
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil.documents.owners import OwnerGiven
 from counterfoil.documents.token_changes import Copy, NewToken, Rotation
-from counterfoil.documents.tokens import Issued, TokenDocument
+from counterfoil.documents.tokens import Issued
 from counterfoil.door.batch import recall
 from counterfoil.idempotency import claim
 from counterfoil.uses.issue import Wish
@@ -38,7 +37,7 @@ from counterfoil_api.limits.callers import Callers
 from counterfoil_api.native.account.catalogue import expanded
 from counterfoil_api.native.tokens.examples import ISSUED, NEW_TOKEN, ROTATION
 from counterfoil_api.native.tokens.references import TokenRef, permitted
-from counterfoil_api.native.tokens.showing import token_document
+from counterfoil_api.native.tokens.showing import document_after
 from counterfoil_api.native.tokens.warnings import warned
 from counterfoil_api.native.users.references import owner_meant
 from counterfoil_api.operations.api import Api
@@ -165,7 +164,7 @@ async def rotate_token(
     )
 
     def shown(outcome: Outcome, secret: str) -> Issued:
-        document = _document(outcome, last_used_at=listed.last_used_at)
+        document = document_after(outcome, last_used_at=listed.last_used_at)
         return Issued(token=document, secret=secret, ended_early=_ended_early(outcome))
 
     issued = await issuing.rotate(asker, listed.token, key, shown, kind=Issued, turn=turn)
@@ -191,19 +190,13 @@ async def _made(reading: Reading, issuing: Issuing, asker: Principal, wish: Wish
     unlisted = await undescribed(reading, asker, wish.scopes)
 
     def shown(outcome: Outcome, secret: str = "") -> Issued:
-        return Issued(token=warned(_document(outcome), unlisted), secret=secret)
+        return Issued(token=warned(document_after(outcome), unlisted), secret=secret)
 
     if wish.trust is None:
         issued = await issuing.issue(asker, wish, retry, shown, kind=Issued, unlisted=unlisted)
     else:
         issued = await issuing.issue_trusting(asker, wish, retry, shown, kind=Issued, unlisted=unlisted)
     return Made(issued, issued.token.revision, f"/v1/tokens/{issued.token.id}")
-
-
-def _document(outcome: Outcome, *, last_used_at: datetime | None = None) -> TokenDocument:
-    return token_document(
-        outcome.of(Token), at=outcome.at, context=acceptance_in(outcome.context), last_used_at=last_used_at
-    )
 
 
 async def _recalled(reading: Reading, sources: Sources, presented: PresentedCredentials, retry: Retry | None) -> Issued:

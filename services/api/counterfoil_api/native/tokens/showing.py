@@ -8,8 +8,10 @@ import msgspec
 
 from counterfoil.core.events import Fact
 from counterfoil.core.subjects.token.acceptance import Context, refusal_for, status_at, used_up
+from counterfoil.core.subjects.token.kind import acceptance_in
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.trust import Trust
+from counterfoil.core.unit_of_work import Outcome
 from counterfoil.documents.events import EventDocument
 from counterfoil.documents.owners import OwnerDocument
 from counterfoil.documents.tokens import AlertDocument, TokenDocument
@@ -71,6 +73,12 @@ def listed_document(listed: Listed, known: Names | None = None) -> TokenDocument
     return token_document(
         listed.token, at=listed.at, context=listed.context, last_used_at=listed.last_used_at, known=known
     )
+
+
+def document_after(outcome: Outcome, *, last_used_at: datetime | None = None) -> TokenDocument:
+    """Return the document of a token after a command."""
+    context = acceptance_in(outcome.context)
+    return token_document(outcome.of(Token), at=outcome.at, context=context, last_used_at=last_used_at)
 
 
 def event_document(fact: Fact, known: Names) -> EventDocument:

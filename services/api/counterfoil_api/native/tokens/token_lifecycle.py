@@ -4,15 +4,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from counterfoil.core.principal import Principal
-from counterfoil.core.refusals import (
-    BadNetwork,
-    BadQuota,
-    BadRateLimit,
-    EntryTooLarge,
-)
 from counterfoil.core.subjects.token.commands import Change, Renew, Resume, Revoke, Suspend, Update
-from counterfoil.core.subjects.token.kind import acceptance_in
-from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.unit_of_work import AllOrNothing, Outcome
 from counterfoil.documents.token_changes import Ending, Renewal, Resumption, Suspension, TokenChanges
 from counterfoil.documents.tokens import TokenDocument
@@ -25,7 +17,7 @@ from counterfoil_api.handling.writing import Writing
 from counterfoil_api.native.tokens import children
 from counterfoil_api.native.tokens.examples import CHANGES, RENEWAL, REVOCATION, SUSPENSION, TOKEN
 from counterfoil_api.native.tokens.references import TokenRef, permitted
-from counterfoil_api.native.tokens.showing import listed_document, token_document
+from counterfoil_api.native.tokens.showing import document_after, listed_document
 from counterfoil_api.native.tokens.warnings import warned
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMatch
@@ -33,8 +25,6 @@ from counterfoil_api.operations.replies import Tagged
 from counterfoil_api.operations.retries import Retry
 
 api = Api("tokens", OURS)
-
-_BOUNDS = (BadNetwork, BadRateLimit, BadQuota, EntryTooLarge)
 
 
 @api.patch(
@@ -223,10 +213,7 @@ async def _changed(
     unlisted: Undescribed | None = None,
 ) -> Tagged[TokenDocument]:
     def shown(outcome: Outcome) -> TokenDocument:
-        used = before.last_used_at
-        document = token_document(
-            outcome.of(Token), at=outcome.at, context=acceptance_in(outcome.context), last_used_at=used
-        )
+        document = document_after(outcome, last_used_at=before.last_used_at)
         return document if unlisted is None else warned(document, unlisted)
 
     document = await writing.reply(command, retry, shown, kind=TokenDocument, holds_secret=False)

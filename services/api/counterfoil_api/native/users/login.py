@@ -10,8 +10,6 @@ from counterfoil.core.refusals import (
     NotFound,
 )
 from counterfoil.core.subjects.token.commands import Create
-from counterfoil.core.subjects.token.kind import acceptance_in
-from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.subjects.user import owner_of
 from counterfoil.core.subjects.user_commands import EnrolTotp
 from counterfoil.core.unit_of_work import Outcome
@@ -25,7 +23,7 @@ from counterfoil_api.handling.described import undescribed
 from counterfoil_api.handling.issuing import Issuing
 from counterfoil_api.handling.reading import Reading
 from counterfoil_api.http.errors import BadCode, PasswordNeeded
-from counterfoil_api.native.tokens.showing import token_document
+from counterfoil_api.native.tokens.showing import document_after
 from counterfoil_api.native.users.references import oneself
 from counterfoil_api.native.users.showing import user_document
 from counterfoil_api.operations.api import Api
@@ -90,10 +88,7 @@ async def log_in(
     wish = Wish(name=body.name, owner=owner_of(user.id), scopes=scopes, lifetime=body.lifetime)
 
     def render(outcome: Outcome, secret: str) -> LoggedIn:
-        token = token_document(
-            outcome.of(Token), at=outcome.at, context=acceptance_in(outcome.context), last_used_at=None
-        )
-        return LoggedIn(user=document, issued=Issued(token=token, secret=secret))
+        return LoggedIn(user=document, issued=Issued(token=document_after(outcome), secret=secret))
 
     made = await issuing.issue(asker, wish, key, render, kind=LoggedIn, unlisted=unlisted)
     token = made.issued.token

@@ -46,9 +46,11 @@ async def permitted_user(reading: Reading, asker: Principal, ref: str, *, scope:
     return await _found(reading, asker, ref)
 
 
-def is_oneself(asker: Principal, ref: str) -> bool:
-    """Say whether a caller who presented a password refers to themselves."""
-    return asker.actor.kind == "user" and ref.lower() in (SELF, str(asker.actor.id))
+async def oneself_or_permitted(reading: Reading, asker: Principal, ref: str, *, scope: str) -> User:
+    """Return the named user: for oneself a password is needed, for another user the scope."""
+    if ref == SELF or (asker.actor.kind == "user" and ref.lower() in (SELF, str(asker.actor.id))):
+        return await oneself(reading, asker)
+    return await permitted_user(reading, asker, ref, scope=scope)
 
 
 async def oneself(reading: Reading, asker: Principal) -> User:

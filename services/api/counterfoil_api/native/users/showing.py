@@ -6,10 +6,8 @@ from counterfoil.core.subjects.user import User, login_of
 from counterfoil.documents.users import UserDocument
 
 
-def user_document(state: object, default_account: UUID) -> UserDocument:
+def user_document(state: User, default_account: UUID) -> UserDocument:
     """Return the document of a user. Users of the default account log in with their e-mail address alone."""
-    if not isinstance(state, User):
-        raise TypeError("a command about a user ends in one")
     return UserDocument(
         id=state.id, number=state.number, account=state.account, email=state.name,
         login=None if state.name is None else login_of(state.name, state.account, default_account), role=state.role,

@@ -8,7 +8,6 @@ from counterfoil.core.refusals import (
 )
 from counterfoil.core.subjects.user import owner_of
 from counterfoil.core.subjects.user_commands import ChangePassword, DisableUser, EnableUser, RemoveTotp, RemoveUser
-from counterfoil.core.unit_of_work import Outcome
 from counterfoil.documents.token_changes import Ending, Resumption, Revocation
 from counterfoil.documents.users import NewPassword, UserDocument, UserWithPassword
 from counterfoil.uses.access_log import AccessLog
@@ -18,9 +17,9 @@ from counterfoil_api.handling.reading import Reading
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.http.errors import PasswordNeeded
 from counterfoil_api.native.tokens import children
-from counterfoil_api.native.users.references import SELF, UserRef, is_oneself, oneself, permitted_user
+from counterfoil_api.native.users.references import UserRef, oneself_or_permitted, permitted_user
 from counterfoil_api.native.users.showing import user_document
-from counterfoil_api.native.users.users import changed, chosen
+from counterfoil_api.native.users.users import changed, chosen, with_password
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMatch
 from counterfoil_api.operations.refusals import SECRET_REPLY
@@ -102,9 +101,8 @@ async def remove_user(
     creator = children.Creator(found.id, f"user:{found.id}", owner_of(found.id))
     if body.with_children and not body.dry_run:
         both, made = await children.end_with_children(reading, asker, creator, body, command)
-        return await changed(
-            reading, writing, both, key, made
-        )  # a reply that is kept for retries names the accepted bulk revocation
+        # A reply that is kept for retries names the accepted bulk revocation.
+        return await changed(reading, writing, both, key, made)
     if body.dry_run:
         document = user_document(found, await reading.default_account.id())
     else:
@@ -137,23 +135,14 @@ async def change_password(
     generated, and only this answer contains it. No token ends, not even those of logins: revoke them with
     `/v1/revocations`.
     """
-    if user == SELF or is_oneself(asker, user):
-        found = await oneself(reading, asker)
-    else:
-        found = await permitted_user(reading, asker, user, scope="users.reset")
+    found = await oneself_or_permitted(reading, asker, user, scope="users.reset")
     password = chosen(body.password, found.name or "")
     command = ChangePassword(
         account=asker.account, id=found.id, by=asker, revisions=if_match,
         password_hash=await passwords.hashed(password, asker.account),
     )  # fmt: skip
-    made_up, default = password if body.password is None else None, await reading.default_account.id()
-
-    def render(outcome: Outcome) -> UserWithPassword:
-        return UserWithPassword(user=user_document(outcome.state, default), password=made_up)
-
-    holds_secret = made_up is not None
-    changed = await writing.reply(command, key, render, kind=UserWithPassword, holds_secret=holds_secret)
-    return Tagged(changed, changed.user.revision)
+    reset = await with_password(reading, writing, command, key, password if body.password is None else None)
+    return Tagged(reset, reset.user.revision)
 
 
 @api.post(
@@ -177,9 +166,6 @@ async def remove_totp(
 
     Your own need no scope, but your password and a code. The recovery codes end, too.
     """
-    if user == SELF or is_oneself(asker, user):
-        found = await oneself(reading, asker)
-    else:
-        found = await permitted_user(reading, asker, user, scope="users.reset")
+    found = await oneself_or_permitted(reading, asker, user, scope="users.reset")
     command = RemoveTotp(account=asker.account, id=found.id, by=asker, revisions=if_match)
     return await changed(reading, writing, command, key)

@@ -17,7 +17,7 @@ from counterfoil.core.refusals import (
     BadText,
 )
 from counterfoil.core.subjects.subject import SubjectCommand
-from counterfoil.core.subjects.user import owner_of
+from counterfoil.core.subjects.user import User, owner_of
 from counterfoil.core.subjects.user_commands import CreateUser, UpdateUser
 from counterfoil.core.subjects.user_events import Role
 from counterfoil.core.unit_of_work import AllOrNothing, Outcome
@@ -86,13 +86,7 @@ async def create_user(
         account=asker.account, id=uuid7(), by=asker, email=body.email,
         role=body.role, scopes=body.scopes, password_hash=await passwords.hashed(password, asker.account),
     )  # fmt: skip
-    made_up, default = password if body.password is None else None, await reading.default_account.id()
-
-    def render(outcome: Outcome) -> UserWithPassword:
-        return UserWithPassword(user=user_document(outcome.state, default), password=made_up)
-
-    holds_secret = made_up is not None
-    made = await writing.reply(command, key, render, kind=UserWithPassword, holds_secret=holds_secret)
+    made = await with_password(reading, writing, command, key, password if body.password is None else None)
     return Made(made, made.user.revision, f"/v1/users/{made.user.id}")
 
 
@@ -170,6 +164,18 @@ def chosen(given: str | None, email: str) -> str:
     return secrets.token_urlsafe(_PASSWORD_BYTES) if given is None else checked_password(given, email)
 
 
+async def with_password(
+    reading: Reading, writing: Writing, command: SubjectCommand, key: Retry | None, generated: str | None
+) -> UserWithPassword:
+    """Execute a command and return the user, with the password if it was generated."""
+    default = await reading.default_account.id()
+
+    def render(outcome: Outcome) -> UserWithPassword:
+        return UserWithPassword(user=user_document(outcome.of(User), default), password=generated)
+
+    return await writing.reply(command, key, render, kind=UserWithPassword, holds_secret=generated is not None)
+
+
 async def changed(
     reading: Reading,
     writing: Writing,
@@ -181,7 +187,7 @@ async def changed(
     default = await reading.default_account.id()
 
     def render(outcome: Outcome) -> UserDocument:
-        return replace(user_document(outcome.state, default), children=children)
+        return replace(user_document(outcome.of(User), default), children=children)
 
     document = await writing.reply(command, key, render, kind=UserDocument, holds_secret=False)
     return Tagged(document, document.revision)
