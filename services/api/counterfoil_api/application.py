@@ -17,13 +17,7 @@ from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.proof import OWN
 from counterfoil_api.dialects import listing
 from counterfoil_api.dialects.dialect import Dialect
-from counterfoil_api.dialects.register import (
-    DIALECTS,
-    client_headers,
-    routes_of,
-    shapes,
-    switched_on,
-)
+from counterfoil_api.dialects.register import DIALECTS, client_headers, routes_of, shapes, switched_on
 from counterfoil_api.events.streams import Streams
 from counterfoil_api.http.addresses import Proxies
 from counterfoil_api.http.request_limits import BOUNDS, Bounds

@@ -148,11 +148,7 @@ class Connection(QueueingConnection):
             self._unread_timer.cancel()
 
     def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
         """Answer a request that does not reach the application, and close the connection."""
         if isinstance(exc, Refusal):

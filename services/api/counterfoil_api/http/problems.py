@@ -12,14 +12,7 @@ from aiohttp import web
 from counterfoil.core import cursor, refusals
 from counterfoil.core.refusals import Refusal
 from counterfoil_api.http import errors
-from counterfoil_api.http.challenges import (
-    BAD_REQUEST,
-    BASIC,
-    INSUFFICIENT_SCOPE,
-    INVALID_TOKEN,
-    MISSING,
-    detailed,
-)
+from counterfoil_api.http.challenges import BAD_REQUEST, BASIC, INSUFFICIENT_SCOPE, INVALID_TOKEN, MISSING, detailed
 
 PREFIX = "urn:counterfoil:problem:"
 MEDIA_TYPE = "application/problem+json"

@@ -15,13 +15,7 @@ from uuid import UUID
 
 from counterfoil.core.credentials import BearerGiven, Given, SecretGiven
 from counterfoil.core.principal import NIL
-from counterfoil.core.refusals import (
-    CredentialsRefused,
-    Denied,
-    Forbidden,
-    Refusal,
-    UnknownSecret,
-)
+from counterfoil.core.refusals import CredentialsRefused, Denied, Forbidden, Refusal, UnknownSecret
 from counterfoil.uses.attempts import Attempts
 from counterfoil.uses.verify import FINAL
 from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials

@@ -32,14 +32,8 @@ _HEADERS: Mapping[str, Json] = MappingProxyType(
             "description": "The last position of the log when this answer began.",
             "schema": {"type": "integer", "minimum": 0},
         },
-        "X-Request-Id": {
-            "description": "The id under which this request was logged.",
-            "schema": {"type": "string"},
-        },
-        "Retry-After": {
-            "description": "Seconds to wait before the next attempt.",
-            "schema": {"type": "integer"},
-        },
+        "X-Request-Id": {"description": "The id under which this request was logged.", "schema": {"type": "string"}},
+        "Retry-After": {"description": "Seconds to wait before the next attempt.", "schema": {"type": "integer"}},
         "RateLimit": {
             "description": "What is left of the caller's quota (r), and the seconds until all of it is available again "
             "(t); only where there is a quota.",
@@ -85,11 +79,7 @@ def document(
         "servers": [{"url": url}],
         "tags": [{"name": name} for name in dict.fromkeys(route.tag for route in routes)],
         "paths": paths,
-        "components": {
-            "schemas": schemas.components,
-            "securitySchemes": schemes,
-            "headers": dict(_HEADERS),
-        },
+        "components": {"schemas": schemas.components, "securitySchemes": schemes, "headers": dict(_HEADERS)},
     }
 
 

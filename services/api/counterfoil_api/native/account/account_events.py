@@ -9,12 +9,7 @@ import msgspec
 from counterfoil.core.events import Fact
 from counterfoil.core.principal import Principal
 from counterfoil.core.subjects.changes import Changes, changes_of
-from counterfoil.documents.events import (
-    AccountEventDocument,
-    AccountEventPage,
-    ActorDocument,
-    ChangeDocument,
-)
+from counterfoil.documents.events import AccountEventDocument, AccountEventPage, ActorDocument, ChangeDocument
 from counterfoil.postgres.account_events import account_events, histories
 from counterfoil.uses.access_log import AccessLog
 from counterfoil_api.auth.conventions import OURS

@@ -48,11 +48,7 @@ async def list_scopes(reading: Reading, asker: Asker[Principal], *, query: Query
 
 
 @api.route(
-    "PUT",
-    "/v1/scopes/{scope}",
-    executes=(DescribeScope,),
-    instead_of=("POST /v1/scopes",),
-    scope="scopes.update",
+    "PUT", "/v1/scopes/{scope}", executes=(DescribeScope,), instead_of=("POST /v1/scopes",), scope="scopes.update"
 )
 async def describe_scope(
     writing: Writing, asker: Asker[Principal], *, scope: ScopeName, body: Body[ScopeGiven], if_match: IfMatch
@@ -91,11 +87,7 @@ async def list_scope_sets(reading: Reading, asker: Asker[Principal], *, query: Q
 
 
 @api.route(
-    "PUT",
-    "/v1/scope-sets/{name}",
-    executes=(DefineSet,),
-    instead_of=("POST /v1/scope-sets",),
-    scope="scopes.update",
+    "PUT", "/v1/scope-sets/{name}", executes=(DefineSet,), instead_of=("POST /v1/scope-sets",), scope="scopes.update"
 )
 async def compose_scope_set(
     reading: Reading,

@@ -7,13 +7,7 @@ import msgspec
 
 from counterfoil.core.owners import checked_owner
 from counterfoil.core.principal import Owner, Principal
-from counterfoil.core.refusals import (
-    BadOwner,
-    BadReference,
-    NotFound,
-    Refuses,
-    UnknownUser,
-)
+from counterfoil.core.refusals import BadOwner, BadReference, NotFound, Refuses, UnknownUser
 from counterfoil.core.subjects.owner_quota import QuotaOfOwner, RemoveQuota, SetQuota
 from counterfoil.core.subjects.scope_catalogue import named
 from counterfoil.core.unit_of_work import Outcome
@@ -49,11 +43,7 @@ async def list_owner_quotas(reading: Reading, asker: Asker[Principal], *, query:
     return QuotaPage(items=await _documents(reading, page), next_cursor=more)
 
 
-@api.get(
-    "/v1/owners/{owner_type}/{owner_id}/quota",
-    scope="account.read",
-    refusals=(NotFound,),
-)
+@api.get("/v1/owners/{owner_type}/{owner_id}/quota", scope="account.read", refusals=(NotFound,))
 async def get_owner_quota(
     reading: Reading, asker: Asker[Principal], *, owner_type: OwnerType, owner_id: OwnerId
 ) -> Tagged[QuotaDocument]:
@@ -101,12 +91,7 @@ async def set_owner_quota(
     return await _shown(reading, await writing.execute(command))
 
 
-@api.route(
-    "DELETE",
-    "/v1/owners/{owner_type}/{owner_id}/quota",
-    executes=(RemoveQuota,),
-    scope="account.update",
-)
+@api.route("DELETE", "/v1/owners/{owner_type}/{owner_id}/quota", executes=(RemoveQuota,), scope="account.update")
 async def lift_owner_quota(
     reading: Reading,
     writing: Writing,

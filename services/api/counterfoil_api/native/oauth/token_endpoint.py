@@ -13,13 +13,7 @@ from counterfoil.core.refusals import BadScope, BeyondAudience, CredentialsRefus
 from counterfoil.core.subjects.token.commands import Exchange
 from counterfoil_api.auth.credentials import PresentedCredentials
 from counterfoil_api.auth.issuers import Issuers
-from counterfoil_api.handling.token_exchange import (
-    BearerRequest,
-    Exchanging,
-    IssuedBearer,
-    with_bearer,
-    with_secret,
-)
+from counterfoil_api.handling.token_exchange import BearerRequest, Exchanging, IssuedBearer, with_bearer, with_secret
 from counterfoil_api.http.errors import (
     AssertionRefused,
     CredentialsMissing,

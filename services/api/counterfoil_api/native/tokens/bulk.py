@@ -10,12 +10,7 @@ from uuid_utils.compat import uuid7
 
 from counterfoil.core.events import Conditions
 from counterfoil.core.principal import Principal
-from counterfoil.core.refusals import (
-    BadReference,
-    BadText,
-    NotFound,
-    PlanChanged,
-)
+from counterfoil.core.refusals import BadReference, BadText, NotFound, PlanChanged
 from counterfoil.core.subjects.bulk_revocation import (
     AcceptBulkRevocation,
     BulkRevocation,

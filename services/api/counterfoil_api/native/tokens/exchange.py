@@ -20,13 +20,7 @@ from counterfoil_api.operations.reading import Body, Presented
 api = Api("bearers", OURS)
 
 
-@api.post(
-    "/v1/exchange",
-    executes=(Exchange,),
-    refusals=(BadDuration,),
-    asks=EXCHANGE,
-    answers=BEARER,
-)
+@api.post("/v1/exchange", executes=(Exchange,), refusals=(BadDuration,), asks=EXCHANGE, answers=BEARER)
 async def exchange_token(
     exchanging: Exchanging, callers: Callers, presented: Presented[PresentedCredentials], body: Body[ExchangeRequest]
 ) -> BearerDocument:
@@ -40,10 +34,7 @@ async def exchange_token(
     issued = await exchanging.limits.guard.over(presented, lambda: with_secret(exchanging, given, request))
     claims = issued.claims
     return BearerDocument(
-        access_token=issued.text,
-        expires_in=claims.exp - claims.iat,
-        scope=claims.scope,
-        jti=UUID(claims.jti),
+        access_token=issued.text, expires_in=claims.exp - claims.iat, scope=claims.scope, jti=UUID(claims.jti)
     )
 
 

@@ -41,10 +41,7 @@ class TokenFilter(Given, frozen=True, kw_only=True):
     owner_id: (
         Annotated[
             str,
-            Meta(
-                max_length=255,
-                description="For the owner_type user: an id, a number, an e-mail address, or `self`.",
-            ),
+            Meta(max_length=255, description="For the owner_type user: an id, a number, an e-mail address, or `self`."),
         ]
         | None
     ) = None

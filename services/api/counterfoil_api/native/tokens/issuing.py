@@ -8,13 +8,7 @@ from msgspec import UNSET, UnsetType
 from counterfoil.core.credentials import SecretGiven
 from counterfoil.core.duration import seconds
 from counterfoil.core.principal import Actor, Owner, Principal
-from counterfoil.core.refusals import (
-    BadDuration,
-    BeyondCaller,
-    NotFound,
-    SecretRetired,
-    UnknownUser,
-)
+from counterfoil.core.refusals import BadDuration, BeyondCaller, NotFound, SecretRetired, UnknownUser
 from counterfoil.core.subjects.token.acceptance import refusal_for
 from counterfoil.core.subjects.token.commands import Create, Rotate
 from counterfoil.core.subjects.token.events import Rotated
@@ -50,12 +44,7 @@ api = Api("tokens", OURS)
 
 
 @api.post(
-    "/v1/tokens",
-    executes=(Create,),
-    scope="tokens.create",
-    refusals=SECRET_REPLY,
-    asks=NEW_TOKEN,
-    answers=ISSUED,
+    "/v1/tokens", executes=(Create,), scope="tokens.create", refusals=SECRET_REPLY, asks=NEW_TOKEN, answers=ISSUED
 )
 async def create_token(
     reading: Reading, issuing: Issuing, asker: Asker[Principal], *, body: Body[NewToken], key: IdempotencyKey

@@ -72,12 +72,7 @@ class EventQuery(PageQuery, frozen=True, kw_only=True):
     sort: Literal["version", "-version"] = "version"
 
 
-@api.get(
-    "/v1/tokens",
-    scope="tokens.read",
-    refusals=(BadText,),
-    answers=TOKENS,
-)
+@api.get("/v1/tokens", scope="tokens.read", refusals=(BadText,), answers=TOKENS)
 async def list_tokens(
     reading: Reading, access_log: AccessLog, asker: Asker[Principal], *, query: Query[TokenQuery]
 ) -> TokenPage:
@@ -107,11 +102,7 @@ def _owner_of(wanted: Filter) -> Owner | None:
     return msgspec.convert({"type": wanted.owner_type, "id": wanted.owner_id}, Owner)
 
 
-@api.get(
-    "/v1/tokens/{ref}",
-    scope="tokens.read",
-    answers=TOKEN,
-)
+@api.get("/v1/tokens/{ref}", scope="tokens.read", answers=TOKEN)
 async def get_token(
     reading: Reading, access_log: AccessLog, asker: Asker[Principal], *, ref: TokenRef, query: Query[PastQuery]
 ) -> Tagged[TokenDocument]:
@@ -132,10 +123,7 @@ async def get_token(
     return Tagged(document, document.revision)
 
 
-@api.get(
-    "/v1/tokens/{ref}/events",
-    scope="tokens.read",
-)
+@api.get("/v1/tokens/{ref}/events", scope="tokens.read")
 async def list_events(
     reading: Reading, access_log: AccessLog, asker: Asker[Principal], *, ref: TokenRef, query: Query[EventQuery]
 ) -> EventPage:
@@ -145,12 +133,7 @@ async def list_events(
     question: list[Any] = ["events", token.id, query.sort]
     after = reading.after(asker, question, query.cursor, tuple[int]) or (_LAST_VERSION if descending else 0,)
     facts = await events_of(
-        reading.pool,
-        token.account,
-        token.id,
-        after=after[0],
-        limit=query.limit + 1,
-        descending=descending,
+        reading.pool, token.account, token.id, after=after[0], limit=query.limit + 1, descending=descending
     )
     page, more = reading.page(asker, question, facts, limit=query.limit, place=lambda each: [each.version])
     if not is_own(asker, token):

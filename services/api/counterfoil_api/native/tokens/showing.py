@@ -86,12 +86,7 @@ def event_document(fact: Fact, known: Names) -> EventDocument:
     data: dict[str, Any] = msgspec.to_builtins(fact.event)
     private = data.pop("private", None)
     return EventDocument(
-        version=fact.version,
-        type=fact.type,
-        at=fact.at,
-        by=actor_document(fact.by, known),
-        data=data,
-        private=private,
+        version=fact.version, type=fact.type, at=fact.at, by=actor_document(fact.by, known), data=data, private=private
     )
 
 

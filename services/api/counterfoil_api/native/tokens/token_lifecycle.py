@@ -27,13 +27,7 @@ from counterfoil_api.operations.retries import Retry
 api = Api("tokens", OURS)
 
 
-@api.patch(
-    "/v1/tokens/{ref}",
-    executes=(Update,),
-    scope="tokens.update",
-    asks=CHANGES,
-    answers=TOKEN,
-)
+@api.patch("/v1/tokens/{ref}", executes=(Update,), scope="tokens.update", asks=CHANGES, answers=TOKEN)
 async def update_token(
     reading: Reading,
     writing: Writing,
@@ -69,13 +63,7 @@ async def update_token(
     return await _changed(writing, listed, command, key, unlisted=unlisted)
 
 
-@api.post(
-    "/v1/tokens/{ref}/renew",
-    executes=(Renew,),
-    scope="tokens.renew",
-    asks=RENEWAL,
-    answers=TOKEN,
-)
+@api.post("/v1/tokens/{ref}/renew", executes=(Renew,), scope="tokens.renew", asks=RENEWAL, answers=TOKEN)
 async def renew_token(
     reading: Reading,
     writing: Writing,
@@ -102,13 +90,7 @@ async def renew_token(
     return await _changed(writing, listed, command, key)
 
 
-@api.post(
-    "/v1/tokens/{ref}/suspend",
-    executes=(Suspend,),
-    scope="tokens.suspend",
-    asks=SUSPENSION,
-    answers=TOKEN,
-)
+@api.post("/v1/tokens/{ref}/suspend", executes=(Suspend,), scope="tokens.suspend", asks=SUSPENSION, answers=TOKEN)
 async def suspend_token(
     reading: Reading,
     writing: Writing,
@@ -121,22 +103,11 @@ async def suspend_token(
 ) -> Tagged[TokenDocument]:
     """Refuse a token until it is resumed."""
     listed = await permitted(reading, asker, ref, scope="tokens.suspend")
-    command = Suspend(
-        account=asker.account,
-        token_id=listed.token.id,
-        by=asker,
-        revisions=if_match,
-        reason=body.reason,
-    )
+    command = Suspend(account=asker.account, token_id=listed.token.id, by=asker, revisions=if_match, reason=body.reason)
     return await _changed(writing, listed, command, key)
 
 
-@api.post(
-    "/v1/tokens/{ref}/resume",
-    executes=(Resume,),
-    scope="tokens.resume",
-    answers=TOKEN,
-)
+@api.post("/v1/tokens/{ref}/resume", executes=(Resume,), scope="tokens.resume", answers=TOKEN)
 async def resume_token(
     reading: Reading,
     writing: Writing,
@@ -185,13 +156,7 @@ async def revoke_token(
     the reply says what would.
     """
     listed = await permitted(reading, asker, ref, scope="tokens.revoke")
-    command = Revoke(
-        account=asker.account,
-        token_id=listed.token.id,
-        by=asker,
-        revisions=if_match,
-        reason=body.reason,
-    )
+    command = Revoke(account=asker.account, token_id=listed.token.id, by=asker, revisions=if_match, reason=body.reason)
     creator = children.Creator(listed.token.id, f"token:{listed.token.number}")
     if body.dry_run:
         document, made = listed_document(listed), await children.preview(reading, access_log, asker, creator, body)

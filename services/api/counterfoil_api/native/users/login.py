@@ -6,9 +6,7 @@ import segno
 from msgspec import UNSET
 
 from counterfoil.core.principal import Principal
-from counterfoil.core.refusals import (
-    NotFound,
-)
+from counterfoil.core.refusals import NotFound
 from counterfoil.core.subjects.token.commands import Create
 from counterfoil.core.subjects.user import owner_of
 from counterfoil.core.subjects.user_commands import EnrolTotp
@@ -67,10 +65,7 @@ async def confirm_totp(
 
 
 @api.post(
-    "/v1/login",
-    executes=(Create,),
-    refusals=(PasswordNeeded, NotFound, *SECRET_REPLY),
-    asks=NewLogin(lifetime="1h"),
+    "/v1/login", executes=(Create,), refusals=(PasswordNeeded, NotFound, *SECRET_REPLY), asks=NewLogin(lifetime="1h")
 )
 async def log_in(
     reading: Reading, issuing: Issuing, asker: Asker[Principal], *, body: Body[NewLogin], key: IdempotencyKey

@@ -71,8 +71,7 @@ async def user_meant(reading: Reading, asker: Principal, ref: str) -> User | Non
         return None
     if "@" in ref and asker.lacks("users.read") and (found is None or asker.owner != owner_of(found.id)):
         raise ScopeMissing(
-            "Naming another user by e-mail address needs the scope users.read; use the user's id.",
-            scope="users.read",
+            "Naming another user by e-mail address needs the scope users.read; use the user's id.", scope="users.read"
         )
     return found
 

@@ -3,9 +3,7 @@
 from msgspec.structs import replace
 
 from counterfoil.core.principal import Principal
-from counterfoil.core.refusals import (
-    BadPassword,
-)
+from counterfoil.core.refusals import BadPassword
 from counterfoil.core.subjects.user import owner_of
 from counterfoil.core.subjects.user_commands import ChangePassword, DisableUser, EnableUser, RemoveTotp, RemoveUser
 from counterfoil.documents.token_changes import Ending, Resumption, Revocation
@@ -30,12 +28,7 @@ api = Api("users", OURS)
 _LEAVE = Revocation(reason="On leave until spring.")
 
 
-@api.post(
-    "/v1/users/{user}/disable",
-    executes=(DisableUser,),
-    scope="users.disable",
-    asks=_LEAVE,
-)
+@api.post("/v1/users/{user}/disable", executes=(DisableUser,), scope="users.disable", asks=_LEAVE)
 async def disable_user(
     reading: Reading,
     writing: Writing,

@@ -12,10 +12,7 @@ from uuid_utils.compat import uuid7
 from counterfoil.core.emails import checked_email
 from counterfoil.core.password import checked_password
 from counterfoil.core.principal import Principal
-from counterfoil.core.refusals import (
-    BadPassword,
-    BadText,
-)
+from counterfoil.core.refusals import BadPassword, BadText
 from counterfoil.core.subjects.subject import SubjectCommand
 from counterfoil.core.subjects.user import User, owner_of
 from counterfoil.core.subjects.user_commands import CreateUser, UpdateUser
@@ -110,12 +107,7 @@ async def get_user(reading: Reading, asker: Asker[Principal], *, user: UserRef) 
     return Tagged(user_document(found, await reading.default_account.id()), found.revision)
 
 
-@api.patch(
-    "/v1/users/{user}",
-    executes=(UpdateUser,),
-    scope="users.update",
-    asks=UserChanges(role="auditor"),
-)
+@api.patch("/v1/users/{user}", executes=(UpdateUser,), scope="users.update", asks=UserChanges(role="auditor"))
 async def update_user(
     reading: Reading,
     writing: Writing,
