@@ -74,14 +74,14 @@ def _error(refusal: Refusal) -> ScalingoError:
 
 
 def _credentials(request: web.Request, _: bytes) -> PresentedCredentials:
-    presented, asked = presented_by(request), (request.method, request.path)
+    presented, operation = presented_by(request), (request.method, request.path)
     basic = request.headers["Authorization"][:6].lower() == "basic "
     match presented.credentials:
-        case SecretGiven() if not basic or asked != _EXCHANGE:
+        case SecretGiven() if not basic or operation != _EXCHANGE:
             raise CredentialsRefused(
                 "A token is not usable directly; exchange it for a bearer token at /v1/tokens/exchange."
             )
-        case PasswordGiven() if asked != _CREATE:
+        case PasswordGiven() if operation != _CREATE:
             raise CredentialsRefused("A password can only create a token, which is exchanged for a bearer.")
     return replace(presented, audience=_AUDIENCE, as_owner=True)
 

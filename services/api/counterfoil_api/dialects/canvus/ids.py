@@ -1,6 +1,6 @@
 """Ids of tokens that look like Canvus': in base64 what looks like the text of a bcrypt hash, with one salt a server.
 
-They are not hashes of secrets: what stands in the place of the hash is our id, sealed.
+They are not hashes of secrets: in the place of the hash they have the ledger's id, encrypted.
 """
 
 import base64

@@ -210,5 +210,5 @@ async def _owner(tokens: Tokens, asker: Principal, text: str) -> Owner | None:
 
 
 def _statuses(text: str) -> tuple[TokenStatus, ...]:
-    meant = glob.read(text, field="filter")
-    return tuple(status for word, status in _STATUSES.items() if meant.matches(word))
+    pattern = glob.read(text, field="filter")
+    return tuple(status for word, status in _STATUSES.items() if pattern.matches(word))
