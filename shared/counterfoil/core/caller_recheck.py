@@ -41,7 +41,6 @@ class TokenCaller:
 
     @property
     def held(self) -> tuple[str, ...]:
-        """All that it may do."""
         return self.token.scopes
 
     def refuse_reduced(self, by: Principal, at: datetime) -> None:
@@ -64,7 +63,6 @@ class UserCaller:
 
     @property
     def held(self) -> tuple[str, ...]:
-        """All that they may do."""
         return self.user.held
 
     def refuse_reduced(self, by: Principal, _: datetime) -> None:

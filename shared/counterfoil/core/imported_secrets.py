@@ -42,7 +42,6 @@ class ImportedSecret:
 
     @property
     def materials(self) -> tuple[bytes, ...]:
-        """What may be digested under a pepper."""
         return tuple(_material(name, hashlib.new(name, self.plain.encode()).digest()) for name in self.algorithms)
 
     @property
@@ -52,7 +51,6 @@ class ImportedSecret:
 
     @property
     def scheme(self) -> str:
-        """How it is kept."""
         return self.algorithms[0]
 
     def __repr__(self) -> str:
@@ -68,7 +66,6 @@ class ImportedDigest:
 
     @property
     def materials(self) -> tuple[bytes, ...]:
-        """What is digested under a pepper."""
         return (_material(self.algorithm, self.digest),)
 
     @property
@@ -78,7 +75,6 @@ class ImportedDigest:
 
     @property
     def scheme(self) -> str:
-        """How it is kept."""
         return self.algorithm
 
     def __repr__(self) -> str:

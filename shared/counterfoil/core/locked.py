@@ -55,5 +55,4 @@ class Locked:
         return cast("R", self.reads.setdefault(kind, kind()))
 
     def copy(self) -> Locked:
-        """Return a copy that changes by itself."""
         return replace(self, rows=dict(self.rows), reads={kind: reads.copy() for kind, reads in self.reads.items()})

@@ -80,12 +80,10 @@ class Secret:
 
     @property
     def materials(self) -> tuple[bytes, ...]:
-        """What is digested: all of it."""
         return (self.plain.encode(),)
 
     @property
     def scheme(self) -> str:
-        """How it is digested."""
         return OWN
 
     def __repr__(self) -> str:

@@ -35,12 +35,10 @@ class AllOrNothing(msgspec.Struct, frozen=True):
 
     @property
     def by(self) -> Principal:
-        """The caller."""
         return self.commands[0].by
 
     @property
     def lane(self) -> object:
-        """The lane of the first."""
         return self.commands[0].lane
 
 
@@ -98,7 +96,6 @@ class Changes:
     done: dict[Key, list[Done]] = field(default_factory=dict)
 
     def copy(self) -> Changes:
-        """Return a copy that changes by itself."""
         return Changes(list(self.facts), {key: list(done) for key, done in self.done.items()})
 
 
@@ -133,7 +130,7 @@ class UnitOfWork:
         self._refuse_reduced(command)
         context = kind.context(command, at, self.locked)
         events = kind.decide(row.state, command, context, self.locked)
-        after, facts = _evolved(row, command, kind, events, at, self._salt)
+        after, facts = self._evolved(row, command, events, at)
         if facts and after.state is not None:
             kind.admit(command, row.state, after.state, self.locked)
             self.locked.rows[command.key] = after
@@ -182,18 +179,17 @@ class UnitOfWork:
             if caller is not None:
                 caller.refuse_reduced(principal, self.locked.clock)
 
-
-def _evolved(  # noqa: PLR0917 - it has no state of its own
-    row: Row, command: Command, kind: Kind, events: list[Event], at: datetime, salt: Callable[[int], bytes]
-) -> tuple[Row, list[tuple[Fact, Sealed]]]:
-    subject = Subject(kind.name, command.subject)
-    state, leaf, facts = row.state, row.leaf, []
-    for event in events:
-        fact = Fact(
-            account=command.account, subject=subject, version=state.version + 1 if state else 1,
-            type=TYPE_OF[type(event)], at=at, by=command.by.actor, event=event,
-        )  # fmt: skip
-        sealed = codec.seal(fact, prev=leaf, salt=salt(codec.SALT_LENGTH) if event.private else b"")
-        state, leaf = kind.evolve(state, fact), sealed.leaf
-        facts.append((fact, sealed))
-    return Row(state, leaf), facts
+    def _evolved(
+        self, row: Row, command: Command, events: list[Event], at: datetime
+    ) -> tuple[Row, list[tuple[Fact, Sealed]]]:
+        kind = KIND_OF[type(command)]
+        subject, state, leaf, facts = Subject(kind.name, command.subject), row.state, row.leaf, []
+        for event in events:
+            fact = Fact(
+                account=command.account, subject=subject, version=state.version + 1 if state else 1,
+                type=TYPE_OF[type(event)], at=at, by=command.by.actor, event=event,
+            )  # fmt: skip
+            sealed = codec.seal(fact, prev=leaf, salt=self._salt(codec.SALT_LENGTH) if event.private else b"")
+            state, leaf = kind.evolve(state, fact), sealed.leaf
+            facts.append((fact, sealed))
+        return Row(state, leaf), facts

@@ -47,6 +47,11 @@ def _unobserved(_batch: Batch, _waited: float, _took: float) -> None:
     pass
 
 
+def _queued(command: Request, claim: IdempotencyClaim | None = None, reply: Reply | None = None) -> QueuedCommand:
+    loop = asyncio.get_running_loop()
+    return QueuedCommand(command, claim, reply, loop.create_future(), loop.time(), command.lane)
+
+
 class Door:
     """The way of one process's commands into the database: `async with Door(url) as door`.
 
@@ -91,8 +96,7 @@ class Door:
         """
         if self._closing or len(self._queue) >= QUEUE_LIMIT:
             raise Overloaded
-        loop = asyncio.get_running_loop()
-        queued = QueuedCommand(command, claim, reply, loop.create_future(), loop.time(), command.lane)
+        queued = _queued(command, claim, reply)
         self._queue.join(queued)
         try:
             return await queued.future
@@ -109,7 +113,7 @@ class Door:
         async with self._rehearsing, DoorConnection(self._url) as connection:
             for _ in range(ROUNDS):
                 if await connection.ready():
-                    batch = Batch([self._rehearsed(command) for command in commands], patience="")
+                    batch = Batch([_queued(command) for command in commands], patience="")
                     try:
                         answers = await batch.rehearse(connection.current)
                     except (*LOST, *_PASSING, asyncpg.LockNotAvailableError) as error:
@@ -117,10 +121,6 @@ class Door:
                         continue
                     return [Busy() if answer == RETRY else answer for answer in answers]
         raise Busy
-
-    def _rehearsed(self, command: Command) -> QueuedCommand:
-        loop = asyncio.get_running_loop()
-        return QueuedCommand(command, None, None, loop.create_future(), loop.time(), command.lane)
 
     async def _serve(self, pick: Callable[[], Batch | None]) -> None:
         async with DoorConnection(self._url) as connection:

@@ -54,7 +54,6 @@ class QueuedCommand:
 
     @property
     def commands(self) -> tuple[Command | Unresolved, ...]:
-        """The commands one by one."""
         return self.command.commands if isinstance(self.command, AllOrNothing) else (self.command,)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from counterfoil.core.locked import Locked
 from counterfoil.core.subjects.subject import Command, Unresolved
@@ -11,7 +12,10 @@ from counterfoil.postgres.connection import Connection
 
 
 class Store:
-    """The store of a kind that reads nothing more and has no side table; its states are rows of `subject`."""
+    """The store of a kind that reads nothing more and has no side table."""
+
+    has_own_table: ClassVar[bool] = False
+    """Whether its states are rows of a table of their own (`batch` locks and writes them), not of `subject`."""
 
     async def read(self, connection: Connection, commands: Sequence[Command | Unresolved], locked: Locked) -> None:
         """Read what the decisions about these commands depend on; their rows are locked by then."""

@@ -37,7 +37,7 @@ async def take(
     subjects: dict[Key, None] = {}
     for command in commands:
         if isinstance(command, Command):
-            (tokens if KIND_OF[type(command)].name == "token" else subjects)[command.key] = None
+            (tokens if _store(KIND_OF[type(command)].name).has_own_table else subjects)[command.key] = None
             subjects |= dict.fromkeys(command.guards)
     digests = dict.fromkeys(digest for command in commands for digest in command.digests)
     xid, locked = await batch.take(connection, tokens, digests, patience=patience)
@@ -57,7 +57,7 @@ async def read(connection: Connection, commands: Sequence[Command | Unresolved],
         reads.accounts, peppers, reads.revoking_children = await caller_recheck.accounts(connection, accounts)
         locked.ended_peppers = frozenset(each.number for each in peppers if each.is_over(locked.clock))
     for name, own in _by_kind(commands).items():
-        await STORES.get(name, _NOTHING_BESIDE).read(connection, own, locked)
+        await _store(name).read(connection, own, locked)
     principals = list(_principals(commands, locked))
     users = [user for command in commands if isinstance(command, Command) for user in command.users]
     if principals or users:
@@ -68,10 +68,14 @@ async def save(connection: Connection, locked: Locked, changes: Changes) -> None
     """Append the events, bring the rows up to them, and write the side tables."""
     if changes.facts:
         await batch.append(connection, locked, changes)
-    if subjects := [key for key in changes.done if _kind_at(key, changes) != "token"]:
+    if subjects := [key for key in changes.done if not _store(_kind_at(key, changes)).has_own_table]:
         await subject_row.save(connection, ((_kind_at(key, changes), locked.rows[key]) for key in subjects))
     for name, done in _done_by_kind(changes).items():
-        await STORES.get(name, _NOTHING_BESIDE).keep(connection, done)
+        await _store(name).keep(connection, done)
+
+
+def _store(kind: str) -> Store:
+    return STORES.get(kind, _NOTHING_BESIDE)
 
 
 def _by_kind(commands: Iterable[Command | Unresolved]) -> Mapping[str, list[Command | Unresolved]]:

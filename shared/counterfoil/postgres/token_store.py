@@ -22,6 +22,8 @@ from counterfoil.postgres.store import Store
 class TokenStore(Store):
     """The store of tokens; their states are rows of `token`, which `batch` locks and writes."""
 
+    has_own_table = True
+
     async def read(self, connection: Connection, commands: Sequence[Command | Unresolved], locked: Locked) -> None:
         """Read which JWTs were accepted, which owners are full, and which makers are being revoked with their children.
 

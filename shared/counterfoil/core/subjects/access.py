@@ -130,7 +130,6 @@ def _is_recorded(log: Access, command: NoteAccess, at: datetime) -> bool:
 
 
 def evolve(log: Access | None, fact: Fact) -> Access:
-    """Return the state after one more event."""
     match fact.event:
         case Read(reader=reader, calls=calls, shown=shown, log=said):
             read_at = {} if said is UNSET else dict.fromkeys(calls, fact.at)

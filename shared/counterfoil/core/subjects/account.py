@@ -134,7 +134,6 @@ class Account(SubjectState, frozen=True, kw_only=True):
 
 
 def decide(account: Account | None, command: SubjectCommand, _: DecisionContext) -> list[Event]:
-    """Return the events that the command leads to, or raise a Refusal."""
     if isinstance(command, CreateAccount):
         if account is not None:
             raise AlreadyExists
@@ -156,7 +155,6 @@ def decide(account: Account | None, command: SubjectCommand, _: DecisionContext)
 
 
 def evolve(account: Account | None, fact: Fact) -> Account:
-    """Return the state after one more event."""
     match fact.event:
         case AccountCreated(parent=parent) if account is None:
             return Account.created(fact, parent=parent)

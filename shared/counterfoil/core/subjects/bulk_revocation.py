@@ -110,7 +110,6 @@ class BulkRevocation(SubjectState, frozen=True, kw_only=True):
 
 
 def decide(revocation: BulkRevocation | None, command: SubjectCommand, _: DecisionContext) -> list[Event]:
-    """Return the events that the command leads to, or raise a Refusal."""
     if isinstance(command, AcceptBulkRevocation):
         return _accept(revocation, command)
     if revocation is None:
@@ -137,7 +136,6 @@ def _accept(revocation: BulkRevocation | None, command: AcceptBulkRevocation) ->
 
 
 def evolve(revocation: BulkRevocation | None, fact: Fact) -> BulkRevocation:
-    """Return the state after one more event."""
     match fact.event:
         case BulkRevocationAccepted(plan=plan, total=total, children=children, private=said) if revocation is None:
             said = said or Private()

@@ -66,12 +66,10 @@ class QuotaOfOwner(SubjectState, frozen=True, kw_only=True):
 
     @property
     def quota(self) -> OwnerQuota:
-        """What it says."""
         return OwnerQuota(self.id, self.rate_limit, self.max_uses, self.max_tokens)
 
 
 def decide(state: QuotaOfOwner | None, command: SubjectCommand, _: DecisionContext) -> list[Event]:
-    """Return the events that the command leads to, or raise a Refusal."""
     match command:
         case SetQuota():
             return _set(state, command)
@@ -101,7 +99,6 @@ def _set(state: QuotaOfOwner | None, command: SetQuota) -> list[Event]:
 
 
 def evolve(state: QuotaOfOwner | None, fact: Fact) -> QuotaOfOwner:
-    """Return the state after one more event."""
     match fact.event:
         case QuotaSet(owner=owner, rate_limit=rate_limit, max_uses=max_uses, max_tokens=max_tokens):
             if state is None:

@@ -97,7 +97,6 @@ class PepperSet(SubjectState, frozen=True, kw_only=True):
     peppers: tuple[Pepper, ...] = ()
 
     def pepper(self, number: int) -> Pepper | None:
-        """Return the pepper with this number."""
         return next((pepper for pepper in self.peppers if pepper.number == number), None)
 
     @property
@@ -129,7 +128,6 @@ class PepperSet(SubjectState, frozen=True, kw_only=True):
 
 
 def decide(pepper_set: PepperSet | None, command: SubjectCommand, context: DecisionContext) -> list[Event]:
-    """Return the events that the command leads to, or raise a Refusal."""
     if isinstance(command, IntroducePeppers):
         return _introduced(pepper_set, command)
     if pepper_set is None:
@@ -180,7 +178,6 @@ def _standing(pepper_set: PepperSet, number: int) -> Pepper:
 
 
 def evolve(pepper_set: PepperSet | None, fact: Fact) -> PepperSet:
-    """Return the state after one more event."""
     match fact.event:
         case PepperIntroduced(number=number, check=check) if pepper_set is None or pepper_set.pepper(number) is None:
             new = Pepper(number=number, check=check, status="verifying", at=fact.at)

@@ -119,7 +119,6 @@ def named(account: UUID, kind: str, name: str) -> UUID:
 
 
 def decide_scope(scope: Scope | None, command: SubjectCommand, _: DecisionContext) -> list[Event]:
-    """Return the events that the command leads to, or raise a Refusal."""
     match command:
         case DescribeScope():
             return _describe(scope, command)
@@ -130,7 +129,6 @@ def decide_scope(scope: Scope | None, command: SubjectCommand, _: DecisionContex
 
 
 def decide_set(found: ScopeSet | None, command: SubjectCommand, _: DecisionContext) -> list[Event]:
-    """Return the events that the command leads to, or raise a Refusal."""
     match command:
         case DefineSet():
             return _define(found, command)
@@ -192,7 +190,6 @@ def _refuse_absent(state: SubjectState | None, command: SubjectCommand) -> None:
 
 
 def evolve_scope(scope: Scope | None, fact: Fact) -> Scope:
-    """Return the state after one more event."""
     match fact.event:
         case ScopeDescribed(scope=name, documentation=link, private=said):
             sentence = (said and said.description) or ""
@@ -205,7 +202,6 @@ def evolve_scope(scope: Scope | None, fact: Fact) -> Scope:
 
 
 def evolve_set(found: ScopeSet | None, fact: Fact) -> ScopeSet:
-    """Return the state after one more event."""
     match fact.event:
         case SetDefined(scopes=granted, private=said):
             sentence = (said and said.description) or ""

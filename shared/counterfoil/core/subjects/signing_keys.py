@@ -68,7 +68,6 @@ class Ring(SubjectState, frozen=True, kw_only=True):
     bearer_seconds: int = 0
 
     def key(self, kid: str) -> SigningKey | None:
-        """Return the key with this id."""
         return next((key for key in self.keys if key.kid == kid), None)
 
     def first(self, status: KeyStatus) -> SigningKey | None:
@@ -87,7 +86,6 @@ class Ring(SubjectState, frozen=True, kw_only=True):
 
 
 def decide(ring: Ring | None, command: SubjectCommand, context: DecisionContext) -> list[Event]:
-    """Return the events that the command leads to, or raise a Refusal."""
     if isinstance(command, PublishKey) and ring is None:
         return [KeyCreated(kid=command.new_key.kid, jwk=command.new_key.jwk)]
     if ring is None:
@@ -165,7 +163,6 @@ def _standing(ring: Ring, kid: str) -> SigningKey:
 
 
 def evolve(ring: Ring | None, fact: Fact) -> Ring:
-    """Return the state after one more event."""
     match fact.event:
         case KeyCreated(kid=kid, jwk=jwk) if ring is None:
             first = SigningKey(kid=kid, jwk=jwk, status="active", published_at=fact.at, activated_at=fact.at)

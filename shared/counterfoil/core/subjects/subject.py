@@ -39,7 +39,6 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> Key:
-        """The account and the subject."""
         return self.account, self.subject
 
     def about(self, subject: UUID | None) -> Self:
@@ -99,7 +98,6 @@ class Unresolved(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def principals(self) -> tuple[Principal, ...]:
-        """As for Command."""
         return ()
 
 
@@ -116,11 +114,9 @@ class SubjectCommand(Command, frozen=True, kw_only=True):
 
     @property
     def subject(self) -> UUID:
-        """The id of the subject."""
         return self.id
 
     def about(self, subject: UUID | None) -> Self:
-        """Return the same command about another subject."""
         return replace(self, id=subject)
 
 

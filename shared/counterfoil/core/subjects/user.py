@@ -45,7 +45,6 @@ class User(SubjectState, frozen=True, kw_only=True):
 
     @property
     def held(self) -> tuple[str, ...]:
-        """All that they may do."""
         return held(self.role, self.scopes)
 
 
@@ -73,7 +72,6 @@ def principal_of(user: User) -> Principal:
 
 
 def decide(user: User | None, command: SubjectCommand, context: UserContext) -> list[Event]:
-    """Return the events that the command leads to, or raise a Refusal."""
     if isinstance(command, commands.CreateUser):
         return _create(user, command, context)
     if user is None:
@@ -165,7 +163,6 @@ def _refuse_last(user: User, context: UserContext) -> None:
 
 
 def evolve(user: User | None, fact: Fact) -> User:
-    """Return the state after one more event."""
     if user is None:
         if isinstance(fact.event, events.UserCreated):
             event = fact.event

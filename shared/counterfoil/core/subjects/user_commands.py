@@ -109,7 +109,6 @@ class EnrolTotp(SubjectCommand, frozen=True, kw_only=True):
 
     @property
     def pepper(self) -> int | None:
-        """The pepper of the recovery codes."""
         return self.pepper_id
 
 

@@ -26,7 +26,6 @@ class UserReads:
     emails: dict[UUID, dict[str, frozenset[UUID]]] = field(default_factory=dict)
 
     def copy(self) -> UserReads:
-        """Return a copy that changes by itself."""
         return replace(self, administrators=dict(self.administrators))
 
 
@@ -53,7 +52,6 @@ class UserKind(Kind):
         counted[user.account] = others | {user.id} if counts else others
 
     def caller(self, state: SubjectState) -> CallerState | None:
-        """Return the user as a caller."""
         return UserCaller(cast("User", state))
 
     def refuse_replay(self, command: Command, state: SubjectState | None, _context: UserContext) -> None:

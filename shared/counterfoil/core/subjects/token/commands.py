@@ -46,11 +46,9 @@ class TokenCommand(Command, frozen=True, kw_only=True):
 
     @property
     def subject(self) -> UUID:
-        """The id of the token."""
         return self.token_id
 
     def about(self, subject: UUID | None) -> Self:
-        """Return the same command about another token."""
         return replace(self, token_id=subject)
 
 
@@ -96,7 +94,6 @@ class Create(TokenCommand, frozen=True, kw_only=True):
 
     @property
     def users(self) -> tuple[Key, ...]:
-        """The user who is to own the token."""
         return () if self.owner.user is None else ((self.account, self.owner.user),)
 
     @property
@@ -106,7 +103,6 @@ class Create(TokenCommand, frozen=True, kw_only=True):
 
     @property
     def pepper(self) -> int | None:
-        """The pepper under which the secret is digested."""
         return None if self.secret is None else self.secret.pepper_id
 
 
@@ -168,7 +164,6 @@ class Rotate(Change, frozen=True, kw_only=True):
 
     @property
     def pepper(self) -> int | None:
-        """The pepper under which the secret is digested."""
         return self.secret.pepper_id
 
     @property
@@ -268,7 +263,6 @@ class ExchangeSecret(Unresolved, frozen=True, kw_only=True):
 
     @property
     def principals(self) -> tuple[Principal, ...]:
-        """The token that acts for the owner."""
         return () if self.actor is None else (self.actor,)
 
 

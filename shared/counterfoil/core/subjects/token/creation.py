@@ -21,7 +21,6 @@ from counterfoil.core.trust import checked_trust
 
 
 def created(token: Token | None, command: Create, at: datetime, context: Context) -> Created:
-    """Return the creation, or raise a Refusal."""
     if token is not None:
         raise AlreadyExists
     owner, granted = checked_owner(command.owner), scopes.checked(command.scopes)

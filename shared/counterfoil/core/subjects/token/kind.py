@@ -55,7 +55,6 @@ class TokenReads:
     rooms: dict[tuple[UUID, Owner], Room] = field(default_factory=dict)
 
     def copy(self) -> TokenReads:
-        """Return a copy that changes by itself."""
         return replace(self, opened=dict(self.opened), accepted=set(self.accepted), rooms=dict(self.rooms))
 
 
@@ -92,7 +91,6 @@ class TokenKind(Kind):
     def decide(
         self, state: SubjectState | None, command: Command, context: TokenContext, locked: Locked
     ) -> list[Event]:
-        """Return the events that the command leads to, or raise a Refusal."""
         reads, token = locked.of(TokenReads), token_of(state)
         _refuse_descendant(command, reads)
         if (digest := accepted_once(command, token)) is not None and (*command.key, digest) in reads.accepted:
@@ -116,7 +114,8 @@ class TokenKind(Kind):
         """Return the context of a token; what its account says was read last, after the rows were locked."""
         reads = locked.of(TokenReads)
         context = reads.context.get(command.key, ALONE)
-        if isinstance(command, Create) and (owner := _owner(command, locked)) is not None:
+        owner = next((_user(key, locked) for key in command.users), None)
+        if owner is not None:
             context = structs.replace(context, owner=owner.status, owner_holds=owner.held)
         token = token_of(locked.rows[command.key].state) if isinstance(command, Exchange) else None
         if token is not None and token.trust_by is not None:
@@ -193,21 +192,18 @@ def _maker(token: Token, actor: Actor, locked: Locked) -> Principal | None:
     """Return the maker of a token's trust with its present scopes; changes of a user in this batch count."""
     if actor.kind == "system":
         return SYSTEM
-    key = (token.account, actor.id)
-    caller = cast("TokenCaller | UserCaller | None", locked.callers.get(key))
+    user = _user((token.account, actor.id), locked)
+    caller = locked.callers.get((token.account, actor.id)) if user is None else UserCaller(user)
+    asker = Principal(actor=actor, account=token.account, scopes=())
+    return maker_of(cast("TokenCaller | UserCaller | None", caller), asker, locked.clock)
+
+
+def _user(key: Key, locked: Locked) -> User | None:
+    """Return a user on whom a decision depends; changes of the user in this batch count."""
     if (row := locked.rows.get(key)) is not None and isinstance(row.state, User):
-        caller = UserCaller(row.state)
-    return maker_of(caller, Principal(actor=actor, account=token.account, scopes=()), locked.clock)
-
-
-def _owner(command: Create, locked: Locked) -> User | None:
-    """Return the user that will own a token; changes of the user in this batch count."""
-    for key in command.users:
-        if (row := locked.rows.get(key)) is not None and isinstance(row.state, User):
-            return row.state
-        found = locked.callers.get(key)
-        return found.user if isinstance(found, UserCaller) else None
-    return None
+        return row.state
+    found = locked.callers.get(key)
+    return found.user if isinstance(found, UserCaller) else None
 
 
 TOKEN: Final = TokenKind("token", Token, TOKEN_EVENTS, COMMANDS, decide, evolve)
