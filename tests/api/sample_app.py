@@ -63,7 +63,7 @@ class Shelf:
 things = Api("things", OURS)
 
 
-@things.post("/things", refusals=(ScopeMissing,), asks=NewThing(name="a"), answers=Thing("a", "me"))
+@things.post("/things", refusals=(ScopeMissing,), example=NewThing(name="a"), example_reply=Thing("a", "me"))
 async def make_thing(_: Shelf, asker: Asker[str], body: Body[NewThing], key: IdempotencyKey) -> Made[Thing]:
     """Make a thing.
 

@@ -101,7 +101,7 @@ async def ask(caller: Caller, route: Route) -> Answer:
         ref=uuid4(), user=uuid4(), scope="a.b", name="some", revocation=uuid4(), id=uuid4(), key=uuid4(),
         owner_type="service", owner_id="some",
     )  # fmt: skip
-    body: Any = BODIES.get(route.path, {} if route.asks is None else msgspec.to_builtins(route.asks))
+    body: Any = BODIES.get(route.path, {} if route.example is None else msgspec.to_builtins(route.example))
     if route.reads(Source.FORM):
         form = {"Content-Type": "application/x-www-form-urlencoded"}
         return await caller.ask(route.method, path, urlencode(body or {"token": "x"}).encode(), headers=form)

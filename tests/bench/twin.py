@@ -28,7 +28,7 @@ from counterfoil.postgres.numbers import Numbers
 from counterfoil.postgres.token_row import COLUMNS, token_of
 from counterfoil.settings import Settings
 from counterfoil.uses.last_used import Uses
-from counterfoil.uses.verify import Sources
+from counterfoil.uses.verify import Verifying
 from counterfoil_api.handling.issuing import Issuing
 from counterfoil_api.handling.token_exchange import Exchanging
 from counterfoil_api.handling.writing import Writing
@@ -104,15 +104,15 @@ async def services_in_memory(settings: Settings) -> AsyncIterator[Services]:
         pool = real.get(Writing).pool
         locked = await _read(pool)
         # These uses are never entered: they count, and write nothing.
-        sources = replace(real.get(Sources), lookup=MemoryLookup(locked), uses=Uses(pool))
+        verifying = replace(real.get(Verifying), lookup=MemoryLookup(locked), uses=Uses(pool))
         numbers = MemoryNumbers(len(locked.rows) + 1)
         writing = replace(real.get(Writing), door=MemoryDoor(locked), token_numbers=numbers)
         yield real.replace(
-            sources,
+            verifying,
             writing,
             replace(real.get(Issuing), writing=writing),
-            replace(real.get(Exchanging), sources=sources, writing=writing),
-            replace(real.get(Callers), sources=sources),
+            replace(real.get(Exchanging), verifying=verifying, writing=writing),
+            replace(real.get(Callers), verifying=verifying),
         )
 
 

@@ -16,7 +16,7 @@ from counterfoil.core.secret import HEX, SecretShape
 from counterfoil.core.subjects.token.commands import Create, Revoke
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.postgres.listing import Filter, page_of
-from counterfoil.uses.verify import Sources
+from counterfoil.uses.verify import Verifying
 from counterfoil_api.auth.credentials import PresentedCredentials
 from counterfoil_api.auth.principals import need
 from counterfoil_api.dialects.dialect import Dialect
@@ -106,14 +106,16 @@ PRETEND = Dialect(name="pretend", title="Pretend", base="/pretend/api", api=api,
 
 
 @api.post("/keys", refusals=(ScopeMissing,))
-async def create_key(writing: Writing, sources: Sources, asker: Asker[Principal], *, body: Body[NewKey]) -> New[Key]:
+async def create_key(
+    writing: Writing, verifying: Verifying, asker: Asker[Principal], *, body: Body[NewKey]
+) -> New[Key]:
     """Make a key."""
     need(asker, "tokens.create")
     assert asker.owner is not None
     secret = SHAPE.mint()
     command = Create(
         account=asker.account, token_id=uuid7(), by=asker, owner=asker.owner, name=body.title, scopes=asker.scopes,
-        secret=sources.peppers.minted(secret), dialect="pretend",
+        secret=verifying.peppers.minted(secret), dialect="pretend",
     )  # fmt: skip
     token = (await writing.execute(command)).of(Token)
     return New(Key(key_id=token.id.hex, title=token.name or "", key=secret.plain))

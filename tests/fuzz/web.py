@@ -131,7 +131,7 @@ WEB: dict[str, Parser] = {
     "counterfoil_api.operations.accepting:preferred": Parser(
         lambda given: (accepting.preferred(given, ("a/b", "a/c")), accepting.accepts(given, "gzip")),
         oneof("a/c;q=0.5, */*", "gzip;q=0, *", "text/html;level=1;q=0.9,a/*"),
-        covers=("counterfoil_api.operations.accepting:_wanted",),
+        covers=("counterfoil_api.operations.accepting:_qualities",),
         known=("a/b;q=", "gzip;q=0."),
     ),
     "counterfoil_api.http.addresses:address_of": Parser(

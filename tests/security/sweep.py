@@ -202,10 +202,10 @@ def variants(place: Place) -> Iterator[str]:
 
 def _said(route: Route, source: Source) -> dict[str, Any]:
     """A body or a form that is good, but for what will be named in it."""
-    if route.asks is None:
+    if route.example is None:
         shape = next(each.type for each in route.parameters if each.source is source)
         return {each.encode_name: NEEDED[each.encode_name] for each in msgspec.structs.fields(shape) if each.required}
-    said: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(route.asks))
+    said: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(route.example))
     for each in (said, said.get("administrator", {}), *said.get("tokens", [])):  # nothing can be added twice
         if "email" in each:
             each["email"] = f"{secrets.token_hex(6)}@swept.example"

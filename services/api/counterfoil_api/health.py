@@ -12,7 +12,7 @@ from counterfoil.core.refusals import CredentialsRefused, Misconfigured, Overloa
 from counterfoil.postgres import liveness
 from counterfoil.postgres.log_state import log_state
 from counterfoil.settings import Settings
-from counterfoil.uses.verify import Sources
+from counterfoil.uses.verify import Verifying
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.credentials import PresentedCredentials
 from counterfoil_api.handling.reading import Reading
@@ -51,7 +51,7 @@ async def get_liveness() -> Health:
 
 
 @api.get("/readyz", refusals=(Overloaded, Misconfigured))
-async def get_readiness(reading: Reading, sources: Sources, limits: Limits) -> Readiness:
+async def get_readiness(reading: Reading, verifying: Verifying, limits: Limits) -> Readiness:
     """Check whether requests can be answered: the database responds and the keys are loaded.
 
     The service is ready also while each process counts limits alone because Valkey does not respond, and while the log
@@ -59,8 +59,8 @@ async def get_readiness(reading: Reading, sources: Sources, limits: Limits) -> R
     """
     async with asyncio.timeout(_PATIENCE_SECONDS):
         await liveness.ask(reading.pool)
-        await sources.keys.ring()
-        await sources.pepper_sync.ensure_fresh()
+        await verifying.keys.ring()
+        await verifying.pepper_sync.ensure_fresh()
         await reading.default_account.id()
         warnings = (await log_state(reading.pool)).warnings
     return Readiness("ready", "shared" if limits.counters.shared else "this process alone", warnings)

@@ -28,7 +28,7 @@ from counterfoil.uses.pepper_sync import PepperSync
 from counterfoil.uses.redigest import Redigest
 from counterfoil.uses.secret_formats import SecretFormats
 from counterfoil.uses.signing_keys import Keys
-from counterfoil.uses.verify import Sources
+from counterfoil.uses.verify import Verifying
 from counterfoil_api.auth.default_account import DefaultAccount
 from counterfoil_api.auth.issuers import open_issuers
 from counterfoil_api.auth.one_time import OneTimeCodes
@@ -64,30 +64,30 @@ async def open_services(settings: Settings, *, shapes: tuple[SecretShape, ...] =
         by_key = await enter(await open_pool(url, size=_LOOKUP_CONNECTIONS, by_key=True))
         door = await enter(Door(url, observe=observe_batch))
         await enter(gauged(door, pool))
-        sources = await _open_sources(stack, settings, shapes, pool, by_key=by_key, door=door)
-        limits = await enter(open_limits(settings, readers=pool, sources=sources))
+        verifying = await _open_verifying(stack, settings, shapes, pool, by_key=by_key, door=door)
+        limits = await enter(open_limits(settings, readers=pool, verifying=verifying))
         reading = _reading(settings, pool)
-        writing = Writing(door, Numbers(pool), Numbers(pool, "user"), sources.peppers, pool)
+        writing = Writing(door, Numbers(pool), Numbers(pool, "user"), verifying.peppers, pool)
         issuing = Issuing(reading, writing, limits.seen_secrets, settings.thresholds)
-        codes = OneTimeCodes(pool, door, sources.peppers, key=_derived(settings, b"counterfoil totp"))
+        codes = OneTimeCodes(pool, door, verifying.peppers, key=_derived(settings, b"counterfoil totp"))
         passwords = Passwords(pool, reading.default_account, limits.logins, codes)
         access_log = await enter(AccessLog(door))
-        callers = Callers(sources, passwords, limits, pool, settings.public_url)
+        callers = Callers(verifying, passwords, limits, pool, settings.public_url)
         yield Services.of(
-            *(settings, sources, limits, reading, writing, issuing, passwords, codes, access_log, Census(pool)),
+            *(settings, verifying, limits, reading, writing, issuing, passwords, codes, access_log, Census(pool)),
             callers,
-            Exchanging(sources, writing, limits, settings),
+            Exchanging(verifying, writing, limits, settings),
             Tokens(reading, writing, issuing, access_log, Owners(pool), callers),
             await enter(
-                Streams(url, readers=pool, by_key=by_key, keys=sources.keys, most=settings.streams_per_account)
+                Streams(url, readers=pool, by_key=by_key, keys=verifying.keys, most=settings.streams_per_account)
             ),
             await enter(open_issuers(settings)),
         )
 
 
-async def _open_sources(
+async def _open_verifying(
     stack: AsyncExitStack, settings: Settings, shapes: tuple[SecretShape, ...], pool: Pool, *, by_key: Pool, door: Door
-) -> Sources:
+) -> Verifying:
     """Open what verification needs, and follow changes of the keys and peppers."""
     peppers = Peppers(settings.peppers, mac_key=_derived(settings, b"counterfoil replies"))
     pepper_sync = PepperSync(pool, door, peppers)
@@ -99,10 +99,10 @@ async def _open_sources(
     await stack.enter_async_context(
         following(settings.database_url, tuple(settings.peppers), {RING: keys.heard, PEPPER_SET: pepper_sync.heard})
     )
-    return Sources(
+    return Verifying(
         lookup=Lookup(by_key),
-        recognition=SecretFormats(by_key, shapes),
-        again=await stack.enter_async_context(Redigest(pool, peppers)),
+        secret_formats=SecretFormats(by_key, shapes),
+        redigest=await stack.enter_async_context(Redigest(pool, peppers)),
         peppers=peppers,
         pepper_sync=pepper_sync,
         keys=keys,

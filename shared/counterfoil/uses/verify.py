@@ -38,12 +38,12 @@ FINAL: Final = (TokenRevoked, SecretRetired, SecretEnded)
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
+class Verifying:
     """What verification works with."""
 
     lookup: Lookup
-    recognition: SecretFormats
-    again: Redigest
+    secret_formats: SecretFormats
+    redigest: Redigest
     peppers: Peppers
     pepper_sync: PepperSync
     keys: Keys
@@ -80,7 +80,7 @@ class Found:
 
 
 async def find(
-    sources: Sources,
+    verifying: Verifying,
     given: Given,
     *,
     account: UUID | None = None,
@@ -97,7 +97,7 @@ async def find(
     Text that cannot be a secret (see `SecretFormats`) or that we did not sign never reaches the database. Raises
     Misconfigured if a secret may be kept under a pepper that this process lacks.
     """
-    found = await _found(sources, given, account)
+    found = await _found(verifying, given, account)
     if found is None:
         return None
     if found.refusal is not None:
@@ -105,19 +105,19 @@ async def find(
             return found
         raise found.refusal
     if is_use:
-        _note_use(sources, found)
+        _note_use(verifying, found)
     return found
 
 
-async def verified(sources: Sources, given: Given, *, account: UUID | None = None) -> Found:
+async def verified(verifying: Verifying, given: Given, *, account: UUID | None = None) -> Found:
     """Do the same, but refuse what is not ours: as UnknownSecret if it has the form of a secret.
 
     Anything else is refused with CredentialsRefused.
     """
-    found = await find(sources, given, account=account)
+    found = await find(verifying, given, account=account)
     if found is not None:
         return found
-    raise UnknownSecret if await sources.recognition.may_be(given) else CredentialsRefused
+    raise UnknownSecret if await verifying.secret_formats.may_be(given) else CredentialsRefused
 
 
 def refuse_audience(found: Found, audience: str) -> None:
@@ -126,11 +126,11 @@ def refuse_audience(found: Found, audience: str) -> None:
         raise CredentialsRefused("This bearer token is for another audience; request one for this service.")
 
 
-async def refuse_networks(sources: Sources, found: Found, address: Address | None) -> None:
+async def refuse_networks(verifying: Verifying, found: Found, address: Address | None) -> None:
     """Refuse a caller's address from which the token, or one that acts in its bearer, may not be used."""
     _refuse_network(found.seen, address)
     for actor in chain(found.act):
-        acting = await sources.lookup.by_id(found.seen.account, actor.client_id)
+        acting = await verifying.lookup.by_id(found.seen.account, actor.client_id)
         if acting is not None:
             _refuse_network(acting, address)
 
@@ -142,46 +142,46 @@ def _refuse_network(seen: Seen, address: Address | None) -> None:
         raise TokenNetworkForbidden
 
 
-def _note_use(sources: Sources, found: Found) -> None:
+def _note_use(verifying: Verifying, found: Found) -> None:
     """Note a use at this one place: whoever presents good credentials used them, whatever comes of the request."""
     if found.secret is not None and found.seen.pepper_id is not None:
-        sources.again.note(found.secret, found.seen.pepper_id)
-    sources.uses.note(found.seen, found.generation)
+        verifying.redigest.note(found.secret, found.seen.pepper_id)
+    verifying.uses.note(found.seen, found.generation)
 
 
-async def _found(sources: Sources, given: Given, account: UUID | None) -> Found | None:
+async def _found(verifying: Verifying, given: Given, account: UUID | None) -> Found | None:
     if isinstance(given, SecretGiven):
-        return await _by_secret(sources, given, account)
+        return await _by_secret(verifying, given, account)
     try:
-        return await _by_bearer(sources, given.text, account)
+        return await _by_bearer(verifying, given.text, account)
     except CredentialsRefused:
         return None
 
 
-async def _by_secret(sources: Sources, given: SecretGiven, account: UUID | None) -> Found | None:
+async def _by_secret(verifying: Verifying, given: SecretGiven, account: UUID | None) -> Found | None:
     """Return the token of the first reading that belongs to one; without one, a missing pepper leaves a doubt."""
-    recognised = [each for reading in given.readings if (each := await sources.recognition.of(reading.plain))]
+    recognised = [each for reading in given.readings if (each := await verifying.secret_formats.of(reading.plain))]
     for secret in recognised:
-        await sources.pepper_sync.ensure_fresh()
-        seen = await sources.lookup.by_digests(sources.peppers.digests(secret))
+        await verifying.pepper_sync.ensure_fresh()
+        seen = await verifying.lookup.by_digests(verifying.peppers.digests(secret))
         named = seen is not None and given.client in (None, seen.id) and account in (None, seen.account)
         if seen is not None and seen.presented is not None and named:
             return Found(seen, seen.presented, secret=secret, refusal=_refusal_for(seen, seen.presented))
     if recognised:
-        sources.pepper_sync.refuse_if_incomplete()
+        verifying.pepper_sync.refuse_if_incomplete()
     return None
 
 
-async def _by_bearer(sources: Sources, text: str, account: UUID | None) -> Found | None:
-    claims = await sources.keys.claims_of(text)
+async def _by_bearer(verifying: Verifying, text: str, account: UUID | None) -> Found | None:
+    claims = await verifying.keys.claims_of(text)
     if account not in (None, claims.account):
         return None
-    seen = await sources.lookup.by_id(claims.account, claims.token)
+    seen = await verifying.lookup.by_id(claims.account, claims.token)
     # The exact instant of expiry is already too late.
     if seen is None or claims.exp <= seen.at.timestamp():
         return None
-    await sources.keys.confirm(text, seen.ring)  # as of the very statement that found the token
-    refusal = _refusal_for(seen, claims.generation) or await _refusal_for_actors(sources, claims)
+    await verifying.keys.confirm(text, seen.ring)  # as of the very statement that found the token
+    refusal = _refusal_for(seen, claims.generation) or await _refusal_for_actors(verifying, claims)
     return Found(seen, claims.generation, claims, refusal=refusal)
 
 
@@ -189,10 +189,10 @@ def _refusal_for(seen: Seen, generation: int) -> Denied | None:
     return refusal_for(seen, generation, seen.at, seen.context) or used_up(seen.bounds, seen.context)
 
 
-async def _refusal_for_actors(sources: Sources, claims: Claims) -> CredentialsRefused | None:
+async def _refusal_for_actors(verifying: Verifying, claims: Claims) -> CredentialsRefused | None:
     """A bearer ends at its own expiry, with its token, and with any token that acts in it."""
     for actor in chain(claims.act):
-        acting = await sources.lookup.by_id(claims.account, actor.client_id)
+        acting = await verifying.lookup.by_id(claims.account, actor.client_id)
         if acting is None or refusal_for(acting, actor.generation, acting.at, acting.context):
             return CredentialsRefused("A token that acts in this bearer token is no longer valid.")
     return None

@@ -27,7 +27,7 @@ from counterfoil_api.dialects.ids import TokenId, uuid_of
 from counterfoil_api.dialects.logins import user_of
 from counterfoil_api.dialects.times import milliseconds
 from counterfoil_api.dialects.tokens import Caller, Tokens, owner_of
-from counterfoil_api.handling.issuing import Turn
+from counterfoil_api.handling.issuing import NewSecret
 from counterfoil_api.handling.token_exchange import BearerRequest, Exchanging, with_secret
 from counterfoil_api.http import errors
 from counterfoil_api.http.problems import kind_of
@@ -202,8 +202,8 @@ async def get_token(tokens: Tokens, asker: Caller, *, token_id: TokenId) -> OneT
 async def renew_token(tokens: Tokens, asker: Caller, *, token_id: TokenId, key: IdempotencyKey) -> OneToken:
     """Regenerate a token: it keeps its id and gets a new value; the old value cannot be exchanged any more."""
     listed = await tokens.one(asker, scope="tokens.rotate", token_id=uuid_of(token_id))
-    turn = Turn(shape=SHAPE, forgets_use=True)
-    return await tokens.issuing.rotate(asker, listed.token, key, _shown, kind=OneToken, turn=turn)
+    new_secret = NewSecret(shape=SHAPE, forgets_use=True)
+    return await tokens.issuing.rotate(asker, listed.token, key, _shown, kind=OneToken, new_secret=new_secret)
 
 
 @api.delete("/tokens/{token_id}", scope="tokens.revoke", executes=(Revoke,))

@@ -44,7 +44,7 @@ class LiveStream(ABC):
         self.account: UUID = caller.asker.account
         """The account whose place it takes."""
         self.caller = caller
-        self._streams, self._log, self._wanted = streams, log, wanted
+        self._streams, self._log, self._filter = streams, log, wanted
         self._position = after
         self._wake = asyncio.Event()
         self._ended: str | None = None
@@ -140,7 +140,7 @@ class LiveStream(ABC):
             async with self._streams.catching_up:
                 found = await window(
                     self._streams.readers, self._log, after=self._position, until=feed.start,
-                    filter=self._wanted, limit=_WINDOW,
+                    filter=self._filter, limit=_WINDOW,
                 )  # fmt: skip
         except (*LOST, asyncpg.PostgresError):
             return None

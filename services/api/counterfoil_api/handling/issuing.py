@@ -25,7 +25,7 @@ Render = Callable[[Outcome, str], T]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
+class NewSecret:
     """How a token gets a new secret; see `Rotate`."""
 
     shape: SecretShape | None = None
@@ -95,23 +95,23 @@ class Issuing:
         render: Render[T],
         *,
         kind: type[T],
-        turn: Turn,
+        new_secret: NewSecret,
         also: tuple[Change, ...] = (),
     ) -> T:
         """Give a token a new secret, and carry out the changes `also` in the same transaction."""
-        secret = fresh_secret(token.owner, turn.shape)
+        secret = fresh_secret(token.owner, new_secret.shape)
         command = Rotate(
             account=asker.account,
             token_id=token.id,
             by=asker,
             secret=self.writing.peppers.minted(secret),
-            grace_seconds=turn.grace_seconds,
-            previous_until=turn.previous_until,
-            ends_previous=turn.ends_previous,
-            lifetime=turn.lifetime,
-            expires_at=turn.expires_at,
-            forgets_use=turn.forgets_use,
-            revisions=turn.revisions,
+            grace_seconds=new_secret.grace_seconds,
+            previous_until=new_secret.previous_until,
+            ends_previous=new_secret.ends_previous,
+            lifetime=new_secret.lifetime,
+            expires_at=new_secret.expires_at,
+            forgets_use=new_secret.forgets_use,
+            revisions=new_secret.revisions,
         )
         return await self._with_secret(command, secret, retry, render, kind=kind, also=also)
 

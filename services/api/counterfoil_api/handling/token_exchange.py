@@ -20,7 +20,7 @@ from counterfoil.core.unit_of_work import Outcome
 from counterfoil.postgres.lookup import Trusting
 from counterfoil.settings import Settings
 from counterfoil.uses.bearers import Act, Claims, KeyRing, chain
-from counterfoil.uses.verify import Sources, find, refuse_networks, verified
+from counterfoil.uses.verify import Verifying, find, refuse_networks, verified
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.http.errors import ExchangeRefused
 from counterfoil_api.limits.limits import Limits
@@ -34,7 +34,7 @@ _COUNTINGS: Final = 4
 class Exchanging:
     """What an exchange needs: verification, the door, the limits of tokens, and how long a bearer lives."""
 
-    sources: Sources
+    verifying: Verifying
     writing: Writing
     limits: Limits
     settings: Settings
@@ -72,20 +72,20 @@ async def with_secret(exchanging: Exchanging, given: SecretGiven, request: Beare
         except (UnknownSecret, CredentialsRefused) as refusal:
             refusals.append(refusal)
     if unknown := next((each for each in refusals if isinstance(each, UnknownSecret)), None):
-        exchanging.sources.pepper_sync.refuse_if_incomplete()
+        exchanging.verifying.pepper_sync.refuse_if_incomplete()
         raise unknown
     raise refusals[-1]
 
 
 async def _with_reading(exchanging: Exchanging, given: SecretGiven, request: BearerRequest) -> IssuedBearer:
-    sources = exchanging.sources
-    secret = await sources.recognition.of(given.plain)
+    verifying = exchanging.verifying
+    secret = await verifying.secret_formats.of(given.plain)
     if secret is None:
         raise CredentialsRefused
-    await sources.pepper_sync.ensure_fresh()
-    ring = await sources.keys.ring()
+    await verifying.pepper_sync.ensure_fresh()
+    ring = await verifying.keys.ring()
     command = ExchangeSecret(
-        digests=sources.peppers.digests(secret),
+        digests=verifying.peppers.digests(secret),
         client=given.client,
         jti=uuid7(),
         lifetime_seconds=_lifetime(exchanging, request),
@@ -100,15 +100,15 @@ async def _with_reading(exchanging: Exchanging, given: SecretGiven, request: Bea
     except (Denied, Unavailable):
         raise
     except Refusal:  # the secret is good, but the request is not
-        await _note_use(sources, given, request)
+        await _note_use(verifying, given, request)
         raise
-    sources.again.note(secret)
+    verifying.redigest.note(secret)
     return issued
 
 
 async def with_bearer(exchanging: Exchanging, given: BearerGiven, request: BearerRequest) -> IssuedBearer:
     """Issue a bearer for a bearer; it, its token, and the tokens that act in it must all be good."""
-    found = await verified(exchanging.sources, given, account=request.actor.account if request.actor else None)
+    found = await verified(exchanging.verifying, given, account=request.actor.account if request.actor else None)
     claims, seen = found.claims, found.seen
     if claims is None:
         raise TypeError("a bearer makes claims")
@@ -116,13 +116,13 @@ async def with_bearer(exchanging: Exchanging, given: BearerGiven, request: Beare
         actor=Actor("token", seen.id), account=seen.account, scopes=(), generation=claims.generation,
         bounds=seen.bounds, quota=seen.context.quota,
     )  # fmt: skip
-    await refuse_networks(exchanging.sources, found, request.address)
+    await refuse_networks(exchanging.verifying, found, request.address)
     acting = request.actor or await _acting(exchanging, claims)
     act = _act(request.actor, claims.act)
     actors = tuple(each.client_id for each in chain(act))
     if len(actors) > MOST_ACTORS:
         raise ExchangeRefused(f"At most {MOST_ACTORS} tokens can act in one bearer token.")
-    ring = await exchanging.sources.keys.ring()
+    ring = await exchanging.verifying.keys.ring()
     command = Exchange(
         account=seen.account,
         token_id=seen.id,
@@ -148,7 +148,7 @@ async def with_assertion(
     trust = token.trust
     matched(trust, claims, token.at)  # claims that do not match cost the token nothing
     itself = Principal(actor=Actor("token", token.id), account=token.account, scopes=())
-    ring = await exchanging.sources.keys.ring()
+    ring = await exchanging.verifying.keys.ring()
     command = Exchange(
         account=token.account,
         token_id=token.id,
@@ -165,10 +165,10 @@ async def with_assertion(
     return await _issue(exchanging, ring, command, None)
 
 
-async def _note_use(sources: Sources, given: SecretGiven, request: BearerRequest) -> None:
+async def _note_use(verifying: Verifying, given: SecretGiven, request: BearerRequest) -> None:
     """Note the use of a secret whose exchange was refused; a secret that has ended since was not used."""
     with suppress(Denied):
-        await find(sources, given, account=request.actor.account if request.actor else None)
+        await find(verifying, given, account=request.actor.account if request.actor else None)
 
 
 async def _issue(
@@ -201,7 +201,7 @@ async def _acting(exchanging: Exchanging, claims: Claims) -> Principal | None:
     """Return the token that acts in a bearer already, with the bounds that the door checks again."""
     if claims.act is None:
         return None
-    seen = await exchanging.sources.lookup.by_id(claims.account, claims.act.client_id)
+    seen = await exchanging.verifying.lookup.by_id(claims.account, claims.act.client_id)
     if seen is None:
         raise CredentialsRefused
     actor = Actor("token", seen.id)

@@ -16,7 +16,7 @@ from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.lookup import Seen
 from counterfoil.postgres.users import one_user
 from counterfoil.uses.bearers import chain, header_of
-from counterfoil.uses.verify import Found, Sources, find, refuse_audience, refuse_networks, verified
+from counterfoil.uses.verify import Found, Verifying, find, refuse_audience, refuse_networks, verified
 from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials
 from counterfoil_api.auth.passwords import Passwords
 from counterfoil_api.http.addresses import network_of
@@ -28,7 +28,7 @@ from counterfoil_api.limits.limits import Limits
 class Callers:
     """Authenticates callers. A bearer must be for an audience under `url`, the public address of the service."""
 
-    sources: Sources
+    verifying: Verifying
     passwords: Passwords
     limits: Limits
     readers: Pool
@@ -37,7 +37,7 @@ class Callers:
     async def authenticate(self, presented: PresentedCredentials) -> Principal:
         """Return the principal who presents these credentials from this address, or raise the refusal."""
         caller = await self.limits.guard.over(presented, lambda: self._principal(presented))
-        await self.sources.pepper_sync.ensure_fresh()  # the caller may issue; malformed credentials cost no query
+        await self.verifying.pepper_sync.ensure_fresh()  # the caller may issue; malformed credentials cost no query
         await self.limits.allowance.spend(caller, presented.address)
         return caller
 
@@ -48,7 +48,7 @@ class Callers:
         """
         given = presented.credentials
         if not isinstance(given, PasswordGiven):
-            await self.limits.guard.over(presented, lambda: verified(self.sources, given))
+            await self.limits.guard.over(presented, lambda: verified(self.verifying, given))
 
     @asynccontextmanager
     async def judging(self, presented: PresentedCredentials | None) -> AsyncIterator[None]:
@@ -66,7 +66,7 @@ class Callers:
         For everything else the answer is the same None. The use counts, because the token is what is being used.
         """
         try:
-            if found := await find(self.sources, given, account=account):
+            if found := await find(self.verifying, given, account=account):
                 seen = found.seen
                 await self.limits.allowance.use(seen.account, seen.id, seen.context.limits(seen.bounds))
         except (Denied, CredentialsRefused):
@@ -84,15 +84,15 @@ class Callers:
             case SecretGiven() | BearerGiven() as given:
                 return await self._by_token(given, presented)
             case PasswordGiven() as given:
-                await self.sources.pepper_sync.ensure_fresh()  # recovery codes are digested as secrets are
+                await self.verifying.pepper_sync.ensure_fresh()  # recovery codes are digested as secrets are
                 return await self.passwords.principal(given, presented)
 
     async def _by_token(self, given: SecretGiven | BearerGiven, presented: PresentedCredentials) -> Principal:
-        found = await verified(self.sources, given)
+        found = await verified(self.verifying, given)
         seen = found.seen
         if presented.email is not None:
             await self._refuse_another(seen, presented.email)
-        await refuse_networks(self.sources, found, presented.address)
+        await refuse_networks(self.verifying, found, presented.address)
         refuse_audience(found, f"{self.url}{presented.audience}")
         return Principal(
             actor=Actor("token", seen.id),

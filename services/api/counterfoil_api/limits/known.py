@@ -7,7 +7,7 @@ from counterfoil.core.credentials import BearerGiven, Given, SecretGiven
 from counterfoil.core.principal import NIL
 from counterfoil.core.refusals import Refusal
 from counterfoil.core.secret import Peppers
-from counterfoil.uses.verify import Sources, find
+from counterfoil.uses.verify import Verifying, find
 from counterfoil_api.limits.expiring_map import ExpiringMap
 
 _MOST: Final = 10_000
@@ -34,17 +34,17 @@ def _text(given: Given) -> str:
 class Known:
     """Knows which token refused credentials belong to."""
 
-    def __init__(self, sources: Sources) -> None:
-        self._sources = sources
+    def __init__(self, verifying: Verifying) -> None:
+        self._verifying = verifying
         self._whose: ExpiringMap[int, tuple[UUID, UUID]] = ExpiringMap(_MOST)
 
     async def recognises(self, given: SecretGiven) -> bool:
         """Say whether a text has the form of a secret; no other text is looked up."""
-        return await self._sources.recognition.may_be(given)
+        return await self._verifying.secret_formats.may_be(given)
 
     def digest(self, given: Given) -> bytes:
         """Return the name of credentials among all processes; it is useless without the pepper."""
-        return digest_of(self._sources.peppers, given)
+        return digest_of(self._verifying.peppers, given)
 
     def belongs(self, given: Given, account: UUID, token: UUID) -> None:
         """Remember which token a JWT of another issuer belongs to; no look-up says so."""
@@ -54,7 +54,7 @@ class Known:
         """Return the account and the token that they belong to, which never change; (NIL, NIL) for none."""
         key = plain_hash(given)
         if (found := self._whose.get(key)) is None:
-            token = await find(self._sources, given, despite=(Refusal,), is_use=False)
+            token = await find(self._verifying, given, despite=(Refusal,), is_use=False)
             found = (token.seen.account, token.seen.id) if token else (NIL, NIL)
             self._whose.keep(key, found, _KEPT_SECONDS)
         return found

@@ -8,7 +8,7 @@ from counterfoil.postgres.connection import Pool
 from counterfoil.settings import Settings
 from counterfoil.uses.attempts import Attempts
 from counterfoil.uses.counted_uses import CountedUses
-from counterfoil.uses.verify import Sources
+from counterfoil.uses.verify import Verifying
 from counterfoil_api.limits.counters import Counters, open_counters
 from counterfoil_api.limits.guard import Guard
 from counterfoil_api.limits.known import Known
@@ -33,12 +33,12 @@ class Limits:
 
 
 @asynccontextmanager
-async def open_limits(settings: Settings, *, readers: Pool, sources: Sources) -> AsyncIterator[Limits]:
+async def open_limits(settings: Settings, *, readers: Pool, verifying: Verifying) -> AsyncIterator[Limits]:
     """Open all limits; this needs neither the database nor Valkey."""
     async with AsyncExitStack() as stack:
         attempts = await stack.enter_async_context(Attempts(readers, observe=observe_attempt))
         counters = await stack.enter_async_context(open_counters(settings.limits_redis_url))
-        known = Known(sources)
+        known = Known(verifying)
         seen_secrets = await stack.enter_async_context(SeenSecrets(counters, known.digest))
         quotas, guesses = Quotas(counters), _quota(settings.guess_limit)
         yield Limits(
@@ -48,7 +48,7 @@ async def open_limits(settings: Settings, *, readers: Pool, sources: Sources) ->
             seen_secrets=seen_secrets,
             known=known,
             guard=Guard(quotas=quotas, seen_secrets=seen_secrets, attempts=attempts, known=known, guesses=guesses),
-            logins=Logins(quotas, sources.peppers, attempts, guesses),
+            logins=Logins(quotas, verifying.peppers, attempts, guesses),
             allowance=Allowance(quotas, _quota(settings.rate_limit), attempts, CountedUses(readers)),
         )
 

@@ -37,8 +37,8 @@ class Route:
     description: str
     refusals: Refusals
     scope: str | None
-    asks: object
-    answers: object
+    example: object
+    example_reply: object
     cache: str
     longest_body: int | None = None
     patience_seconds: float | None = None
@@ -114,8 +114,8 @@ class Api:
         executes: tuple[Executed, ...] = (),
         refusals: Refusals = (),
         scope: str | None = None,
-        asks: object = None,
-        answers: object = None,
+        example: object = None,
+        example_reply: object = None,
         cache: str = NO_STORE,
         longest_body: int | None = None,
         patience_seconds: float | None = None,
@@ -128,7 +128,7 @@ class Api:
         """Declare the decorated handler as an operation, by its own name unless another `name` is given.
 
         Its refusals are those of the commands that it `executes`, of its parameters' types, of a missing `scope`, and
-        the further `refusals`. `asks` and `answers` are examples of a request and of an answer.
+        the further `refusals`. `example` and `example_reply` are examples of a request and of an answer.
         `longest_body` and `patience_seconds` replace the limits that all operations share, `error_format` that of the
         API. A caller who tries an operation of `instead_of`, such as `DELETE /v1/tokens/{ref}`, is pointed to this one.
         `streams` are further media types of the answer, `headers` further headers.
@@ -151,8 +151,8 @@ class Api:
                 description=description.strip(),
                 refusals=refusals_of(executes, (each.type for each in parameters), scope, refusals),
                 scope=scope,
-                asks=asks,
-                answers=answers,
+                example=example,
+                example_reply=example_reply,
                 cache=cache,
                 longest_body=longest_body,
                 patience_seconds=patience_seconds,

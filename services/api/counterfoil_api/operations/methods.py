@@ -45,15 +45,15 @@ class WrongMethods:
     def refusal(self, method: str) -> MethodNotAllowed:
         """Return the refusal of a method; it names the one to use instead."""
         named = f"{method} is not a method of" if method in _PRINTED else "This is not a method of"
-        return MethodNotAllowed(f"{named} {self._path}; use {self._meant(method)}.", allow=", ".join(self.allowed))
+        return MethodNotAllowed(f"{named} {self._path}; use {self._better(method)}.", allow=", ".join(self.allowed))
 
     @property
     def allowed(self) -> list[str]:
         """The methods of the path; where there is GET, there is HEAD."""
         return sorted(self._methods | ({"HEAD"} if "GET" in self._methods else set()))
 
-    def _meant(self, method: str) -> str:
-        if meant := self._instead.get(f"{method} {self._path}"):
-            return meant
+    def _better(self, method: str) -> str:
+        if instead := self._instead.get(f"{method} {self._path}"):
+            return instead
         nearest = next((each for each in _NEAREST.get(method, ()) if each in self._methods), None)
         return f"{nearest or ' or '.join(sorted(self._methods))} {self._path}"

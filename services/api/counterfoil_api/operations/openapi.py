@@ -116,8 +116,8 @@ def _request_body(route: Route, schemas: Schemas) -> Json | None:
     for parameter in route.parameters:
         if parameter.source in (Source.BODY, Source.FORM):
             content: Json = {"schema": schemas.of(parameter.type)}
-            if route.asks is not None:
-                content["example"] = msgspec.to_builtins(route.asks)
+            if route.example is not None:
+                content["example"] = msgspec.to_builtins(route.example)
             form = parameter.source is Source.FORM
             needed = form or bool(schemas.fields(parameter.type)[1])
             media_type = "application/x-www-form-urlencoded" if form else JSON

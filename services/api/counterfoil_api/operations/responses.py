@@ -151,8 +151,8 @@ def _reply(route: Route, schemas: Schemas) -> Json:
         content = {}
     elif shape.body is not Page:
         content = {JSON: {"schema": schemas.of(shape.body)}}
-        if route.answers is not None:
-            content[JSON]["example"] = msgspec.to_builtins(route.answers)
+        if route.example_reply is not None:
+            content[JSON]["example"] = msgspec.to_builtins(route.example_reply)
     content |= {media_type: {"schema": {"type": "string"}} for media_type in route.streams}
     return {
         "description": HTTPStatus(shape.status).phrase,

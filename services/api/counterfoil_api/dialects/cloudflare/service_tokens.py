@@ -28,7 +28,7 @@ from counterfoil_api.dialects.cloudflare.documents import (
 from counterfoil_api.dialects.cloudflare.paths import ACCOUNT, ONE, AccountId, ZoneId, of_both, require_own, zone_of
 from counterfoil_api.dialects.ids import TokenId, uuid_of
 from counterfoil_api.dialects.tokens import Caller, Tokens, revocation
-from counterfoil_api.handling.issuing import Turn
+from counterfoil_api.handling.issuing import NewSecret
 from counterfoil_api.operations.reading import Body, IdempotencyKey, Query
 from counterfoil_api.operations.refusals import SECRET_REPLY
 from counterfoil_api.operations.replies import New
@@ -138,8 +138,10 @@ async def rotate_service_token(
     """Generate a new secret for a service token; the old one ends at once or at the stated time."""
     require_own(asker, account_id)
     listed = await tokens.one(asker, scope="tokens.rotate", token_id=uuid_of(service_token_id))
-    turn = Turn(shape=SHAPE, previous_until=body.previous_client_secret_expires_at, ends_previous=True)
-    return await tokens.issuing.rotate(asker, listed.token, key, _render, kind=ServiceTokenWithSecret, turn=turn)
+    new_secret = NewSecret(shape=SHAPE, previous_until=body.previous_client_secret_expires_at, ends_previous=True)
+    return await tokens.issuing.rotate(
+        asker, listed.token, key, _render, kind=ServiceTokenWithSecret, new_secret=new_secret
+    )
 
 
 def _render(outcome: Outcome, secret: str) -> ServiceTokenWithSecret:

@@ -26,7 +26,7 @@ from counterfoil_api.dialects.cloudflare.documents import (
 from counterfoil_api.dialects.cloudflare.paths import ONE, AccountId, ZoneId, of_both, zone_of
 from counterfoil_api.dialects.ids import TokenId, uuid_of
 from counterfoil_api.dialects.tokens import Caller, Tokens
-from counterfoil_api.handling.issuing import Turn
+from counterfoil_api.handling.issuing import NewSecret
 from counterfoil_api.operations.reading import Body, IdempotencyKey
 from counterfoil_api.operations.refusals import SECRET_REPLY
 from counterfoil_api.operations.retries import Retry
@@ -113,7 +113,7 @@ async def _rotated(
         others = tuple(each for each in others if not isinstance(each, Renew))
     metadata = _metadata(token, body, generation=token.generation + 1)
     update = Update(account=asker.account, token_id=token.id, by=asker, name=body.name, metadata=metadata)
-    turn = Turn(
+    new_secret = NewSecret(
         shape=SHAPE,
         previous_until=body.previous_client_secret_expires_at,
         ends_previous=True,
@@ -125,7 +125,7 @@ async def _rotated(
         return document(outcome.of(Token), listed.last_used_at, secret=secret)
 
     also = (update, *others)
-    return await tokens.issuing.rotate(asker, token, retry, render, kind=ServiceToken, turn=turn, also=also)
+    return await tokens.issuing.rotate(asker, token, retry, render, kind=ServiceToken, new_secret=new_secret, also=also)
 
 
 def _other_changes(asker: Principal, token: Token, body: ServiceTokenChanges) -> Iterator[Change]:

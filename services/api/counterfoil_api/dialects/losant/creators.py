@@ -20,7 +20,7 @@ _NAME_SECONDS: Final = 60.0
 _asking: Final[ExpiringMap[tuple[UUID, UUID], Creator]] = ExpiringMap(_MOST)
 
 
-async def creator_asking(reading: Reading, asker: Principal) -> Mapping[UUID, Creator]:
+async def calling_creator(reading: Reading, asker: Principal) -> Mapping[UUID, Creator]:
     """Return the caller as a creator. Callers may always see their own name, so it is cached."""
     known = _asking.get((asker.account, asker.actor.id))
     if known is not None:

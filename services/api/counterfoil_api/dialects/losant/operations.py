@@ -19,7 +19,7 @@ from counterfoil.postgres.users import one_user
 from counterfoil.uses.issue import Wish
 from counterfoil_api.auth.principals import reach
 from counterfoil_api.dialects.losant.api import DIALECT, NAME, api
-from counterfoil_api.dialects.losant.creators import creator_asking, creators
+from counterfoil_api.dialects.losant.creators import calling_creator, creators
 from counterfoil_api.dialects.losant.documents import (
     TOKEN,
     USER,
@@ -111,7 +111,7 @@ async def post_token(
         may_have_expired=True,
         dialect=NAME,
     )
-    known = await creator_asking(tokens.reading, asker)
+    known = await calling_creator(tokens.reading, asker)
 
     def render(outcome: Outcome, secret: str) -> TokenDocument:
         return token_document(outcome.of(Token), place, tokens.reading.opaque_ids, known, secret=secret)

@@ -23,7 +23,7 @@ from counterfoil_api.dialects.virtuozzo.dates import date_of, expiry
 from counterfoil_api.dialects.virtuozzo.methods import Method, items, scopes_of, words
 from counterfoil_api.dialects.virtuozzo.parameters import Named, NewToken, OneToken, TokenChanges, TokensToEnd
 from counterfoil_api.dialects.virtuozzo.templates import template_named
-from counterfoil_api.handling.issuing import Turn
+from counterfoil_api.handling.issuing import NewSecret
 from counterfoil_api.http.errors import InvalidRequest
 from counterfoil_api.operations.reading import ClientAddress, Fields, IdempotencyKey
 from counterfoil_api.operations.refusals import SECRET_REPLY
@@ -58,7 +58,7 @@ class Allowed(NamedTuple):
     scope=_CREATE.scope,
     executes=(Create,),
     refusals=SECRET_REPLY,
-    answers=TokenAnswer(
+    example_reply=TokenAnswer(
         token=ApiToken(
             id=42, key="0123456789abcdef" * 2 + "01234567", description="nightly backup",
             api_list_items=items(("virtuozzo.environment.control.stopenv",)), expires_at="2030-01-31 00:00:00",
@@ -123,8 +123,8 @@ async def regenerate_token(
     def render(outcome: Outcome, plain: str) -> TokenAnswer:
         return TokenAnswer(token=api_token(outcome.of(Token), listed.last_used_at, plain))
 
-    turn = Turn(shape=SHAPE, lifetime=_lifetime_again(listed))
-    return await tokens.issuing.rotate(asker, listed.token, key, render, kind=TokenAnswer, turn=turn)
+    new_secret = NewSecret(shape=SHAPE, lifetime=_lifetime_again(listed))
+    return await tokens.issuing.rotate(asker, listed.token, key, render, kind=TokenAnswer, new_secret=new_secret)
 
 
 @api.both(_DELETE.path, scope=_DELETE.scope, executes=(Revoke,))

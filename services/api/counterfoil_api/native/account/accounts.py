@@ -37,7 +37,7 @@ async def get_account(reading: Reading, asker: Asker[Principal]) -> Tagged[Accou
     executes=(ChangeAccount,),
     scope="account.update",
     refusals=(ShutsYouOut,),
-    asks=AccountChanges(policy=PolicyGiven(max_lifetime="90d", default_lifetime="30d", networks=("192.0.2.0/24",))),
+    example=AccountChanges(policy=PolicyGiven(max_lifetime="90d", default_lifetime="30d", networks=("192.0.2.0/24",))),
 )
 async def update_account(
     callers: Callers,
@@ -66,7 +66,7 @@ async def update_account(
 @api.post(
     "/v1/account/end-secrets",
     scope="account.end_secrets",
-    asks=Revocation(reason="The vault of the build cluster was copied."),
+    example=Revocation(reason="The vault of the build cluster was copied."),
 )
 async def end_secrets(
     writing: Writing, asker: Asker[Principal], *, body: Body[Revocation], key: IdempotencyKey

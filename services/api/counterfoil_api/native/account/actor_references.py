@@ -9,7 +9,7 @@ from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import BadReference, NotFound, Refuses, UnknownUser
 from counterfoil_api.handling.reading import Reading
 from counterfoil_api.native.tokens.references import found
-from counterfoil_api.native.users.references import user_meant
+from counterfoil_api.native.users.references import named_user
 
 ActorRef = Annotated[
     str,
@@ -23,7 +23,7 @@ ActorRef = Annotated[
 _NOBODY: Final = "This account has no such user or token; name one by an id, or as user:2 or token:7."
 
 
-async def actor_meant(reading: Reading, asker: Principal, ref: str, *, field: str, **where: str) -> UUID:
+async def named_actor(reading: Reading, asker: Principal, ref: str, *, field: str, **where: str) -> UUID:
     """Return the id of the named user or token. Raises UnknownUser if there is none, BadReference for no reference."""
     if ref.isdigit():
         raise UnknownUser(
@@ -31,18 +31,18 @@ async def actor_meant(reading: Reading, asker: Principal, ref: str, *, field: st
         )
     kind, _, name = ref.partition(":")
     if kind == "token":
-        meant = await _token(reading, asker, name)
+        found_id = await _token(reading, asker, name)
     elif kind == "user":
-        meant = await _user(reading, asker, name)
+        found_id = await _user(reading, asker, name)
     else:
-        meant = await _user(reading, asker, ref) or (None if "@" in ref else await _token(reading, asker, ref))
-    if meant is None:
+        found_id = await _user(reading, asker, ref) or (None if "@" in ref else await _token(reading, asker, ref))
+    if found_id is None:
         raise UnknownUser(_NOBODY, field=field, **where)
-    return meant
+    return found_id
 
 
 async def _user(reading: Reading, asker: Principal, name: str) -> UUID | None:
-    user = await user_meant(reading, asker, name)
+    user = await named_user(reading, asker, name)
     return None if user is None else user.id
 
 

@@ -17,7 +17,7 @@ from counterfoil_api.handling.reading import Reading
 from counterfoil_api.http.errors import InvalidRequest
 from counterfoil_api.http.problems import KINDS as PROBLEMS
 from counterfoil_api.http.problems import kind_of
-from counterfoil_api.native.account.actor_references import ActorRef, actor_meant
+from counterfoil_api.native.account.actor_references import ActorRef, named_actor
 from counterfoil_api.native.account.periods import PeriodPageQuery, period_of
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Query
@@ -50,7 +50,7 @@ async def list_attempts(reading: Reading, asker: Asker[Principal], *, query: Que
     if query.kind is not None and query.kind not in KINDS:
         says = f"{query.kind!r} is not a kind of attempt; write one of {', '.join(KINDS)}."
         raise InvalidRequest(says, field="kind", where="query")
-    subject = None if query.subject is None else await actor_meant(reading, asker, query.subject, field="subject")
+    subject = None if query.subject is None else await named_actor(reading, asker, query.subject, field="subject")
     question = ["attempts", query.kind, subject, query.since, query.until]
     found = await attempts_of(
         reading.pool,

@@ -72,7 +72,11 @@ async def list_accounts(reading: Reading, asker: Asker[Principal], *, query: Que
 
 
 @api.post(
-    "/v1/accounts", executes=(CreateAccount,), scope="accounts.create", refusals=(BadEmail, BadPassword), asks=_EXAMPLE
+    "/v1/accounts",
+    executes=(CreateAccount,),
+    scope="accounts.create",
+    refusals=(BadEmail, BadPassword),
+    example=_EXAMPLE,
 )
 async def create_account(
     reading: Reading,

@@ -19,7 +19,7 @@ from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
 from counterfoil_api.handling.reading import PageQuery, Reading
 from counterfoil_api.handling.writing import Writing
-from counterfoil_api.native.users.references import owner_meant
+from counterfoil_api.native.users.references import named_owner
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IfMatch, Query, path_type
 from counterfoil_api.operations.replies import Tagged
@@ -63,7 +63,7 @@ async def get_owner_quota(
     executes=(SetQuota,),
     instead_of=("POST /v1/owners/{owner_type}/{owner_id}/quota", "PATCH /v1/owners/{owner_type}/{owner_id}/quota"),
     scope="account.update",
-    asks=QuotaGiven(rate_limit="6000/1m", max_tokens=20),
+    example=QuotaGiven(rate_limit="6000/1m", max_tokens=20),
 )
 async def set_owner_quota(
     reading: Reading,
@@ -110,10 +110,10 @@ async def lift_owner_quota(
 
 async def _owner(reading: Reading, asker: Principal, kind: str, given: str) -> Owner:
     try:
-        meant = msgspec.convert({"type": kind, "id": given}, OwnerGiven)
+        stated = msgspec.convert({"type": kind, "id": given}, OwnerGiven)
     except msgspec.ValidationError:
         raise BadOwner("An owner is a user, an application or a service.", field="owner_type") from None
-    owner = await owner_meant(reading, asker, meant)
+    owner = await named_owner(reading, asker, stated)
     if owner is None:
         raise UnknownUser(field="owner_id")
     return checked_owner(owner)

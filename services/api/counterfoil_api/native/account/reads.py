@@ -16,7 +16,7 @@ from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
 from counterfoil_api.handling.actors import Names, actor_document, names
 from counterfoil_api.handling.reading import Reading
-from counterfoil_api.native.account.actor_references import ActorRef, actor_meant
+from counterfoil_api.native.account.actor_references import ActorRef, named_actor
 from counterfoil_api.native.account.periods import PeriodPageQuery, period_of
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Query
@@ -41,7 +41,7 @@ async def list_reads(
     of an hour is logged before the answer, and the others of the hour together at its end.
     """
     need(asker, "audit.read")
-    reader = None if query.reader is None else await actor_meant(reading, asker, query.reader, field="reader")
+    reader = None if query.reader is None else await named_actor(reading, asker, query.reader, field="reader")
     question: list[Any] = ["reads", reader, query.since, query.until]
     logs = None if reader is None else _logs(asker.account, reader)
     after = reading.after(asker, question, query.cursor, tuple[datetime, UUID, int])

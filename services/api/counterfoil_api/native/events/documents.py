@@ -29,7 +29,7 @@ SubjectKind = Annotated[
 EventType = Annotated[
     str, Meta(description="Only events of this type; may be repeated.", extra_json_schema={"enum": _TYPES})
 ]
-TokenMeant = Annotated[
+NamedToken = Annotated[
     str,
     Meta(
         description="Only what happened to this token: its id, its number, or `self`.",
@@ -37,7 +37,7 @@ TokenMeant = Annotated[
         examples=["7"],
     ),
 ]
-UserMeant = Annotated[
+NamedUser = Annotated[
     str,
     Meta(
         max_length=255,
@@ -52,8 +52,8 @@ class LogQuery(PeriodQuery, frozen=True, kw_only=True):
 
     after: After = "0"
     limit: PageSize | None = None
-    token: TokenMeant | None = None
-    user: UserMeant | None = None
+    token: NamedToken | None = None
+    user: NamedUser | None = None
     subject: Annotated[UUID, Meta(description="Only what happened to the subject with this id.")] | None = None
     kind: tuple[SubjectKind, ...] = ()
     type: tuple[EventType, ...] = ()

@@ -19,7 +19,7 @@ from counterfoil_api.auth.principals import need
 from counterfoil_api.events.lines import Sight, sight_of
 from counterfoil_api.handling.reading import Reading
 from counterfoil_api.http.errors import BeyondLog, CredentialsInQuery, InvalidRequest
-from counterfoil_api.native.account.actor_references import actor_meant
+from counterfoil_api.native.account.actor_references import named_actor
 from counterfoil_api.native.account.periods import period_of
 from counterfoil_api.native.events.documents import LATEST, LogQuery
 from counterfoil_api.native.tokens.references import is_reference
@@ -90,7 +90,7 @@ async def _filter(reading: Reading, asker: Principal, query: LogQuery) -> LogFil
     _refuse_unknown(query.type, _TYPES, field="type")
     period = period_of(query)
     now = await database_time(reading.pool)
-    actor = None if query.actor is None else await _meant(reading, asker, query, query.actor, field="actor")
+    actor = None if query.actor is None else await _named(reading, asker, query, query.actor, field="actor")
     return LogFilter(
         subject=await _subject(reading, asker, query), kinds=query.kind, types=query.type,
         actors=() if actor is None else (actor,), since=_fixed(period.since, now, field="since"),
@@ -124,16 +124,16 @@ async def _subject(reading: Reading, asker: Principal, query: LogQuery) -> UUID 
                 "A token is named by its id, its number or `self`, such as token=7. If this was its secret, treat it as"
                 " leaked: no query string is a place for it."
             )
-        return await _meant(reading, asker, query, query.token, field="token")
+        return await _named(reading, asker, query, query.token, field="token")
     if query.user is not None:
-        return await _meant(reading, asker, query, query.user, field="user")
+        return await _named(reading, asker, query, query.user, field="user")
     return query.subject
 
 
-async def _meant(reading: Reading, asker: Principal, query: LogQuery, ref: str, *, field: str) -> UUID:
+async def _named(reading: Reading, asker: Principal, query: LogQuery, ref: str, *, field: str) -> UUID:
     """Return the id of the token or user that a filter names; across accounts only ids are allowed."""
     if query.accounts is None:
-        return await actor_meant(reading, asker, ref if field == "actor" else f"{field}:{ref}", field=field)
+        return await named_actor(reading, asker, ref if field == "actor" else f"{field}:{ref}", field=field)
     try:
         return UUID(ref)
     except ValueError:

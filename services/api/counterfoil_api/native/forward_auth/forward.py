@@ -15,7 +15,7 @@ from counterfoil.core.bounds import Address
 from counterfoil.core.refusals import Refusal, ScopeMissing
 from counterfoil.core.scopes import missing
 from counterfoil.settings import Settings
-from counterfoil.uses.verify import Found, Sources, refuse_audience, refuse_networks, verified
+from counterfoil.uses.verify import Found, Verifying, refuse_audience, refuse_networks, verified
 from counterfoil_api.auth.credentials import PresentedCredentials
 from counterfoil_api.auth.proof import PairNames, Proof, proof_of
 from counterfoil_api.http.addresses import client_of
@@ -44,21 +44,21 @@ def mount(app: web.Application, services: Services, pairs: tuple[PairNames, ...]
     `pairs` are the names of headers that may hold a client id and its secret.
     """
     answers = _answers(
-        services.get(Callers), services.get(Sources), services.get(Limits), services.get(Settings), pairs
+        services.get(Callers), services.get(Verifying), services.get(Limits), services.get(Settings), pairs
     )
     for path in (PATH, f"{PATH}/{{original:(?s:.*)}}"):
         app.router.add_route("*", path, answers, expect_handler=_expect_nothing)
 
 
 def _answers(
-    callers: Callers, sources: Sources, limits: Limits, settings: Settings, pairs: tuple[PairNames, ...]
+    callers: Callers, verifying: Verifying, limits: Limits, settings: Settings, pairs: tuple[PairNames, ...]
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def answer(request: web.Request) -> web.StreamResponse:
         try:
             async with in_time(_PATIENCE_SECONDS, changes=False):
                 demand = await _demanded(callers, request, pairs)
                 passed = await _passed(
-                    sources,
+                    verifying,
                     limits,
                     settings,
                     demand,
@@ -97,11 +97,11 @@ async def _demanded(callers: Callers, request: web.Request, pairs: tuple[PairNam
 
 
 async def _passed(
-    sources: Sources, limits: Limits, settings: Settings, demand: Demand, *, proof: Proof, address: Address | None
+    verifying: Verifying, limits: Limits, settings: Settings, demand: Demand, *, proof: Proof, address: Address | None
 ) -> Found:
     presented = PresentedCredentials(proof, address=address)
     passed = await limits.guard.over(
-        presented, lambda: _known(sources, settings, demand, proof, address), account=demand.account
+        presented, lambda: _known(verifying, settings, demand, proof, address), account=demand.account
     )
     seen = passed.seen
     await limits.allowance.spend_by_token(seen.account, seen.id, seen.context.limits(seen.bounds), address)
@@ -111,10 +111,12 @@ async def _passed(
     return passed
 
 
-async def _known(sources: Sources, settings: Settings, demand: Demand, proof: Proof, address: Address | None) -> Found:
-    found = await verified(sources, proof, account=demand.account)
+async def _known(
+    verifying: Verifying, settings: Settings, demand: Demand, proof: Proof, address: Address | None
+) -> Found:
+    found = await verified(verifying, proof, account=demand.account)
     refuse_audience(found, demand.audience or settings.public_url)
-    await refuse_networks(sources, found, address)
+    await refuse_networks(verifying, found, address)
     return found
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from counterfoil.core.credentials import BearerGiven
 from counterfoil.core.refusals import CredentialsRefused, Denied
 from counterfoil.postgres.lookup import Trusting
-from counterfoil.uses.verify import Sources
+from counterfoil.uses.verify import Verifying
 from counterfoil_api.auth.credentials import PresentedCredentials
 from counterfoil_api.auth.issuers import Issuers
 from counterfoil_api.auth.issuers.assertion import read
@@ -15,13 +15,13 @@ from counterfoil_api.http.errors import AssertionRefused, ExchangeRefused, Inval
 from counterfoil_api.native.oauth.token_requests import ID_TOKEN, JWT, TokenRequest
 
 
-async def jwt_in(sources: Sources, form: TokenRequest) -> BearerGiven | None:
+async def jwt_in(verifying: Verifying, form: TokenRequest) -> BearerGiven | None:
     """Return the JWT of another issuer if the request exchanges one; a bearer of ours is none."""
     kind, text = form.subject_token_type, form.subject_token
     if kind not in (JWT, ID_TOKEN) or not form.client_id or text.count(".") != 2:
         return None
     given = BearerGiven(text)
-    return None if kind == JWT and await _is_ours(sources, given) else given
+    return None if kind == JWT and await _is_ours(verifying, given) else given
 
 
 async def exchanged(
@@ -37,7 +37,7 @@ async def exchanged(
             "A JWT is exchanged without an actor_token; exchange the bearer that you receive.", where="form"
         )
     client = _id_of(form.client_id)
-    found = None if client is None else await exchanging.sources.lookup.by_trust(client)
+    found = None if client is None else await exchanging.verifying.lookup.by_trust(client)
     presented = PresentedCredentials(given, address=request.address)
     try:
         return await exchanging.limits.guard.over(
@@ -71,9 +71,9 @@ async def _verified(
     return found, await issuers.verified(given.text, issuer=trust.issuer, audience=trust.audience, at=found.at)
 
 
-async def _is_ours(sources: Sources, given: BearerGiven) -> bool:
+async def _is_ours(verifying: Verifying, given: BearerGiven) -> bool:
     try:
-        await sources.keys.claims_of(given.text)
+        await verifying.keys.claims_of(given.text)
     except CredentialsRefused:
         return False
     return True

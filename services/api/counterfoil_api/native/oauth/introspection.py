@@ -56,8 +56,8 @@ _INACTIVE = Verdict(active=False)
     error_format=OAUTH,
     scope="tokens.introspect",
     only_reads=True,
-    asks=Introspection(token="cfl_service_4dQp…"),  # noqa: S106 - nobody's
-    answers=Verdict(
+    example=Introspection(token="cfl_service_4dQp…"),  # noqa: S106 - nobody's
+    example_reply=Verdict(
         active=True,
         scope="archive.read archive.copy",
         sub="backup",

@@ -8,7 +8,7 @@ from msgspec import Meta
 from counterfoil.core.credentials import BearerGiven, token
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import CredentialsRefused
-from counterfoil.uses.verify import Sources
+from counterfoil.uses.verify import Verifying
 from counterfoil_api.auth.principals import reach
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.http.errors import UnsupportedTokenType
@@ -39,10 +39,10 @@ class Done(msgspec.Struct, frozen=True):
     error_format=OAUTH,
     scope="tokens.revoke",
     refusals=(UnsupportedTokenType,),
-    asks=PresentedToken(token="cfl_service_4dQp…"),  # noqa: S106 - nobody's
+    example=PresentedToken(token="cfl_service_4dQp…"),  # noqa: S106 - nobody's
 )
 async def revoke_presented(
-    writing: Writing, sources: Sources, asker: Asker[Principal], *, form: Form[PresentedToken]
+    writing: Writing, verifying: Verifying, asker: Asker[Principal], *, form: Form[PresentedToken]
 ) -> Done:
     """Revoke a token by its secret (RFC 7009).
 
@@ -56,7 +56,7 @@ async def revoke_presented(
         return Done()
     if isinstance(presented, BearerGiven):
         raise UnsupportedTokenType
-    found = await opened_by(sources, presented, account=asker.account, is_use=True)
+    found = await opened_by(verifying, presented, account=asker.account, is_use=True)
     if found is None:
         reach(asker, "tokens.revoke")
         return Done()

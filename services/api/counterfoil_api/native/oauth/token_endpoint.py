@@ -51,7 +51,7 @@ _NEEDED: Final = "client_credentials needs a token's id as client_id and its sec
         *(CredentialsMissing, CredentialsRepeated, UnsupportedGrantType, ExchangeRefused, TargetRefused),
         *(BeyondAudience, BadScope, AssertionRefused, IssuerUnavailable),
     ),
-    asks=TokenRequest(
+    example=TokenRequest(
         grant_type=EXCHANGE,
         subject_token="cfl_service_4dQp…",  # noqa: S106 - nobody's
         subject_token_type=ACCESS_TOKEN,
@@ -113,7 +113,7 @@ async def _for_client(
 async def _exchanged(
     exchanging: Exchanging, callers: Callers, issuers: Issuers, form: TokenRequest, address: Address | None
 ) -> IssuedBearer:
-    if (assertion := await assertions.jwt_in(exchanging.sources, form)) is not None:
+    if (assertion := await assertions.jwt_in(exchanging.verifying, form)) is not None:
         return await assertions.exchanged(exchanging, issuers, form, assertion, _request(form, address))
     try:
         subject = form.subject

@@ -9,7 +9,7 @@ from aiohttp import web
 from counterfoil.core.refusals import Overloaded
 from counterfoil.settings import Settings
 from counterfoil.uses.bearers import PublicJwk
-from counterfoil.uses.verify import Sources
+from counterfoil.uses.verify import Verifying
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.native.oauth.token_requests import CLIENT, EXCHANGE
 from counterfoil_api.operations.api import Api
@@ -46,12 +46,12 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @api.get("/.well-known/jwks.json", cache="public, max-age=300", refusals=(Overloaded,))
-async def get_jwks(sources: Sources) -> Jwks:
+async def get_jwks(verifying: Verifying) -> Jwks:
     """Read the keys that verify our bearers.
 
     While the database does not answer, they are those of up to five minutes ago.
     """
-    return Jwks(await sources.keys.published())
+    return Jwks(await verifying.keys.published())
 
 
 @api.get(_METADATA, cache="public, max-age=300")

@@ -17,7 +17,7 @@ from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
 from counterfoil_api.handling.reading import PageQuery, Reading
 from counterfoil_api.native.account.actor_references import ActorRef
-from counterfoil_api.native.tokens.filters import creator_meant
+from counterfoil_api.native.tokens.filters import named_creator
 from counterfoil_api.native.tokens.showing import alert_document
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Query
@@ -47,7 +47,7 @@ async def list_alerts(
     days after the expiry. With `creator`, list only tokens that this user or token created.
     """
     reach = _reach(asker)
-    creator = await creator_meant(reading, asker, query.creator, within=reach, where="query")
+    creator = await named_creator(reading, asker, query.creator, within=reach, where="query")
     question = [_QUESTION, reach, query.within, creator]
     place = reading.after(asker, question, query.cursor, list[Any])
     # All pages of a window show the time of the first page.

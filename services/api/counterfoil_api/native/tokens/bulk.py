@@ -42,7 +42,7 @@ from counterfoil_api.native.tokens.bulk_requests import (
     Selection,
 )
 from counterfoil_api.native.tokens.bulk_showing import bulk_revocation_document, plan_document
-from counterfoil_api.native.tokens.filters import wanted_by
+from counterfoil_api.native.tokens.filters import requested_filter
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMatch, Query
 from counterfoil_api.operations.replies import Made, Tagged
@@ -59,7 +59,7 @@ _SCOPE: Final = "tokens.revoke"
     "/v1/revocations/plan",
     scope=_SCOPE,
     refusals=(BadText,),
-    asks=PlanRequest(filter=LEAKED),
+    example=PlanRequest(filter=LEAKED),
     patience_seconds=_PATIENCE_SECONDS,
     only_reads=True,
 )
@@ -73,7 +73,7 @@ async def plan_revocation(
     With `with_children` it includes the tokens that these created, at any depth; those of owners that the caller may
     not revoke for are counted and skipped.
     """
-    wanted, children = await _wanted(reading, asker, body.filter), _children(asker, body.filter)
+    wanted, children = await _selected(reading, asker, body.filter), _children(asker, body.filter)
     async with reading.turn():
         found = await look(reading.pool, asker.account, wanted, itself=asker.actor.id, children=children)
     if not is_for(asker, reach(asker, _SCOPE)):
@@ -87,7 +87,7 @@ async def plan_revocation(
     instead_of=("DELETE /v1/tokens",),
     scope=_SCOPE,
     refusals=(PlanChanged,),
-    asks=REQUEST,
+    example=REQUEST,
     patience_seconds=_PATIENCE_SECONDS,
 )
 async def revoke_many(
@@ -99,7 +99,7 @@ async def revoke_many(
     the reason. With `with_children` it also revokes what these tokens create in the meantime, and ends when nothing
     is left.
     """
-    wanted, reason = await _wanted(reading, asker, body.filter), checked_reason(body.reason)
+    wanted, reason = await _selected(reading, asker, body.filter), checked_reason(body.reason)
     children = _children(asker, body.filter)
     revocation_id = await _revocation_id(reading, writing, asker, key)
     revocation = None if key is None else await bulk_revocation_by_id(reading.pool, asker.account, revocation_id)
@@ -163,8 +163,8 @@ async def cancel_revocation(
     return Tagged(await _document_of(reading, found), found.revision)
 
 
-async def _wanted(reading: Reading, asker: Principal, given: Selection) -> Filter:
-    wanted = await wanted_by(reading, asker, given, scope=_SCOPE, where="body")
+async def _selected(reading: Reading, asker: Principal, given: Selection) -> Filter:
+    wanted = await requested_filter(reading, asker, given, scope=_SCOPE, where="body")
     if given.empty != given.everything:
         raise InvalidRequest(
             "Name the tokens by filters such as owner, or set `everything`, but not both.", where="body", field="filter"
@@ -189,9 +189,9 @@ async def _revocation_id(reading: Reading, writing: Writing, asker: Principal, k
 
 
 async def _staged(
-    reading: Reading, asker: Principal, meant: tuple[Filter, Children | None], revocation_id: UUID, plan: str
+    reading: Reading, asker: Principal, selected: tuple[Filter, Children | None], revocation_id: UUID, plan: str
 ) -> int:
-    (wanted, children), digest = meant, bytes.fromhex(plan)
+    (wanted, children), digest = selected, bytes.fromhex(plan)
     async with reading.turn():
         found = await stage(
             reading.pool, asker.account, wanted, revocation=revocation_id, digest=digest, children=children

@@ -20,7 +20,7 @@ from counterfoil_api.operations.reading import Body, Presented
 api = Api("bearers", OURS)
 
 
-@api.post("/v1/exchange", executes=(Exchange,), refusals=(BadDuration,), asks=EXCHANGE, answers=BEARER)
+@api.post("/v1/exchange", executes=(Exchange,), refusals=(BadDuration,), example=EXCHANGE, example_reply=BEARER)
 async def exchange_token(
     exchanging: Exchanging, callers: Callers, presented: Presented[PresentedCredentials], body: Body[ExchangeRequest]
 ) -> BearerDocument:

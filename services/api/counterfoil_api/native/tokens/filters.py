@@ -19,8 +19,8 @@ from counterfoil.postgres.listing import Filter
 from counterfoil_api.auth.principals import reach
 from counterfoil_api.handling.reading import Reading
 from counterfoil_api.http.errors import InvalidRequest
-from counterfoil_api.native.account.actor_references import ActorRef, actor_meant
-from counterfoil_api.native.users.references import user_meant
+from counterfoil_api.native.account.actor_references import ActorRef, named_actor
+from counterfoil_api.native.users.references import named_user
 
 Where = Literal["query", "body"]
 Pair = Annotated[str, Meta(extra_json_schema={"pattern": "^[A-Za-z0-9_.:/-]{1,64}=", "maxLength": 1_065})]
@@ -65,7 +65,9 @@ class TokenFilter(Given, frozen=True, kw_only=True):
         return all(getattr(self, name) in (None, ()) for name in TokenFilter.__struct_fields__)
 
 
-async def wanted_by(reading: Reading, asker: Principal, given: TokenFilter, *, scope: str, where: Where) -> Filter:
+async def requested_filter(
+    reading: Reading, asker: Principal, given: TokenFilter, *, scope: str, where: Where
+) -> Filter:
     """Return the requested filter within the caller's reach: with `own.…` only tokens of the caller's owner.
 
     Raises ScopeMissing without either scope or for another owner, UnknownUser, and InvalidRequest for an invalid time,
@@ -73,7 +75,7 @@ async def wanted_by(reading: Reading, asker: Principal, given: TokenFilter, *, s
     """
     within, owner_id = reach(asker, scope), given.owner_id
     if given.owner_type == "user" and owner_id is not None:
-        user = await user_meant(reading, asker, owner_id)
+        user = await named_user(reading, asker, owner_id)
         if user is None and within is None:
             raise UnknownUser(where=where, field="owner_id")
         owner_id = owner_id if user is None else str(user.id)
@@ -81,7 +83,7 @@ async def wanted_by(reading: Reading, asker: Principal, given: TokenFilter, *, s
         raise InvalidRequest(wrong, where=where, field="scope")
     wanted = Filter(
         name=_composed(given.name), status=given.status, owner_type=given.owner_type, owner_id=owner_id,
-        creator=await creator_meant(reading, asker, given.creator, within=within, where=where), issuer=given.issuer,
+        creator=await named_creator(reading, asker, given.creator, within=within, where=where), issuer=given.issuer,
         scope=given.scope, metadata=_metadata(given.metadata, where),
     )  # fmt: skip
     wanted = replace(wanted, **_moments(given, where))
@@ -92,7 +94,7 @@ async def wanted_by(reading: Reading, asker: Principal, given: TokenFilter, *, s
     return replace(wanted, owner_type=within.type, owner_id=within.id)
 
 
-async def creator_meant(
+async def named_creator(
     reading: Reading, asker: Principal, ref: str | None, *, within: Owner | None, where: Where
 ) -> UUID | None:
     """Return the id of the named creator.
@@ -102,7 +104,7 @@ async def creator_meant(
     if ref is None:
         return None
     try:
-        return await actor_meant(reading, asker, ref, field="creator", where=where)
+        return await named_actor(reading, asker, ref, field="creator", where=where)
     except UnknownUser:
         if within is None or ref.isdigit():
             raise

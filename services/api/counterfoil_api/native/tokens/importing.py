@@ -32,7 +32,7 @@ from counterfoil.documents.owners import OwnerGiven
 from counterfoil.settings import Settings
 from counterfoil.uses.import_tokens import existing, is_same, rehearse
 from counterfoil.uses.issue import Wish, creation
-from counterfoil.uses.verify import Sources
+from counterfoil.uses.verify import Verifying
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
 from counterfoil_api.handling.described import undescribed as undescribed_of
@@ -42,7 +42,7 @@ from counterfoil_api.http.addresses import network_of
 from counterfoil_api.http.problems import kind_of, problem_document
 from counterfoil_api.limits.limits import Limits
 from counterfoil_api.native.tokens.examples import IMPORTS
-from counterfoil_api.native.users.references import owner_meant
+from counterfoil_api.native.users.references import named_owner
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, ClientAddress
 
@@ -58,11 +58,11 @@ _UNFINISHED: Final = (
 Answer = Imported | Refusal
 
 
-@api.post("/v1/tokens/import", scope="tokens.import", asks=IMPORTS, longest_body=LONGEST_BODY)
+@api.post("/v1/tokens/import", scope="tokens.import", example=IMPORTS, longest_body=LONGEST_BODY)
 async def import_tokens(
     reading: Reading,
     writing: Writing,
-    sources: Sources,
+    verifying: Verifying,
     limits: Limits,
     settings: Settings,
     *,
@@ -80,7 +80,7 @@ async def import_tokens(
     undescribed_scopes = await _undescribed(reading, asker, body.tokens)
     owners = await _owners(reading, asker, body.tokens)
     given = {
-        n: _prepared(sources, settings, asker, item, owners=owners, undescribed=undescribed_scopes)
+        n: _prepared(verifying, settings, asker, item, owners=owners, undescribed=undescribed_scopes)
         for n, item in enumerate(body.tokens)
     }
     answers: dict[int, Answer] = {n: each for n, each in given.items() if isinstance(each, Refusal)}
@@ -90,7 +90,7 @@ async def import_tokens(
     if body.dry_run:
         outcomes = await _rehearsed(writing, commands)
     else:
-        outcomes = await _created(reading, writing, sources, asker, commands)
+        outcomes = await _created(reading, writing, verifying, asker, commands)
     answers |= dict(zip(new, outcomes, strict=True))
     if not body.dry_run:
         _note(limits, asker, address, [(item.secret, answers[n]) for n, item in enumerate(body.tokens)])
@@ -115,13 +115,13 @@ def _note(limits: Limits, asker: Principal, address: Address | None, answers: li
 
 
 async def _created(
-    reading: Reading, writing: Writing, sources: Sources, asker: Principal, commands: list[Create]
+    reading: Reading, writing: Writing, verifying: Verifying, asker: Principal, commands: list[Create]
 ) -> list[Answer]:
     """Create all at once, so that they share transactions; each gets its own answer, so that none stops the others."""
     outcomes = await asyncio.gather(*(writing.execute(each) for each in commands), return_exceptions=True)
     answers = [_answer(outcome) for outcome in outcomes]
     for algorithm in _algorithms(commands, answers):
-        await sources.recognition.ensure_known(algorithm)
+        await verifying.secret_formats.ensure_known(algorithm)
     _refuse_unfinished(answers)
     # A secret that another call imported just now may belong to this very item.
     lost = {n: commands[n] if isinstance(answer, SecretTaken) else answer for n, answer in enumerate(answers)}
@@ -165,7 +165,7 @@ async def _owners(
 ) -> dict[OwnerGiven, Owner | Refusal]:
     """Look up each owner that the items name once; return it, or why there is none."""
     named = list({item.owner for item in items if item.owner is not None})
-    found = await asyncio.gather(*(owner_meant(reading, asker, each) for each in named), return_exceptions=True)
+    found = await asyncio.gather(*(named_owner(reading, asker, each) for each in named), return_exceptions=True)
     return {given: _owner(owner) for given, owner in zip(named, found, strict=True)}
 
 
@@ -197,7 +197,7 @@ def _already(command: Create, fact: Fact) -> Answer:
 
 
 def _prepared(
-    sources: Sources,
+    verifying: Verifying,
     settings: Settings,
     asker: Principal,
     item: TokenFromElsewhere,
@@ -222,17 +222,17 @@ def _prepared(
         made_at=item.created_at,
     )  # fmt: skip
     return creation(
-        wish, asker, sources.peppers, token_id=uuid7(), secret=secret, thresholds=settings.thresholds,
+        wish, asker, verifying.peppers, token_id=uuid7(), secret=secret, thresholds=settings.thresholds,
         undescribed=tuple(scope for scope in item.scopes if scope in undescribed),
-        imported_digests=_digests(sources, secret),
+        imported_digests=_digests(verifying, secret),
     )  # fmt: skip
 
 
-def _digests(sources: Sources, secret: ImportedSecret | ImportedDigest) -> tuple[bytes, ...]:
+def _digests(verifying: Verifying, secret: ImportedSecret | ImportedDigest) -> tuple[bytes, ...]:
     """Return the digests that a secret may have in the ledger, also as one made here in a vendor's form."""
-    digests = sources.peppers.digests(secret)
-    made = sources.recognition.shaped(secret.plain) if isinstance(secret, ImportedSecret) else None
-    return (*digests, *sources.peppers.digests(made)) if made else digests
+    digests = verifying.peppers.digests(secret)
+    made = verifying.secret_formats.shaped(secret.plain) if isinstance(secret, ImportedSecret) else None
+    return (*digests, *verifying.peppers.digests(made)) if made else digests
 
 
 def _secret(item: TokenFromElsewhere) -> ImportedSecret | ImportedDigest:

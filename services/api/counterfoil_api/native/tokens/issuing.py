@@ -20,12 +20,12 @@ from counterfoil.documents.tokens import Issued
 from counterfoil.door.batch import recall
 from counterfoil.idempotency import claim
 from counterfoil.uses.issue import Wish
-from counterfoil.uses.verify import Sources, find, refuse_networks
+from counterfoil.uses.verify import Verifying, find, refuse_networks
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.credentials import PresentedCredentials
 from counterfoil_api.auth.principals import reach
 from counterfoil_api.handling.described import undescribed
-from counterfoil_api.handling.issuing import Issuing, Turn
+from counterfoil_api.handling.issuing import Issuing, NewSecret
 from counterfoil_api.handling.reading import Reading
 from counterfoil_api.limits.callers import Callers
 from counterfoil_api.native.account.catalogue import expanded
@@ -33,7 +33,7 @@ from counterfoil_api.native.tokens.examples import ISSUED, NEW_TOKEN, ROTATION
 from counterfoil_api.native.tokens.references import TokenRef, permitted
 from counterfoil_api.native.tokens.showing import document_after
 from counterfoil_api.native.tokens.warnings import warned
-from counterfoil_api.native.users.references import owner_meant
+from counterfoil_api.native.users.references import named_owner
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMatch, Presented
 from counterfoil_api.operations.refusals import SECRET_REPLY
@@ -44,7 +44,12 @@ api = Api("tokens", OURS)
 
 
 @api.post(
-    "/v1/tokens", executes=(Create,), scope="tokens.create", refusals=SECRET_REPLY, asks=NEW_TOKEN, answers=ISSUED
+    "/v1/tokens",
+    executes=(Create,),
+    scope="tokens.create",
+    refusals=SECRET_REPLY,
+    example=NEW_TOKEN,
+    example_reply=ISSUED,
 )
 async def create_token(
     reading: Reading, issuing: Issuing, asker: Asker[Principal], *, body: Body[NewToken], key: IdempotencyKey
@@ -78,8 +83,8 @@ async def create_token(
     executes=(Create,),
     scope="tokens.create",
     refusals=SECRET_REPLY,
-    asks=Copy(name="nightly-backup-2"),
-    answers=ISSUED,
+    example=Copy(name="nightly-backup-2"),
+    example_reply=ISSUED,
 )
 async def clone_token(
     reading: Reading, issuing: Issuing, asker: Asker[Principal], *, ref: TokenRef, body: Body[Copy], key: IdempotencyKey
@@ -116,14 +121,14 @@ async def clone_token(
     executes=(Rotate,),
     scope="tokens.rotate",
     refusals=SECRET_REPLY,
-    asks=ROTATION,
-    answers=ISSUED,
+    example=ROTATION,
+    example_reply=ISSUED,
 )
 async def rotate_token(
     callers: Callers,
     reading: Reading,
     issuing: Issuing,
-    sources: Sources,
+    verifying: Verifying,
     presented: Presented[PresentedCredentials],
     *,
     ref: TokenRef,
@@ -141,10 +146,10 @@ async def rotate_token(
     try:
         asker = await callers.authenticate(presented)
     except SecretRetired:
-        issued = await _recalled(reading, sources, presented, key)
+        issued = await _recalled(reading, verifying, presented, key)
         return Tagged(issued, issued.token.revision)
     listed = await permitted(reading, asker, ref, scope="tokens.rotate")
-    turn = Turn(
+    new_secret = NewSecret(
         grace_seconds=_grace_seconds(body.grace),
         ends_previous=body.ends_previous,
         lifetime=body.lifetime,
@@ -156,7 +161,7 @@ async def rotate_token(
         document = document_after(outcome, last_used_at=listed.last_used_at)
         return Issued(token=document, secret=secret, ended_early=_ended_early(outcome))
 
-    issued = await issuing.rotate(asker, listed.token, key, shown, kind=Issued, turn=turn)
+    issued = await issuing.rotate(asker, listed.token, key, shown, kind=Issued, new_secret=new_secret)
     return Tagged(issued, issued.token.revision)
 
 
@@ -188,20 +193,22 @@ async def _made(reading: Reading, issuing: Issuing, asker: Principal, wish: Wish
     return Made(issued, issued.token.revision, f"/v1/tokens/{issued.token.id}")
 
 
-async def _recalled(reading: Reading, sources: Sources, presented: PresentedCredentials, retry: Retry | None) -> Issued:
+async def _recalled(
+    reading: Reading, verifying: Verifying, presented: PresentedCredentials, retry: Retry | None
+) -> Issued:
     """Return the reply to the rotation that retired this secret, if the secret made it; otherwise it stays retired."""
     given = presented.credentials
     if not isinstance(given, SecretGiven) or retry is None:
         raise SecretRetired
-    found = await find(sources, given, despite=(SecretRetired,), is_use=False)
+    found = await find(verifying, given, despite=(SecretRetired,), is_use=False)
     if found is None:
         raise SecretRetired
-    await refuse_networks(sources, found, presented.address)
+    await refuse_networks(verifying, found, presented.address)
     seen = found.seen
     if refusal_for(seen, seen.generation, seen.at, seen.context):  # the secret in that reply is not good now
         raise SecretRetired
     asker = Principal(actor=Actor("token", seen.id), account=seen.account, scopes=seen.scopes)
-    claimed = claim(sources.peppers, asker, retry.key, request=retry.request, holds_secret=True)
+    claimed = claim(verifying.peppers, asker, retry.key, request=retry.request, holds_secret=True)
     outcome = await recall(reading.pool, claimed)
     if outcome is None or outcome.reply is None:
         raise SecretRetired
@@ -222,7 +229,7 @@ def _lifetime_like(original: Token, body: Copy) -> tuple[str | None, datetime | 
 async def _owner(reading: Reading, asker: Principal, given: OwnerGiven | None) -> Owner:
     """Return the owner of the new token; a caller that issues for its own owner only learns of no others."""
     within = reach(asker, "tokens.create")
-    owner = asker.owner if given is None else await owner_meant(reading, asker, given)
+    owner = asker.owner if given is None else await named_owner(reading, asker, given)
     if within is not None and owner != within:
         raise BeyondCaller("This caller may issue tokens for its own owner alone; leave the owner out.")
     if owner is None:

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from counterfoil.core.principal import NIL, SYSTEM
 from counterfoil.settings import Settings
-from counterfoil.uses.verify import Sources
+from counterfoil.uses.verify import Verifying
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.http.addresses import network_of
@@ -50,10 +50,10 @@ class Report(msgspec.Struct, frozen=True):
 Found = Annotated[str, Meta(max_length=4_096)] | Finding
 
 
-@api.post("/v1/leak-reports", longest_body=_LONGEST_BODY, refusals=(RateLimited,), asks=["cfl_service_4dQp…"])
+@api.post("/v1/leak-reports", longest_body=_LONGEST_BODY, refusals=(RateLimited,), example=["cfl_service_4dQp…"])
 async def report_leaks(
     writing: Writing,
-    sources: Sources,
+    verifying: Verifying,
     limits: Limits,
     settings: Settings,
     address: ClientAddress,
@@ -74,7 +74,7 @@ async def report_leaks(
     loop = asyncio.get_running_loop()
     began = loop.time()
     secrets = frozenset(each.token if isinstance(each, Finding) else each for each in body)
-    ended = await end_all(writing, sources, secrets, by=SYSTEM, reason=_REASON)
+    ended = await end_all(writing, verifying, secrets, by=SYSTEM, reason=_REASON)
     log.info("leaks_reported", received=len(body), ended=ended)
     await asyncio.sleep(until_beat(loop.time() - began, len(body)))
     return Accepted(Report(len(body)))

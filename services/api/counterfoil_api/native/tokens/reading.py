@@ -24,7 +24,7 @@ from counterfoil_api.handling.actors import Names, names
 from counterfoil_api.handling.reading import PageQuery, Reading
 from counterfoil_api.http.errors import InvalidRequest
 from counterfoil_api.native.tokens.examples import TOKEN, TOKENS
-from counterfoil_api.native.tokens.filters import TokenFilter, in_utc, wanted_by
+from counterfoil_api.native.tokens.filters import TokenFilter, in_utc, requested_filter
 from counterfoil_api.native.tokens.references import TokenRef, permitted
 from counterfoil_api.native.tokens.showing import event_document, listed_document, token_document
 from counterfoil_api.operations.api import Api
@@ -72,12 +72,12 @@ class EventQuery(PageQuery, frozen=True, kw_only=True):
     sort: Literal["version", "-version"] = "version"
 
 
-@api.get("/v1/tokens", scope="tokens.read", refusals=(BadText,), answers=TOKENS)
+@api.get("/v1/tokens", scope="tokens.read", refusals=(BadText,), example_reply=TOKENS)
 async def list_tokens(
     reading: Reading, access_log: AccessLog, asker: Asker[Principal], *, query: Query[TokenQuery]
 ) -> TokenPage:
     """List the tokens that the caller may reach."""
-    wanted = await wanted_by(reading, asker, query, scope="tokens.read", where="query")
+    wanted = await requested_filter(reading, asker, query, scope="tokens.read", where="query")
     question: list[Any] = ["tokens by creation", wanted, query.sort]
     sort: Sort = query.sort.lstrip("-")  # type: ignore[assignment] # each Order is a Sort, or one with a minus
     listed = await page_of(
@@ -102,7 +102,7 @@ def _owner_of(wanted: Filter) -> Owner | None:
     return msgspec.convert({"type": wanted.owner_type, "id": wanted.owner_id}, Owner)
 
 
-@api.get("/v1/tokens/{ref}", scope="tokens.read", answers=TOKEN)
+@api.get("/v1/tokens/{ref}", scope="tokens.read", example_reply=TOKEN)
 async def get_token(
     reading: Reading, access_log: AccessLog, asker: Asker[Principal], *, ref: TokenRef, query: Query[PastQuery]
 ) -> Tagged[TokenDocument]:

@@ -8,20 +8,20 @@ from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import Denied
 from counterfoil.core.subjects.token.commands import Revoke
 from counterfoil.postgres.lookup import Seen
-from counterfoil.uses.verify import FINAL, Found, Sources, find
+from counterfoil.uses.verify import FINAL, Found, Verifying, find
 from counterfoil_api.handling.writing import Writing
 
 
 async def opened_by(
-    sources: Sources, given: SecretGiven, *, account: UUID | None = None, is_use: bool = False
+    verifying: Verifying, given: SecretGiven, *, account: UUID | None = None, is_use: bool = False
 ) -> Found | None:
     """Return the token whose secret this is, unless the secret is dead for good; an expired token can be renewed.
 
     Raises Misconfigured if the secret may be kept under a pepper that this process lacks: None would mean "done".
     """
-    found = await find(sources, given, account=account, despite=(Denied,), is_use=is_use)
-    if found is None and await sources.recognition.may_be(given):
-        await sources.pepper_sync.refresh()
+    found = await find(verifying, given, account=account, despite=(Denied,), is_use=is_use)
+    if found is None and await verifying.secret_formats.may_be(given):
+        await verifying.pepper_sync.refresh()
     return None if found is None or isinstance(found.refusal, FINAL) else found
 
 
@@ -32,9 +32,11 @@ async def end(writing: Writing, seen: Seen, *, by: Principal, reason: str) -> No
     )
 
 
-async def end_all(writing: Writing, sources: Sources, secrets: frozenset[str], *, by: Principal, reason: str) -> int:
+async def end_all(
+    writing: Writing, verifying: Verifying, secrets: frozenset[str], *, by: Principal, reason: str
+) -> int:
     """Revoke every token that one of these secrets opens; return their number once all are revoked."""
-    found = await asyncio.gather(*(opened_by(sources, SecretGiven(plain)) for plain in secrets))
+    found = await asyncio.gather(*(opened_by(verifying, SecretGiven(plain)) for plain in secrets))
     seen = [each.seen for each in found if each is not None]
     opened = {(each.account, each.id, each.presented): each for each in seen}
     await asyncio.gather(*(end(writing, each, by=by, reason=reason) for each in opened.values()))

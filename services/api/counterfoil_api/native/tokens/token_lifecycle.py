@@ -27,7 +27,7 @@ from counterfoil_api.operations.retries import Retry
 api = Api("tokens", OURS)
 
 
-@api.patch("/v1/tokens/{ref}", executes=(Update,), scope="tokens.update", asks=CHANGES, answers=TOKEN)
+@api.patch("/v1/tokens/{ref}", executes=(Update,), scope="tokens.update", example=CHANGES, example_reply=TOKEN)
 async def update_token(
     reading: Reading,
     writing: Writing,
@@ -63,7 +63,7 @@ async def update_token(
     return await _changed(writing, listed, command, key, unlisted=unlisted)
 
 
-@api.post("/v1/tokens/{ref}/renew", executes=(Renew,), scope="tokens.renew", asks=RENEWAL, answers=TOKEN)
+@api.post("/v1/tokens/{ref}/renew", executes=(Renew,), scope="tokens.renew", example=RENEWAL, example_reply=TOKEN)
 async def renew_token(
     reading: Reading,
     writing: Writing,
@@ -90,7 +90,9 @@ async def renew_token(
     return await _changed(writing, listed, command, key)
 
 
-@api.post("/v1/tokens/{ref}/suspend", executes=(Suspend,), scope="tokens.suspend", asks=SUSPENSION, answers=TOKEN)
+@api.post(
+    "/v1/tokens/{ref}/suspend", executes=(Suspend,), scope="tokens.suspend", example=SUSPENSION, example_reply=TOKEN
+)
 async def suspend_token(
     reading: Reading,
     writing: Writing,
@@ -107,7 +109,7 @@ async def suspend_token(
     return await _changed(writing, listed, command, key)
 
 
-@api.post("/v1/tokens/{ref}/resume", executes=(Resume,), scope="tokens.resume", answers=TOKEN)
+@api.post("/v1/tokens/{ref}/resume", executes=(Resume,), scope="tokens.resume", example_reply=TOKEN)
 async def resume_token(
     reading: Reading,
     writing: Writing,
@@ -132,8 +134,8 @@ async def resume_token(
     "/v1/tokens/{ref}/revoke",
     instead_of=("DELETE /v1/tokens/{ref}",),
     scope="tokens.revoke",
-    asks=REVOCATION,
-    answers=TOKEN,
+    example=REVOCATION,
+    example_reply=TOKEN,
 )
 async def revoke_token(
     reading: Reading,

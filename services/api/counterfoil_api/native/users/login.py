@@ -50,7 +50,7 @@ async def begin_totp(
     "/v1/users/self/totp/confirm",
     executes=(EnrolTotp,),
     refusals=(PasswordNeeded, NotFound, BadCode),
-    asks=OneTimeCode(code="492039"),
+    example=OneTimeCode(code="492039"),
 )
 async def confirm_totp(
     reading: Reading, codes: OneTimeCodes, asker: Asker[Principal], *, body: Body[OneTimeCode]
@@ -65,7 +65,7 @@ async def confirm_totp(
 
 
 @api.post(
-    "/v1/login", executes=(Create,), refusals=(PasswordNeeded, NotFound, *SECRET_REPLY), asks=NewLogin(lifetime="1h")
+    "/v1/login", executes=(Create,), refusals=(PasswordNeeded, NotFound, *SECRET_REPLY), example=NewLogin(lifetime="1h")
 )
 async def log_in(
     reading: Reading, issuing: Issuing, asker: Asker[Principal], *, body: Body[NewLogin], key: IdempotencyKey

@@ -38,7 +38,7 @@ async def permitted_user(reading: Reading, asker: Principal, ref: str, *, scope:
     """
     if asker.lacks(scope):
         # A refusal must not show whether the named user exists.
-        found = await _meant(reading, asker, ref) if scope == "users.read" and _sees_oneself(asker) else None
+        found = await _named(reading, asker, ref) if scope == "users.read" and _sees_oneself(asker) else None
         if found is None or asker.owner != owner_of(found.id):
             need(asker, scope)
         else:
@@ -60,13 +60,13 @@ async def oneself(reading: Reading, asker: Principal) -> User:
     return await _found(reading, asker, SELF)
 
 
-async def user_meant(reading: Reading, asker: Principal, ref: str) -> User | None:
+async def named_user(reading: Reading, asker: Principal, ref: str) -> User | None:
     """Return the named user of the caller's account, also a removed one; None if there is none.
 
     An e-mail address is personal: callers may use their own, others need the scope users.read.
     """
     try:
-        found = await _meant(reading, asker, ref)
+        found = await _named(reading, asker, ref)
     except BadReference:  # in a body or a query an invalid reference is no missing path
         return None
     if "@" in ref and asker.lacks("users.read") and (found is None or asker.owner != owner_of(found.id)):
@@ -76,7 +76,7 @@ async def user_meant(reading: Reading, asker: Principal, ref: str) -> User | Non
     return found
 
 
-async def owner_meant(reading: Reading, asker: Principal, given: OwnerGiven) -> Owner | None:
+async def named_owner(reading: Reading, asker: Principal, given: OwnerGiven) -> Owner | None:
     """Return the requested owner of a token; None for a user that does not exist.
 
     The door checks whether an id belongs to a user, and the user's status.
@@ -86,23 +86,23 @@ async def owner_meant(reading: Reading, asker: Principal, given: OwnerGiven) -> 
         return owner
     if owner.user is not None:
         return owner_of(owner.user)
-    found = await user_meant(reading, asker, given.id)
+    found = await named_user(reading, asker, given.id)
     return None if found is None else owner_of(found.id)
 
 
 async def _found(reading: Reading, asker: Principal, ref: str) -> User:
-    found = await _meant(reading, asker, ref)
+    found = await _named(reading, asker, ref)
     if found is None:
         raise NotFound
     return found
 
 
-async def _meant(reading: Reading, asker: Principal, ref: str) -> User | None:
-    named = _named(asker, ref)
+async def _named(reading: Reading, asker: Principal, ref: str) -> User | None:
+    named = _parsed(asker, ref)
     return None if named is None else await one_user(reading.pool, asker.account, named)
 
 
-def _named(asker: Principal, ref: str) -> UUID | int | str | None:
+def _parsed(asker: Principal, ref: str) -> UUID | int | str | None:
     if ref == SELF:
         return _self_of(asker)
     if (user_id := Owner("user", ref).user) is not None:

@@ -28,7 +28,7 @@ api = Api("users", OURS)
 _LEAVE = Revocation(reason="On leave until spring.")
 
 
-@api.post("/v1/users/{user}/disable", executes=(DisableUser,), scope="users.disable", asks=_LEAVE)
+@api.post("/v1/users/{user}/disable", executes=(DisableUser,), scope="users.disable", example=_LEAVE)
 async def disable_user(
     reading: Reading,
     writing: Writing,
@@ -67,7 +67,7 @@ async def enable_user(
     executes=(RemoveUser,),
     instead_of=("DELETE /v1/users/{user}",),
     scope="users.remove",
-    asks=Ending(reason="Left the company."),
+    example=Ending(reason="Left the company."),
 )
 async def remove_user(
     reading: Reading,
@@ -109,7 +109,7 @@ async def remove_user(
     executes=(ChangePassword,),
     scope="users.reset",
     refusals=(PasswordNeeded, BadPassword, *SECRET_REPLY),
-    asks=NewPassword(),
+    example=NewPassword(),
 )
 async def change_password(
     reading: Reading,

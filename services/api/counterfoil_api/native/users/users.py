@@ -59,7 +59,7 @@ class UserQuery(PageQuery, frozen=True, kw_only=True):
     executes=(CreateUser,),
     scope="users.create",
     refusals=(BadPassword, *SECRET_REPLY),
-    asks=NewUser(email="ada@example.org", role="operator"),
+    example=NewUser(email="ada@example.org", role="operator"),
 )
 async def create_user(
     reading: Reading,
@@ -107,7 +107,7 @@ async def get_user(reading: Reading, asker: Asker[Principal], *, user: UserRef) 
     return Tagged(user_document(found, await reading.default_account.id()), found.revision)
 
 
-@api.patch("/v1/users/{user}", executes=(UpdateUser,), scope="users.update", asks=UserChanges(role="auditor"))
+@api.patch("/v1/users/{user}", executes=(UpdateUser,), scope="users.update", example=UserChanges(role="auditor"))
 async def update_user(
     reading: Reading,
     writing: Writing,
