@@ -47,13 +47,12 @@ BY_SERVICE: Final = frozenset(
         "counterfoil_api.native.events.log_request:_named",
         "counterfoil_api.native.tokens.references:found",
         "counterfoil_api.native.tokens.references:is_reference",
-        "counterfoil_api.native.users.references:_named",
+        "counterfoil_api.native.users.references:_parsed",
         "counterfoil_api.native.oauth.assertions:_id_of",
     }
 )
 """Read on the way of a request, which `test_service.py` makes of every operation."""
 
-_PLACE: Final = "the place in a cursor, which we signed"
 _ANSWER: Final = "our own answer, kept encrypted under an Idempotency-Key"
 OURS: Final = {
     "counterfoil.core.chain:Chain._form": "an entry that `entry_of` has read before",
@@ -80,25 +79,19 @@ OURS: Final = {
     "counterfoil_api.dialects.cloudflare.updates:_offset": "digits in a token's metadata, or it counts as none",
     "counterfoil_api.http.addresses:Proxies.__init__": "TRUSTED_PROXIES, which the settings have read before",
     "counterfoil.uses.egress:_max_age": "up to nine digits, as the expression before it has found them",
+    "counterfoil_api.handling.reading:Reading.after": "the place in a cursor, which we signed",
     "counterfoil_api.handling.writing:Writing.reply": _ANSWER,
     "counterfoil_api.handling.writing:Writing.recall": _ANSWER,
     "counterfoil_api.native.tokens.bulk:_staged": _ANSWER,
-    "counterfoil_api.native.tokens.bulk:list_revocations": _PLACE,
     "counterfoil_api.native.tokens.exchange:exchange_token": "an id of ours",
     "counterfoil_api.native.tokens.issuing:_recalled": _ANSWER,
     "counterfoil.uses.bearers:_low": "a bearer that we have just signed",
     "counterfoil.uses.bearers:public_key": "a key that we published",
-    "counterfoil_api.native.tokens.reading:list_events": _PLACE,
-    "counterfoil_api.native.account.account_events:list_account_events": _PLACE,
-    "counterfoil_api.native.account.opening:list_accounts": _PLACE,
     "counterfoil_api.native.account.owner_quotas:_owner": "what `named_owner` and the core read",
-    "counterfoil_api.native.account.reads:list_reads": _PLACE,
     "counterfoil_api.http.process:_loopback": "API_HOST and PUBLIC_URL",
     "counterfoil_api.http.process:in_the_clear": "PUBLIC_URL, which the settings have read before",
     "counterfoil_api.events.log_watch:LogWatch._hear": "what the sealer announces; digits, or it is ignored",
     "counterfoil_api.limits.counters:_numbers": "what our script in Valkey answers",
     "counterfoil_api.native.oauth.token_endpoint:_shown": "an id of ours",
-    "counterfoil_api.native.users.users:list_user_events": _PLACE,
-    "counterfoil_api.native.users.users:list_users": _PLACE,
     "counterfoil_api.native.oauth.wellknown:mount": "PUBLIC_URL, which the settings have read before",
 }
