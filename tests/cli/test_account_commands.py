@@ -57,21 +57,22 @@ async def test_ending_all_secrets_asks_first_and_ends_the_askers_too(shell: Shel
 async def test_the_catalogue_is_written_read_and_granted_from(shell: Shell) -> None:
     link = "https://docs.example/invoices"
     steps = [
-        ("describe", "invoices.read", "--sentence", "Read invoices.", "--documentation", link),
-        ("compose", "billing", "--scope", "invoices.read", "--scope", "invoices.pay", "--sentence", "For the till."),
+        ("scope", "describe", "invoices.read", "--sentence", "Read invoices.", "--documentation", link),
+        ("scope-set", "define", "billing", "--scope", "invoices.read", "--scope", "invoices.pay",
+         "--sentence", "For the till."),
     ]  # fmt: skip
     for step in steps:
-        said = await shell("scope", *step)
+        said = await shell(*step)
         assert said.code == 0, said.err
     listed = (await shell("scope", "list")).out
     assert "Read invoices." in listed
     assert link in listed
     assert "built in" in listed
-    found = [json.loads(line) for line in (await shell("scope", "sets", "--json")).out.splitlines()]
+    found = [json.loads(line) for line in (await shell("scope-set", "list", "--json")).out.splitlines()]
     assert found[-1]["scopes"] == ["invoices.read", "invoices.pay"]
     issued = await shell("token", "create", "till", "--scope-set", "billing", "--json")
     assert json.loads(issued.out)["token"]["scopes"] == ["invoices.read", "invoices.pay"]
-    for step in (("forget", "invoices.read"), ("forget-set", "billing")):
-        assert (await shell("scope", *step)).code == 0
-        again = await shell("scope", *step)
+    for step in (("scope", "remove", "invoices.read"), ("scope-set", "remove", "billing")):
+        assert (await shell(*step)).code == 0
+        again = await shell(*step)
         assert (again.code, "not-found" in again.err) == (1, True)

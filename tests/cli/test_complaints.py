@@ -26,8 +26,8 @@ async def test_what_is_not_found_names_the_list_of_its_own_kind(shell: Shell) ->
     for words, advice in (
         (("token", "show", "77"), "counterfoil token list"), (("user", "show", "77"), "counterfoil user list"),
         (("user", "disable", NOBODY, "--reason", "x"), "counterfoil user list"),
-        (("scope", "forget", "a.b"), "counterfoil scope list"),
-        (("scope", "forget-set", "x"), "counterfoil scope sets"),
+        (("scope", "remove", "a.b"), "counterfoil scope list"),
+        (("scope-set", "remove", "x"), "counterfoil scope-set list"),
         (("token", "revocations", "watch", NOBODY), "counterfoil token revocations list"),
     ):  # fmt: skip
         said = await shell(*words)
@@ -74,7 +74,7 @@ async def test_nobody_at_home_is_said_before_it_is_given_up(shell: Shell) -> Non
         (("token", "create", "x", "--expires-at", "soon"), "'soon' is no moment; write it like 2027-"),
         (("token", "rotate", "1"), "--grace 24h"), (("token", "show", "../keys"), "'../keys' does not name a token"),
         (("token", "revocations", "watch", "12"), "'12' is not the id of a bulk revocation"),
-        (("user", "password"), "--email"),
+        (("user", "change-password"), "--email"),
     ],
 )  # fmt: skip
 async def test_a_call_that_is_wrong_is_a_document_with_json(shell: Shell, words: tuple[str, ...], wrong: str) -> None:

@@ -41,17 +41,17 @@ def rows(said: Said) -> list[dict[str, Any]]:
 async def test_each_follower_is_shown_with_its_position_and_its_lag(
     server_side: Shell, owner: Connection, head: int
 ) -> None:
-    assert rows(await server_side("followers", "--json")) == []
+    assert rows(await server_side("followers", "list", "--json")) == []
     await at(owner, done=head, new=0)
     await owner.execute("update follower set moved_at = moved_at - interval '3 days' where name = 'new'")
-    done, new = rows(await server_side("followers", "--json"))
+    done, new = rows(await server_side("followers", "list", "--json"))
     assert (done["name"], done["status"], done["lag"], done["position"], done["head"], done["waiting_seconds"]) == (
         "done", "up to date", 0, head, head, None,
     )  # fmt: skip
     assert (new["name"], new["status"], new["lag"], new["position"]) == ("new", "behind", head, 0)
     assert new["waiting_seconds"] >= 0
     assert new["moved_seconds"] >= 3 * 86_400
-    said = await server_side("followers", COLUMNS="150")
+    said = await server_side("followers", "list", COLUMNS="150")
     assert (said.code, said.err) == (0, "")
     line = next(line for line in said.out.splitlines() if line.startswith("new "))
     assert "behind" in line
@@ -65,7 +65,7 @@ async def test_one_that_is_far_behind_or_beyond_the_log_is_shown_as_such(
     await at(owner, early=1, restored=1_000)
     for since, status in (("6 minutes", "far behind"), ("4 minutes", "behind")):
         await owner.execute("update event set at = statement_timestamp() - $1::text::interval", since)
-        early, restored = rows(await server_side("followers", "--json"))
+        early, restored = rows(await server_side("followers", "list", "--json"))
         assert (early["status"], early["lag"]) == (status, head - 1)
         assert (restored["status"], restored["lag"]) == ("beyond the log", 0)
 
@@ -76,7 +76,7 @@ async def test_one_whose_next_event_is_missing_is_shown_as_such(
     await at(owner, one=head - 2)
     await owner.execute("alter table sealed disable trigger user")
     await owner.execute("delete from sealed where pos = $1", head - 1)
-    (one,) = rows(await server_side("followers", "--json"))
+    (one,) = rows(await server_side("followers", "list", "--json"))
     assert (one["status"], one["waiting_seconds"]) == ("missing event", None)
 
 
@@ -84,18 +84,18 @@ async def test_one_that_no_longer_exists_is_forgotten_if_that_is_meant(
     server_side: Shell, owner: Connection, head: int
 ) -> None:
     await at(owner, kept=head, old=1)
-    declined = await server_side("followers", "forget", "old", typed="n\n")
+    declined = await server_side("followers", "remove", "old", typed="n\n")
     assert (declined.code, "The position of 'old' is lost" in declined.err) == (1, True)
-    assert (await server_side("followers", "forget", "old", typed="y\n")).out.strip() == "forgot old"
-    assert [each["name"] for each in rows(await server_side("followers", "--json"))] == ["kept"]
-    again = await server_side("followers", "forget", "old", "--yes")
+    assert (await server_side("followers", "remove", "old", typed="y\n")).out.strip() == "removed old"
+    assert [each["name"] for each in rows(await server_side("followers", "list", "--json"))] == ["kept"]
+    again = await server_side("followers", "remove", "old", "--yes")
     assert (again.code, again.out) == (1, "")
-    assert "there is no follower 'old'; `counterfoil followers` shows those that there are." in again.err
-    assert (await server_side("followers", "forget", "kept", "--yes", "--json")).out == '{"forgotten":"kept"}\n'
+    assert "there is no follower 'old'; `counterfoil followers list` shows what there is." in again.err
+    assert (await server_side("followers", "remove", "kept", "--yes", "--json")).out == '{"removed":"kept"}\n'
 
 
 async def test_without_its_setting_or_its_database_the_command_says_so(server_side: Shell) -> None:
-    missing = await server_side("followers", DATABASE_URL="")
+    missing = await server_side("followers", "list", DATABASE_URL="")
     assert (missing.code, "DATABASE_URL is not set" in missing.err) == (2, True)
-    away = await server_side("followers", DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing")
+    away = await server_side("followers", "list", DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing")
     assert (away.code, "cannot be reached" in away.err) == (3, True)

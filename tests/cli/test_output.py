@@ -112,7 +112,7 @@ async def test_passwords_are_not_lost(shell: Shell) -> None:
     with output(kind) as taken:
         lost = await shell(*add, stdout=taken)
     made = json.loads((await shell(*add, "--json", "--idempotency-key", key_of(lost))).out)
-    reset = ("user", "password", str(made["user"]["number"]))
+    reset = ("user", "change-password", str(made["user"]["number"]))
     with output(kind) as taken:
         lost = await shell(*reset, stdout=taken)
     password = json.loads((await shell(*reset, "--json", "--idempotency-key", key_of(lost))).out)["password"]
@@ -125,7 +125,7 @@ async def test_passwords_are_not_lost(shell: Shell) -> None:
 
 async def test_ones_own_new_password_is_shown_again_to_who_had_the_old_one(shell: Shell) -> None:
     ada = await added(shell)
-    change = ("user", "password", "--email", ada["email"])
+    change = ("user", "change-password", "--email", ada["email"])
     with output("closed") as taken:
         lost = await shell(*change, stdout=taken, typed=f"{ada['password']}\n")
     assert lost.code == 4, lost.err
@@ -199,4 +199,4 @@ def test_every_command_that_shows_a_secret_takes_the_key_that_shows_it_again() -
     from counterfoil.cli.command_line import command  # noqa: PLC0415 - other tests need no typer
 
     takes = {" ".join(path) for path, each in every(command()) if "key" in {param.name for param in each.params}}
-    assert takes >= {"token create", "token clone", "token rotate", "user create", "user password", "login"}
+    assert takes >= {"token create", "token clone", "token rotate", "user create", "user change-password", "login"}

@@ -1,4 +1,4 @@
-"""`counterfoil owner-quota`: set, show, list and lift."""
+"""`counterfoil owner-quota`: set, show, list and remove."""
 
 import json
 
@@ -18,6 +18,6 @@ async def test_a_quota_of_an_owner_is_set_shown_listed_and_removed(shell: Shell)
     listed = await shell("owner-quota", "list", "--json")
     assert [json.loads(line)["tokens"] for line in listed.out.splitlines()] == [1]
     assert "service:backup" in (await shell("owner-quota", "list")).out
-    assert (await shell("owner-quota", "lift", "--owner", "service:backup")).code == 0
+    assert (await shell("owner-quota", "remove", "--owner", "service:backup")).code == 0
     assert (await shell("token", "create", "second", "--owner", "service:backup")).code == 0
     assert (await shell("owner-quota", "show", "--owner", "backup")).code == 2

@@ -100,13 +100,13 @@ async def test_every_table_fits_80_columns_and_breaks_no_id(shell: Shell, server
     plan = json.loads((await shell("token", "revoke-many", "--name", "other", "--json")).out)["plan"]
     await shell("token", "revoke-many", "--name", "other", "--execute", "--plan", plan, "--reason", LONG, "--no-wait")
     await shell("login", ada["email"], typed="wrong\n")
-    await shell("scope", "compose", "billing", "--scope", "invoices.read", "--sentence", LONG)
+    await shell("scope-set", "define", "billing", "--scope", "invoices.read", "--sentence", LONG)
     await server_side("keys", "rotate")
     listings: list[tuple[Shell, *tuple[str, ...]]] = [
         (shell, "token", "list"), (shell, "token", "events", made["id"]), (shell, "alerts"), (shell, "user", "list"),
         (shell, "user", "events", ada["id"]), (shell, "attempts"), (shell, "reads"),
         (shell, "token", "revoke-many", "--everything"),
-        (shell, "token", "revocations", "list"), (shell, "scope", "list"), (shell, "scope", "sets"),
+        (shell, "token", "revocations", "list"), (shell, "scope", "list"), (shell, "scope-set", "list"),
         (server_side, "keys", "list"), (server_side, "pepper", "list"),
     ]  # fmt: skip
     for where, *words in listings:

@@ -118,15 +118,15 @@ async def test_a_wrong_password_and_none_at_all(shell: Shell) -> None:
 async def test_ones_own_password_is_changed_and_that_of_others_reset(shell: Shell) -> None:
     ada = await added(shell)
     changed = await shell(
-        "user", "password", "--email", ada["email"], "--choose", "--json", typed=f"{ada['password']}\n{OWN}\n"
+        "user", "change-password", "--email", ada["email"], "--choose", "--json", typed=f"{ada['password']}\n{OWN}\n"
     )
     assert changed.code == 0, changed.err
     assert json.loads(changed.out)["password"] is None
-    reset = await shell("user", "password", str(ada["number"]), "--json")
+    reset = await shell("user", "change-password", str(ada["number"]), "--json")
     password = json.loads(reset.out)["password"]
     assert (await shell("login", ada["email"], "--quiet", typed=f"{OWN}\n")).code == 1
     assert (await shell("login", ada["email"], "--quiet", typed=f"{password}\n")).code == 0
-    both = await shell("user", "password", "1", "--email", ada["email"])
+    both = await shell("user", "change-password", "1", "--email", ada["email"])
     assert both.code == 2
 
 

@@ -69,7 +69,7 @@ async def test_a_secret_is_introspected_without_being_a_word_of_the_command(shel
 async def test_the_shell_is_offered_tokens_users_and_sets(shell: Shell, service: Service) -> None:
     ada = await added(shell)
     made = json.loads((await shell("token", "create", "nightly", "--json")).out)["token"]
-    await shell("scope", "compose", "billing", "--scope", "invoices.read")
+    await shell("scope-set", "define", "billing", "--scope", "invoices.read")
     number = str(made["number"])
     assert number in await completed(shell, "counterfoil token show ")
     assert await completed(shell, f"counterfoil token rotate {made['id'][:-1]}") == [made["id"]]

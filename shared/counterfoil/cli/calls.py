@@ -35,7 +35,7 @@ _ADVICE: Final = {
 }
 _LISTS: Final = {
     "token revocations": "token revocations list", "token": "token list", "user": "user list",
-    "scope forget-set": "scope sets", "scope": "scope list",
+    "scope-set": "scope-set list", "scope": "scope list",
 }  # fmt: skip
 """For the first words of a command: the command that lists its subjects."""
 _LOOKS: Final = {"token": "token show", "user": "user show", "account": "account show"}

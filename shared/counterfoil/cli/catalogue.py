@@ -1,4 +1,4 @@
-"""`counterfoil scope`: the account's catalogue of scopes and scope sets."""
+"""`counterfoil scope` and `counterfoil scope-set`: the account's catalogue of scopes and scope sets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from counterfoil.cli.options import Limit
 from counterfoil.cli.tables import Columns
 from counterfoil.client.documents import Scope, ScopeSet
 
-app = Commands(help="The catalogue of scopes and scope sets.", no_args_is_help=True)
+app = Commands(help="The catalogue of scopes.", no_args_is_help=True)
+sets = Commands(help="Sets of scopes that are granted together.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="The scope, such as invoices.read.", metavar="SCOPE")]
 SetName = Annotated[str, typer.Argument(help="The name of the set.", metavar="NAME", autocompletion=scope_sets)]
@@ -33,7 +34,7 @@ _SETS: Final[Columns[ScopeSet]] = {
 
 
 @app.command("list")
-def scopes(*, limit: Limit = None, ledger: Ledger) -> None:
+def list_scopes(*, limit: Limit = None, ledger: Ledger) -> None:
     """List the catalogue's scopes, the built-in ones first."""
     ledger.list(lambda api, most: api.scopes(limit=most), _SCOPES, limit)
 
@@ -50,34 +51,34 @@ def describe(
     ledger.show(lambda api: api.describe_scope(scope, sentence, documentation=documentation), _facts)
 
 
-@app.command()
-def forget(scope: Name, *, ledger: Ledger) -> None:
+@app.command("remove")
+def remove_scope(scope: Name, *, ledger: Ledger) -> None:
     """Remove a scope from the catalogue; its holders keep it."""
-    ledger.show(lambda api: api.forget_scope(scope), _facts)
+    ledger.show(lambda api: api.remove_scope(scope), _facts)
 
 
-@app.command()
-def sets(*, limit: Limit = None, ledger: Ledger) -> None:
+@sets.command("list")
+def list_sets(*, limit: Limit = None, ledger: Ledger) -> None:
     """List the sets of scopes that are granted together (`token create --scope-set`)."""
     ledger.list(lambda api, most: api.scope_sets(limit=most), _SETS, limit)
 
 
-@app.command()
-def compose(
+@sets.command()
+def define(
     name: SetName,
     *,
     scope: Annotated[list[str], typer.Option(help="A scope of the set; repeat for more.")],
     sentence: Sentence = "",
     ledger: Ledger,
 ) -> None:
-    """Compose a set of scopes under a name; tokens that were granted the set before do not change."""
-    ledger.show(lambda api: api.compose_scope_set(name, scope, sentence=sentence), _set_facts)
+    """Define a set of scopes under a name; tokens that were granted the set before do not change."""
+    ledger.show(lambda api: api.define_scope_set(name, scope, sentence=sentence), _set_facts)
 
 
-@app.command("forget-set")
-def forget_set(name: SetName, *, ledger: Ledger) -> None:
+@sets.command("remove")
+def remove_set(name: SetName, *, ledger: Ledger) -> None:
     """Remove a set from the catalogue."""
-    ledger.show(lambda api: api.forget_scope_set(name), _set_facts)
+    ledger.show(lambda api: api.remove_scope_set(name), _set_facts)
 
 
 def _facts(scope: Scope) -> Facts:

@@ -17,7 +17,7 @@ from counterfoil.cli.tables import Columns, show_list
 if TYPE_CHECKING:
     from counterfoil.postgres.followers import Following
 
-app = typer.Typer(help="Followers of the log, on the server itself (DATABASE_URL).", invoke_without_command=True)
+app = typer.Typer(help="Followers of the log, on the server itself (DATABASE_URL).", no_args_is_help=True)
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,19 +33,17 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     waiting_seconds: float | None
 
 
-@app.callback()
-def followers(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """Show each follower's position in the log, and how many events it has not handled."""
-    if context.invoked_subcommand is not None:
-        return
+@app.command("list")
+def list_followers(*, as_json: AsJson = False) -> None:
+    """List every follower, its position in the log, and how many events it has not handled."""
     told = settings("followers")
     found = on_server(_found(told.database_url))
     show_list(map(_shown, found), _FOLLOWERS, as_json=as_json)
 
 
 @app.command()
-def forget(
-    name: Annotated[str, typer.Argument(help="The follower's name, as `counterfoil followers` shows it.")],
+def remove(
+    name: Annotated[str, typer.Argument(help="The follower's name, as `counterfoil followers list` shows it.")],
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     as_json: AsJson = False,
@@ -58,12 +56,12 @@ def forget(
             abort=True,
             err=True,
         )
-    if not on_server(_forgotten(told.database_url, name)):
-        raise ended(REFUSED, f"there is no follower {name!r}; `counterfoil followers` shows those that there are.")
+    if not on_server(_removed(told.database_url, name)):
+        raise ended(REFUSED, f"there is no follower {name!r}; `counterfoil followers list` shows what there is.")
     if as_json:
-        say_json({"forgotten": name})
+        say_json({"removed": name})
     else:
-        say(f"forgot {name}\n")
+        say(f"removed {name}\n")
 
 
 async def _found(url: str) -> list[Following]:
@@ -74,7 +72,7 @@ async def _found(url: str) -> list[Following]:
         return await followings(pool)
 
 
-async def _forgotten(url: str, name: str) -> bool:
+async def _removed(url: str, name: str) -> bool:
     from counterfoil.postgres import followers as sql  # noqa: PLC0415 - client commands need no database
     from counterfoil.postgres.connection import open_pool  # noqa: PLC0415 - likewise
 

@@ -1,4 +1,4 @@
-"""`counterfoil login`, `user password` and `user totp`: commands that need the user's own password."""
+"""`counterfoil login`, `user change-password` and `user totp`: commands that need the user's own password."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def login(
             remark(f"Wrote {save}; ask with --credentials {save}.")
 
 
-def password(
+def change_password(
     ref: Whose = None,
     *,
     email: Mine = None,

@@ -58,10 +58,10 @@ def set_quota(
 
 
 @app.command()
-def lift(*, owner: OwnerRef, if_match: IfMatch = None, ledger: Ledger) -> None:
-    """Take the quota of an owner away."""
+def remove(*, owner: OwnerRef, if_match: IfMatch = None, ledger: Ledger) -> None:
+    """Remove the quota of an owner."""
     whose = options.stated_owner(owner)
-    ledger.show(lambda api: api.lift_owner_quota(whose, if_match=if_match), _facts)
+    ledger.show(lambda api: api.remove_owner_quota(whose, if_match=if_match), _facts)
 
 
 def _uses(quota: OwnerQuota) -> str:

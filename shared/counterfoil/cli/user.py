@@ -19,7 +19,7 @@ from counterfoil.cli.user_display import USERS, show_with_password, user_facts
 from counterfoil.core import glob
 
 app = Commands(help="Create, show, change and remove users.", no_args_is_help=True)
-app.command("password")(login.password)
+app.command()(login.change_password)
 app.add_typer(login.totp, name="totp")
 
 Who = Annotated[

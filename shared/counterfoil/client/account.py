@@ -106,7 +106,7 @@ class OwnAccount(Calls):
         body = spelling.body(sentence=sentence, documentation=documentation)
         return await self.changed(Scope, _path("scopes", scope), body, method="PUT")
 
-    async def forget_scope(self, scope: str) -> Scope:
+    async def remove_scope(self, scope: str) -> Scope:
         """Remove a scope from the catalogue."""
         return await self.changed(Scope, _path("scopes", scope), b"", method="DELETE")
 
@@ -115,12 +115,12 @@ class OwnAccount(Calls):
         async for each in self.pages("/v1/scope-sets", {}, ScopeSet, limit=limit):
             yield each
 
-    async def compose_scope_set(self, name: str, scopes: Sequence[str], *, sentence: str = "") -> ScopeSet:
-        """Compose a set of scopes under a name."""
+    async def define_scope_set(self, name: str, scopes: Sequence[str], *, sentence: str = "") -> ScopeSet:
+        """Define a set of scopes under a name."""
         body = spelling.body(scopes=scopes, sentence=sentence)
         return await self.changed(ScopeSet, _path("scope-sets", name), body, method="PUT")
 
-    async def forget_scope_set(self, name: str) -> ScopeSet:
+    async def remove_scope_set(self, name: str) -> ScopeSet:
         """Remove a set from the catalogue."""
         return await self.changed(ScopeSet, _path("scope-sets", name), b"", method="DELETE")
 
@@ -146,7 +146,7 @@ class OwnAccount(Calls):
         body = spelling.body(rate_limit=rate_limit, max_uses=max_uses, max_tokens=max_tokens)
         return await self.changed(OwnerQuota, _quota(owner), body, method="PUT", if_match=if_match)
 
-    async def lift_owner_quota(self, owner: tuple[str, str], *, if_match: int | None = None) -> OwnerQuota:
+    async def remove_owner_quota(self, owner: tuple[str, str], *, if_match: int | None = None) -> OwnerQuota:
         """Remove the quota of an owner."""
         return await self.changed(OwnerQuota, _quota(owner), b"", method="DELETE", if_match=if_match)
 

@@ -66,7 +66,7 @@ async def describe_scope(
 
 
 @api.route("DELETE", "/v1/scopes/{scope}", executes=(RemoveScope,), scope="scopes.update")
-async def forget_scope(
+async def remove_scope(
     writing: Writing, asker: Asker[Principal], *, scope: ScopeName, if_match: IfMatch
 ) -> Tagged[ScopeDocument]:
     """Remove a scope from the catalogue; tokens and users keep it."""
@@ -89,7 +89,7 @@ async def list_scope_sets(reading: Reading, asker: Asker[Principal], *, query: Q
 @api.route(
     "PUT", "/v1/scope-sets/{name}", executes=(DefineSet,), instead_of=("POST /v1/scope-sets",), scope="scopes.update"
 )
-async def compose_scope_set(
+async def define_scope_set(
     reading: Reading,
     writing: Writing,
     asker: Asker[Principal],
@@ -110,18 +110,18 @@ async def compose_scope_set(
         account=asker.account, id=named(asker.account, "scope_set", name), by=asker, revisions=if_match,
         name=name, sentence=body.sentence, scopes=body.scopes,
     )  # fmt: skip
-    return await _composed(writing, command)
+    return await _changed_set(writing, command)
 
 
 @api.route("DELETE", "/v1/scope-sets/{name}", executes=(RemoveSet,), scope="scopes.update")
-async def forget_scope_set(
+async def remove_scope_set(
     writing: Writing, asker: Asker[Principal], *, name: SetName, if_match: IfMatch
 ) -> Tagged[SetDocument]:
     """Remove a scope set; the caller needs all its scopes."""
     need(asker, "scopes.update")
     subject = named(asker.account, "scope_set", normal(name))
     command = RemoveSet(account=asker.account, id=subject, by=asker, revisions=if_match)
-    return await _composed(writing, command)
+    return await _changed_set(writing, command)
 
 
 async def expanded(reading: Reading, asker: Principal, scopes: tuple[str, ...], sets: Iterable[str]) -> tuple[str, ...]:
@@ -142,7 +142,7 @@ async def _described(writing: Writing, command: SubjectCommand) -> Tagged[ScopeD
     return Tagged(_scope(state), state.revision)
 
 
-async def _composed(writing: Writing, command: SubjectCommand) -> Tagged[SetDocument]:
+async def _changed_set(writing: Writing, command: SubjectCommand) -> Tagged[SetDocument]:
     state = (await writing.execute(command)).of(ScopeSet)
     return Tagged(_set(state), state.revision)
 

@@ -92,7 +92,7 @@ async def set_owner_quota(
 
 
 @api.route("DELETE", "/v1/owners/{owner_type}/{owner_id}/quota", executes=(RemoveQuota,), scope="account.update")
-async def lift_owner_quota(
+async def remove_owner_quota(
     reading: Reading,
     writing: Writing,
     asker: Asker[Principal],
