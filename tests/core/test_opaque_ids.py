@@ -13,14 +13,14 @@ ACCOUNT, OTHER = UUID(int=1), UUID(int=2)
 
 @given(st.binary(min_size=1, max_size=32), st.integers(4, 16))
 def test_an_id_is_opened_only_with_the_key_that_made_it(value: bytes, tag: int) -> None:
-    sealed = IDS.sealed("token", ACCOUNT, value, tag=tag)
+    sealed = IDS.encrypted("token", ACCOUNT, value, tag=tag)
     assert len(sealed) == len(value) + tag
-    assert sealed == IDS.sealed("token", ACCOUNT, value, tag=tag)
-    assert IDS.opened("token", ACCOUNT, sealed, tag=tag) == value
+    assert sealed == IDS.encrypted("token", ACCOUNT, value, tag=tag)
+    assert IDS.decrypted("token", ACCOUNT, sealed, tag=tag) == value
     elsewhere = [
-        IDS.opened("user", ACCOUNT, sealed, tag=tag),
-        IDS.opened("token", OTHER, sealed, tag=tag),
-        OpaqueIds(b"j" * 32).opened("token", ACCOUNT, sealed, tag=tag),
+        IDS.decrypted("user", ACCOUNT, sealed, tag=tag),
+        IDS.decrypted("token", OTHER, sealed, tag=tag),
+        OpaqueIds(b"j" * 32).decrypted("token", ACCOUNT, sealed, tag=tag),
     ]
     assert elsewhere == [None, None, None]
 
@@ -44,5 +44,5 @@ def test_ids_of_consecutive_numbers_are_not_alike() -> None:
 def test_an_invalid_id_opens_nothing() -> None:
     for text in ("", "0" * 23, "0" * 25, "G" * 24, "0" * 24, "A" * 24, "\u0660" * 24):
         assert IDS.number_of24("token", ACCOUNT, text) is None
-    assert IDS.opened("token", ACCOUNT, b"", tag=5) is None
-    assert IDS.opened("token", ACCOUNT, b"12345", tag=5) is None
+    assert IDS.decrypted("token", ACCOUNT, b"", tag=5) is None
+    assert IDS.decrypted("token", ACCOUNT, b"12345", tag=5) is None

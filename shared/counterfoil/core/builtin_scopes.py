@@ -11,7 +11,7 @@ WORDS: Final = {
     "tokens.create": "Issue and clone tokens, with no more than the issuer holds.",
     "tokens.import": "Import tokens from elsewhere under their own secrets, with no more than the importer holds.",
     "tokens.read": "List every token, look at each, and read what happened to it.",
-    "tokens.update": "Change what is said of tokens, and take scopes from them.",
+    "tokens.update": "Change tokens: their names, descriptions, metadata, bounds and scopes.",
     "tokens.renew": "Move the expiry of tokens.",
     "tokens.rotate": "Give tokens new secrets.",
     "tokens.suspend": "Refuse tokens for now.",

@@ -107,9 +107,9 @@ class Chain:
         if codec.canonical(msgspec.json.decode(stored.entry)) != stored.entry.encode():
             yield self._finding("entry-not-canonical", version=stored.version)
         columns = (stored.account, stored.kind, stored.subject, stored.version, stored.type, stored.at)
-        said = (entry.account, entry.subject.kind, entry.subject.id, entry.version, entry.type, entry.at)
-        if columns != said:
-            for name, column, value in zip(Stored._fields, columns, said, strict=False):
+        stated = (entry.account, entry.subject.kind, entry.subject.id, entry.version, entry.type, entry.at)
+        if columns != stated:
+            for name, column, value in zip(Stored._fields, columns, stated, strict=False):
                 if column != value:
                     yield self._finding(
                         "column-differs", version=stored.version, field=name, stored=column, replayed=value

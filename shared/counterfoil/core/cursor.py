@@ -25,7 +25,7 @@ class Cursors:
     def made(self, account: UUID, question: object, place: list[object]) -> str:
         """Return the cursor for a place in the answer to a question (filters and sort)."""
         text = msgspec.json.encode(place)
-        return base64.urlsafe_b64encode(self._seal(account, question, text) + text).decode().rstrip("=")
+        return base64.urlsafe_b64encode(self._mac(account, question, text) + text).decode().rstrip("=")
 
     def place(self, account: UUID, question: object, cursor: str) -> list[object]:
         """Return the place in a cursor, or raise BadCursor if it is from elsewhere or another question."""
@@ -33,10 +33,10 @@ class Cursors:
             raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError) as error:
             raise BadCursor(field="cursor") from error
-        if not hmac.compare_digest(raw[:16], self._seal(account, question, raw[16:])):
+        if not hmac.compare_digest(raw[:16], self._mac(account, question, raw[16:])):
             raise BadCursor(field="cursor")
         return msgspec.json.decode(raw[16:], type=list[object])
 
-    def _seal(self, account: UUID, question: object, text: bytes) -> bytes:
+    def _mac(self, account: UUID, question: object, text: bytes) -> bytes:
         bound = account.bytes + msgspec.json.encode(question, order="sorted") + b"\x00" + text
         return hmac.digest(self._key, bound, "sha256")[:16]

@@ -36,25 +36,25 @@ _ACE: Final = "xn--"
 
 def checked_email(email: str) -> str:
     """Return the address as it is shown (composed, else as given), or raise BadEmail or BadText."""
-    said = text.checked("email", email, text.NAME_LIMIT)
-    form = canonical(said)
-    if ":" in said or ":" in form:
+    shown = text.checked("email", email, text.NAME_LIMIT)
+    form = canonical(shown)
+    if ":" in shown or ":" in form:
         raise BadEmail(
             "An e-mail address with a colon cannot log in, since the first colon of Basic credentials ends the user-id"
             " (RFC 7617); use another address, such as grace@example.org.",
             field="email",
         )
-    if said != unicodedata.normalize("NFC", email) or not _EMAIL.fullmatch(said) or form.count("@") != 1:
+    if shown != unicodedata.normalize("NFC", email) or not _EMAIL.fullmatch(shown) or form.count("@") != 1:
         raise BadEmail(field="email")
-    if unseen := _invisible(said):
+    if unseen := _invisible(shown):
         raise BadEmail(f"An e-mail address has no invisible characters; remove U+{ord(unseen):04X}.", field="email")
-    if unknown := next((each for each in said if unicodedata.category(each) in _UNASSIGNED), ""):
+    if unknown := next((each for each in shown if unicodedata.category(each) in _UNASSIGNED), ""):
         # Its case and its composition are not known yet: the look-up key would change with a later Unicode.
         raise BadEmail(
             f"U+{ord(unknown):04X} is no character of Unicode {unicodedata.unidata_version}; use another address.",
             field="email",
         )
-    return said
+    return shown
 
 
 def canonical(email: str) -> str:

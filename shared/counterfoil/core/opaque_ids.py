@@ -29,27 +29,27 @@ class OpaqueIds:
         self._tagging = blake2b(b"tag", key=key, digest_size=_BYTES).digest()
         self._masking = blake2b(b"mask", key=key, digest_size=_BYTES).digest()
 
-    def sealed(self, kind: str, account: UUID, value: bytes, *, tag: int) -> bytes:
+    def encrypted(self, kind: str, account: UUID, value: bytes, *, tag: int) -> bytes:
         """Return the id of a value, longer than it by the bytes of the tag."""
         proof = self._mac(self._tagging, kind, account, value)[:tag]
         return self._masked(kind, account, value, proof) + proof
 
-    def opened(self, kind: str, account: UUID, sealed: bytes, *, tag: int) -> bytes | None:
+    def decrypted(self, kind: str, account: UUID, encrypted: bytes, *, tag: int) -> bytes | None:
         """Return the value of an id that we made for this kind and account, or None."""
-        masked, proof = sealed[:-tag], sealed[-tag:]
+        masked, proof = encrypted[:-tag], encrypted[-tag:]
         value = self._masked(kind, account, masked, proof)
         same = compare_digest(self._mac(self._tagging, kind, account, value)[:tag], proof)
         return value if same and masked else None
 
     def number24(self, kind: str, account: UUID, number: int) -> str:
         """Return a number below 2^56 as 24 hexadecimal digits."""
-        return self.sealed(kind, account, number.to_bytes(_NUMBER_BYTES, "big"), tag=_NUMBER_TAG).hex()
+        return self.encrypted(kind, account, number.to_bytes(_NUMBER_BYTES, "big"), tag=_NUMBER_TAG).hex()
 
     def number_of24(self, kind: str, account: UUID, text: str) -> int | None:
         """Return the number of such an id, or None."""
         if not _HEX24.fullmatch(text):
             return None
-        value = self.opened(kind, account, bytes.fromhex(text), tag=_NUMBER_TAG)
+        value = self.decrypted(kind, account, bytes.fromhex(text), tag=_NUMBER_TAG)
         return None if value is None else int.from_bytes(value, "big")
 
     def _masked(self, kind: str, account: UUID, value: bytes, proof: bytes) -> bytes:

@@ -60,19 +60,20 @@ def one_spelling(password: str) -> str:
 
 def checked_password(password: str, email: str) -> str:
     """Return the password as given, or raise BadPassword, which does not repeat it."""
-    said = one_spelling(password)
-    if min(len(password), len(said)) < LEAST_CHARACTERS:  # composing may add characters, too
+    composed = one_spelling(password)
+    if min(len(password), len(composed)) < LEAST_CHARACTERS:  # composing may add characters, too
         raise BadPassword(f"A password has at least {LEAST_CHARACTERS} characters.", field="password")
     if len(password.encode(errors="replace")) > MOST_BYTES:
         raise BadPassword(f"A password has at most {MOST_BYTES} bytes.", field="password")
-    if _CONTROL.search(said):  # it could not travel in an Authorization header (RFC 7617 2)
+    if _CONTROL.search(composed):  # it could not travel in an Authorization header (RFC 7617 2)
         raise BadPassword("A password must not contain control characters.", field="password")
-    if any(unicodedata.category(each) in _UNASSIGNED for each in said):  # a later Unicode may compose it differently
+    # A later Unicode may compose an unknown character differently.
+    if any(unicodedata.category(each) in _UNASSIGNED for each in composed):
         raise BadPassword(
             f"A password must not contain characters that Unicode {unicodedata.unidata_version} does not know.",
             field="password",
         )
-    folded, address = said.casefold(), canonical(email)
+    folded, address = composed.casefold(), canonical(email)
     if canonical(password) in {address, address.rpartition("@")[0]}:
         raise BadPassword("A password must not be the user's e-mail address; choose another one.", field="password")
     if folded in _COMMON or _is_pattern(folded):

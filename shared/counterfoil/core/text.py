@@ -54,32 +54,32 @@ def checked(what: str, value: str, limit: int) -> str:
         raise BadText(f"{what} contains U+{ord(found[0]):04X}; remove control and direction characters.", field=what)
     if _stacked(value):
         raise BadText(f"{what} has more than {MARKS_LIMIT} marks on one character; write fewer.", field=what)
-    said = normal(value)
-    if len(said) > limit:
-        raise BadText(f"{what} has {len(said)} characters; it may have at most {limit}.", field=what)
+    text = normal(value)
+    if len(text) > limit:
+        raise BadText(f"{what} has {len(text)} characters; it may have at most {limit}.", field=what)
     if value.strip() and _UNSEEN.fullmatch(value):
         raise BadText(f"{what} has only invisible characters; write at least one visible one.", field=what)
     # What people write is read by others, and an entry is for ever. Composing can make a secret whole: the Kelvin
     # sign becomes a K.
-    if secret.stands_in(said):
+    if secret.stands_in(text):
         raise BadText(
             f"{what} contains the secret or a bearer of a token; remove it, and rotate that token.", field=what
         )
-    return said
+    return text
 
 
 def checked_reason(value: str) -> str:
     """Return a reason of 1 to 1,000 characters, or raise BadText."""
-    if not (said := checked("reason", value, REASON_LIMIT)):
+    if not (text := checked("reason", value, REASON_LIMIT)):
         raise BadText("reason is empty; give one such as: laptop lost.", field="reason")
-    return said
+    return text
 
 
 def checked_name(value: str) -> str:
     """Return a name of 1 to 255 characters, or raise BadText."""
-    if not (said := checked("name", value, NAME_LIMIT)):
+    if not (text := checked("name", value, NAME_LIMIT)):
         raise BadText("name is empty; give one such as: nightly backup.", field="name")
-    return said
+    return text
 
 
 def checked_metadata(metadata: Mapping[str, str]) -> dict[str, str]:

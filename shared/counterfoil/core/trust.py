@@ -102,11 +102,11 @@ def _refuse_condition(name: str, values: tuple[str, ...]) -> None:
         raise BadTrust(f"trust.claims.{name} has 1 to {VALUE_LIMIT} values.", field="trust.claims")
     for value in values:
         try:
-            said = text.checked(f"trust.claims.{name}", value, text.NAME_LIMIT)
-            read = glob.read(said, field=f"trust.claims.{name}")
+            kept = text.checked(f"trust.claims.{name}", value, text.NAME_LIMIT)
+            read = glob.read(kept, field=f"trust.claims.{name}")
         except BadText as refusal:
             raise BadTrust(refusal.detail, field="trust.claims") from None
-        if said != value:
+        if kept != value:
             raise BadTrust(f"trust.claims.{name} begins or ends with blanks; remove them.", field="trust.claims")
         if not _LITERAL.search(read.literal):
             raise BadTrust(
@@ -186,10 +186,12 @@ def _fitting(wanted: Iterable[str], claim: object) -> str | None:
 
 
 def _values(claim: object) -> list[str]:
-    return [said for one in (claim if isinstance(claim, list) else [claim]) if (said := _said(one)) is not None]
+    return [
+        spelled for one in (claim if isinstance(claim, list) else [claim]) if (spelled := _spelling(one)) is not None
+    ]
 
 
-def _said(value: object) -> str | None:
+def _spelling(value: object) -> str | None:
     """Return a value as conditions spell it: true, false, a whole number, or the text itself."""
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -131,8 +131,8 @@ def _is_recorded(log: Access, command: NoteAccess, at: datetime) -> bool:
 
 def evolve(log: Access | None, fact: Fact) -> Access:
     match fact.event:
-        case Read(reader=reader, calls=calls, shown=shown, log=said):
-            read_at = {} if said is UNSET else dict.fromkeys(calls, fact.at)
+        case Read(reader=reader, calls=calls, shown=shown, log=read_range):
+            read_at = {} if read_range is UNSET else dict.fromkeys(calls, fact.at)
             count = sum(calls.values())
             if log is None:
                 return Access.created(fact, reader=reader, calls=count, shown=shown, log_read_at=read_at)

@@ -144,10 +144,10 @@ def decide(account: Account | None, command: SubjectCommand, _: DecisionContext)
     match command:
         case ChangeAccount(name=name, policy=policy):
             events: list[Event] = []
-            if name is not UNSET and (said := text.checked_name(name)) != account.name:
-                events.append(AccountRenamed(private=Private(name=said)))
-            if policy is not UNSET and (wanted := checked(policy)) != account.policy:
-                events.append(PolicyChanged(policy=wanted))
+            if name is not UNSET and (new_name := text.checked_name(name)) != account.name:
+                events.append(AccountRenamed(private=Private(name=new_name)))
+            if policy is not UNSET and (new_policy := checked(policy)) != account.policy:
+                events.append(PolicyChanged(policy=new_policy))
             return events
         case EndSecrets(reason=reason):
             return [SecretsEnded(private=Private(reason=text.checked_reason(reason)))]
@@ -158,8 +158,8 @@ def evolve(account: Account | None, fact: Fact) -> Account:
     match fact.event:
         case AccountCreated(parent=parent) if account is None:
             return Account.created(fact, parent=parent)
-        case AccountRenamed(private=said) if account is not None:
-            return account.after(fact, name=(said and said.name) or None)
+        case AccountRenamed(private=private) if account is not None:
+            return account.after(fact, name=(private and private.name) or None)
         case PolicyChanged(policy=policy) if account is not None:
             return account.after(fact, policy=policy)
         case SecretsEnded() if account is not None:

@@ -130,18 +130,18 @@ def _accept(revocation: BulkRevocation | None, command: AcceptBulkRevocation) ->
         raise AlreadyExists
     if revocation is not None:
         return []
-    said = Private(reason=text.checked_reason(command.reason), filter=command.filter)
+    private = Private(reason=text.checked_reason(command.reason), filter=command.filter)
     children = UNSET if command.children is None else command.children
-    return [BulkRevocationAccepted(plan=command.plan, total=command.total, children=children, private=said)]
+    return [BulkRevocationAccepted(plan=command.plan, total=command.total, children=children, private=private)]
 
 
 def evolve(revocation: BulkRevocation | None, fact: Fact) -> BulkRevocation:
     match fact.event:
-        case BulkRevocationAccepted(plan=plan, total=total, children=children, private=said) if revocation is None:
-            said = said or Private()
+        case BulkRevocationAccepted(plan=plan, total=total, children=children, private=private) if revocation is None:
+            private = private or Private()
             return BulkRevocation.created(
                 fact, status="accepted", plan=plan, total=total, creator=fact.by,
-                reason=said.reason or None, filter=None if said.filter is UNSET else said.filter,
+                reason=private.reason or None, filter=None if private.filter is UNSET else private.filter,
                 children=None if children is UNSET else children,
             )  # fmt: skip
         case BulkRevocationStarted() if revocation is not None:

@@ -84,18 +84,18 @@ def decide(state: QuotaOfOwner | None, command: SubjectCommand, _: DecisionConte
 def _set(state: QuotaOfOwner | None, command: SetQuota) -> list[Event]:
     if state is not None:
         command.refuse_stale(state)
-    said = QuotaSet(
+    event = QuotaSet(
         owner=checked_owner(command.owner),
         rate_limit=checked_rate(command.rate_limit),
         max_uses=checked_number(command.max_uses, field="max_uses"),
         max_tokens=checked_number(command.max_tokens, field="max_tokens"),
     )
-    wanted = OwnerQuota(command.id, said.rate_limit, said.max_uses, said.max_tokens)
+    wanted = OwnerQuota(command.id, event.rate_limit, event.max_uses, event.max_tokens)
     if wanted == OwnerQuota(command.id):
         raise BadQuota("A quota limits something: state rate_limit, max_uses or max_tokens.")
     if state is not None and state.status == "active" and state.quota == wanted:
         return []
-    return [said]
+    return [event]
 
 
 def evolve(state: QuotaOfOwner | None, fact: Fact) -> QuotaOfOwner:

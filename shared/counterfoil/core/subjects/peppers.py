@@ -134,7 +134,7 @@ def decide(pepper_set: PepperSet | None, command: SubjectCommand, context: Decis
         raise NotFound
     match command:
         case ActivatePepper(number=number):
-            pepper = _standing(pepper_set, number)
+            pepper = _known(pepper_set, number)
             if pepper.status == "retired":
                 raise InUse(f"Pepper {number} was retired, which is final; activate another one.")
             return [] if pepper.status == "signing" else [PepperActivated(number=number)]
@@ -152,7 +152,7 @@ def _introduced(pepper_set: PepperSet | None, command: IntroducePeppers) -> list
 
 
 def _retired(pepper_set: PepperSet, command: RetirePepper, at: datetime) -> list[Event]:
-    pepper = _standing(pepper_set, command.number)
+    pepper = _known(pepper_set, command.number)
     if pepper.status == "retired":
         return []
     if pepper.status == "signing":
@@ -170,7 +170,7 @@ def _retired(pepper_set: PepperSet, command: RetirePepper, at: datetime) -> list
     return [PepperRetired(number=command.number, left=command.left)]
 
 
-def _standing(pepper_set: PepperSet, number: int) -> Pepper:
+def _known(pepper_set: PepperSet, number: int) -> Pepper:
     pepper = pepper_set.pepper(number)
     if pepper is None:
         raise NotFound(f"Pepper {number} does not exist: no process was ever started with it in PEPPERS.")

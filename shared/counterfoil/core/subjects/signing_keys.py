@@ -112,7 +112,7 @@ def _published(ring: Ring, new: NewKey) -> KeyPublished:
 
 
 def _activated(ring: Ring, command: ActivateKey, at: datetime) -> list[Event]:
-    key = _standing(ring, command.kid)
+    key = _known(ring, command.kid)
     if key.status == "active":
         return []
     if key.status != "published":
@@ -126,7 +126,7 @@ def _activated(ring: Ring, command: ActivateKey, at: datetime) -> list[Event]:
 
 
 def _removed(ring: Ring, command: RemoveKey, at: datetime) -> list[Event]:
-    key = _standing(ring, command.kid)
+    key = _known(ring, command.kid)
     if key.status == "removed":
         return []
     if not command.reason:
@@ -155,7 +155,7 @@ def _retired(ring: Ring) -> list[Event]:
     return [] if active is None else [KeyRetired(kid=active.kid)]
 
 
-def _standing(ring: Ring, kid: str) -> SigningKey:
+def _known(ring: Ring, kid: str) -> SigningKey:
     key = ring.key(kid)
     if key is None:
         raise NotFound

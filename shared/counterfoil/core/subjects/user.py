@@ -141,10 +141,10 @@ def _update(user: User, command: commands.UpdateUser, context: UserContext) -> l
         _refuse_beyond(command.by, user.id, wanted)
         if role is not UNSET and role != "administrator":
             _refuse_last(user, context)
-    said = None if email in (UNSET, user.name) else Private(name=email)
-    if (role, granted, said) == (UNSET, UNSET, None):
+    private = None if email in (UNSET, user.name) else Private(name=email)
+    if (role, granted, private) == (UNSET, UNSET, None):
         return []
-    return [events.UserUpdated(role=role, scopes=granted, private=said)]
+    return [events.UserUpdated(role=role, scopes=granted, private=private)]
 
 
 def _refuse_beyond(caller: Principal, user: UUID, wanted: tuple[str, ...]) -> None:
@@ -173,9 +173,9 @@ def evolve(user: User | None, fact: Fact) -> User:
 
 def _changes(user: User, fact: Fact) -> dict[str, object]:
     match fact.event:
-        case events.UserUpdated(role=role, scopes=granted, private=said):
-            told = {"role": role, "scopes": granted, "name": said.name if said else UNSET}
-            return {field: value for field, value in told.items() if value is not UNSET}
+        case events.UserUpdated(role=role, scopes=granted, private=private):
+            stated = {"role": role, "scopes": granted, "name": private.name if private else UNSET}
+            return {field: value for field, value in stated.items() if value is not UNSET}
         case events.PasswordChanged():
             return {"generation": user.generation + 1}
         case events.UserDisabled():

@@ -25,7 +25,7 @@ _COST: Final = "$2a$04$"
 
 def id_of(opaque: OpaqueIds, account: UUID, token_id: UUID) -> str:
     """Return the id that a token has in Canvus: 80 letters and digits."""
-    sealed = opaque.sealed(_KIND, account, token_id.bytes, tag=_TAG)
+    sealed = opaque.encrypted(_KIND, account, token_id.bytes, tag=_TAG)
     return base64.b64encode(f"{_COST}{_salt(opaque)}{_spelt(sealed)}".encode()).decode()
 
 
@@ -37,14 +37,14 @@ def token_of(opaque: OpaqueIds, account: UUID, text: str) -> UUID | None:
     if not set(spelt) <= set(_BCRYPT):
         return None
     sealed = base64.b64decode(spelt.translate(_FROM_BCRYPT) + "=")
-    value = opaque.opened(_KIND, account, sealed, tag=_TAG)
+    value = opaque.decrypted(_KIND, account, sealed, tag=_TAG)
     found = None if value is None else UUID(bytes=value)
     # Another salt, or other bits beyond the end, would be another spelling of the same id.
     return found if found is not None and id_of(opaque, account, found) == text else None
 
 
 def _salt(opaque: OpaqueIds) -> str:
-    return _spelt(opaque.sealed("canvus salt", NIL, bytes(_SALT), tag=1)[:_SALT])
+    return _spelt(opaque.encrypted("canvus salt", NIL, bytes(_SALT), tag=1)[:_SALT])
 
 
 def _spelt(raw: bytes) -> str:

@@ -117,11 +117,11 @@ def evolve(token: Token | None, fact: Fact) -> Token:
 
 
 def _born(fact: Fact, event: events.Created) -> Token:
-    said, trust = event.private or Private(), event.trust or None
+    private, trust = event.private or Private(), event.trust or None
     return Token(
         account=fact.account, id=fact.subject.id, number=event.number, owner=event.owner, creator=fact.by,
-        name=said.name or None, description=said.description or "", scopes=event.scopes,
-        metadata=said.metadata or {}, status="active", lifetime=event.lifetime, expires_at=event.expires_at,
+        name=private.name or None, description=private.description or "", scopes=event.scopes,
+        metadata=private.metadata or {}, status="active", lifetime=event.lifetime, expires_at=event.expires_at,
         lifetime_start=fact.at, thresholds=event.thresholds, announced=None, next_due_at=None, created_at=fact.at,
         updated_at=fact.at, last_exchanged_at=None, generation=event.generation, epoch=event.epoch,
         previous_until=None, previous_epoch=event.epoch, hint=event.hint, dialect=event.dialect,
@@ -148,8 +148,8 @@ def _after(token: Token, event: events.TokenEvent, fact: Fact) -> Token:
                 epoch=epoch,
                 previous_epoch=token.epoch,
             )
-        case events.Suspended(private=said, by_owner=by_owner):
-            reason = (said and said.reason) or None
+        case events.Suspended(private=private, by_owner=by_owner):
+            reason = (private and private.reason) or None
             return replace(token, status="suspended", reason=reason, suspended_by_owner=by_owner)
         case events.Resumed():
             return replace(token, status="active", reason=None, suspended_by_owner=False)
@@ -157,8 +157,8 @@ def _after(token: Token, event: events.TokenEvent, fact: Fact) -> Token:
             return replace(token, announced=threshold)
         case events.Expired():
             return replace(token, announced=0)
-        case events.Revoked(private=said):
-            return replace(token, status="revoked", reason=(said and said.reason) or None)
+        case events.Revoked(private=private):
+            return replace(token, status="revoked", reason=(private and private.reason) or None)
         case events.Erased():
             return replace(token, name=None, description="", metadata={}, reason=None)
         case events.Created() | events.Exchanged():
