@@ -53,7 +53,6 @@ class Sight:
 
 
 def sight_of(asker: Principal) -> Sight:
-    """Return the sight of this reader."""
     return Sight(asker.account, users=not asker.lacks("users.read"))
 
 
@@ -65,7 +64,6 @@ def document(event: SealedEvent, sight: Sight) -> LogLine:
 
 
 def lines(events: Iterable[SealedEvent], sight: Sight) -> bytes:
-    """Return these events as lines."""
     return printable(_encoder.encode_lines([document(event, sight) for event in events]))
 
 

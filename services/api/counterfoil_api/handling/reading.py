@@ -81,7 +81,6 @@ class Reading:
 
 
 async def own_account(reading: Reading, asker: Principal) -> Account:
-    """Return the account of the caller."""
     found = await those(reading.pool, asker.account, [asker.account], Account)
     if not found:
         raise NotFound

@@ -182,7 +182,6 @@ def kind_of(refusal: Refusal) -> Kind:
 
 
 def problem_document(refusal: Refusal) -> dict[str, object]:
-    """Return the problem document of a refusal."""
     kind = kind_of(refusal)
     return {
         **{name: scrubbed(fact) for name, fact in refusal.facts.items()},
@@ -194,7 +193,6 @@ def problem_document(refusal: Refusal) -> dict[str, object]:
 
 
 def problem(refusal: Refusal) -> web.Response:
-    """Return the response to a refusal as a problem document."""
     status = kind_of(refusal).status
     response = refusal_response(refusal, problem_document(refusal), status=status, media_type=MEDIA_TYPE)
     if status == 401:

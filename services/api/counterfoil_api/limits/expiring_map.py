@@ -28,7 +28,6 @@ class ExpiringMap(Generic[K, V]):
         self._entries[key] = (value, monotonic() + seconds)
 
     def get(self, key: K) -> V | None:
-        """Return the value, or None."""
         entry = self._entries.get(key)
         if entry is None:
             return None

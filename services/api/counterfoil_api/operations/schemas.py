@@ -53,7 +53,6 @@ def is_conditional(route: Route) -> bool:
 
 
 def parameters_of(route: Route, schemas: Schemas) -> list[Json]:
-    """Return the parameters of an operation."""
     holds_secret = KeyTooShort in route.refusals
     written = [
         each for parameter in route.parameters for each in _written(parameter, schemas, holds_secret=holds_secret)

@@ -58,7 +58,7 @@ async def update_account(
     command = ChangeAccount(
         account=asker.account, id=asker.account, by=asker, revisions=if_match, name=body.name, policy=policy
     )
-    if policy is not UNSET and not body.shut_me_out and not _admits(policy, presented):
+    if policy is not UNSET and not body.shut_me_out and not checked(policy).admits(presented.address):
         raise ShutsYouOut
     return await _changed(writing, command, key)
 
@@ -86,12 +86,10 @@ async def _changed(writing: Writing, command: SubjectCommand, key: Retry | None)
 
 
 def account_after(outcome: Outcome) -> AccountDocument:
-    """Return the document of the account after a command."""
     return account_document(outcome.of(Account))
 
 
 def account_document(account: Account) -> AccountDocument:
-    """Return the document of an account."""
     policy = account.policy
     notices = None if policy.thresholds is None else tuple(spelt(threshold) for threshold in policy.thresholds)
     return AccountDocument(
@@ -102,10 +100,6 @@ def account_document(account: Account) -> AccountDocument:
         ),
         created_at=account.created_at, updated_at=account.updated_at, revision=account.revision,
     )  # fmt: skip
-
-
-def _admits(policy: Policy, presented: PresentedCredentials) -> bool:
-    return checked(policy).admits(presented.address)
 
 
 def _policy(given: PolicyDocument) -> Policy:

@@ -47,9 +47,7 @@ async def list_scopes(reading: Reading, asker: Asker[Principal], *, query: Query
     return ScopePage(items=[*known, *map(_scope, page)], next_cursor=more)
 
 
-@api.route(
-    "PUT", "/v1/scopes/{scope}", executes=(DescribeScope,), instead_of=("POST /v1/scopes",), scope="scopes.update"
-)
+@api.put("/v1/scopes/{scope}", executes=(DescribeScope,), instead_of=("POST /v1/scopes",), scope="scopes.update")
 async def describe_scope(
     writing: Writing, asker: Asker[Principal], *, scope: ScopeName, body: Body[ScopeGiven], if_match: IfMatch
 ) -> Tagged[ScopeDocument]:
@@ -65,7 +63,7 @@ async def describe_scope(
     return await _described(writing, command)
 
 
-@api.route("DELETE", "/v1/scopes/{scope}", executes=(RemoveScope,), scope="scopes.update")
+@api.delete("/v1/scopes/{scope}", executes=(RemoveScope,), scope="scopes.update")
 async def remove_scope(
     writing: Writing, asker: Asker[Principal], *, scope: ScopeName, if_match: IfMatch
 ) -> Tagged[ScopeDocument]:
@@ -86,9 +84,7 @@ async def list_scope_sets(reading: Reading, asker: Asker[Principal], *, query: Q
     return SetPage(items=[*known, *map(_set, page)], next_cursor=more)
 
 
-@api.route(
-    "PUT", "/v1/scope-sets/{name}", executes=(DefineSet,), instead_of=("POST /v1/scope-sets",), scope="scopes.update"
-)
+@api.put("/v1/scope-sets/{name}", executes=(DefineSet,), instead_of=("POST /v1/scope-sets",), scope="scopes.update")
 async def define_scope_set(
     reading: Reading,
     writing: Writing,
@@ -113,7 +109,7 @@ async def define_scope_set(
     return await _changed_set(writing, command)
 
 
-@api.route("DELETE", "/v1/scope-sets/{name}", executes=(RemoveSet,), scope="scopes.update")
+@api.delete("/v1/scope-sets/{name}", executes=(RemoveSet,), scope="scopes.update")
 async def remove_scope_set(
     writing: Writing, asker: Asker[Principal], *, name: SetName, if_match: IfMatch
 ) -> Tagged[SetDocument]:

@@ -57,8 +57,7 @@ async def get_owner_quota(
     return Tagged(document, document.revision)
 
 
-@api.route(
-    "PUT",
+@api.put(
     "/v1/owners/{owner_type}/{owner_id}/quota",
     executes=(SetQuota,),
     instead_of=("POST /v1/owners/{owner_type}/{owner_id}/quota", "PATCH /v1/owners/{owner_type}/{owner_id}/quota"),
@@ -91,7 +90,7 @@ async def set_owner_quota(
     return await _shown(reading, await writing.execute(command))
 
 
-@api.route("DELETE", "/v1/owners/{owner_type}/{owner_id}/quota", executes=(RemoveQuota,), scope="account.update")
+@api.delete("/v1/owners/{owner_type}/{owner_id}/quota", executes=(RemoveQuota,), scope="account.update")
 async def remove_owner_quota(
     reading: Reading,
     writing: Writing,

@@ -43,7 +43,8 @@ async def list_reads(
     need(asker, "audit.read")
     reader = None if query.reader is None else await named_actor(reading, asker, query.reader, field="reader")
     question: list[Any] = ["reads", reader, query.since, query.until]
-    logs = None if reader is None else _logs(asker.account, reader)
+    readers = () if reader is None else (Actor("user", reader), Actor("token", reader))
+    logs = [access_id_of(asker.account, each) for each in readers] or None
     after = reading.after(asker, question, query.cursor, tuple[datetime, UUID, int])
     facts = await reads_of(
         reading.pool, asker.account, logs=logs, period=period_of(query), after=after, limit=query.limit + 1
@@ -54,10 +55,6 @@ async def list_reads(
     await access_log.tell(asker, "reads", shown=len(page))
     known = await names(reading, asker, (event.reader.id for event in map(_read, page)))
     return ReadPage(items=[_document(fact, known) for fact in page], next_cursor=more)
-
-
-def _logs(account: UUID, reader: UUID) -> list[UUID]:
-    return [access_id_of(account, Actor("user", reader)), access_id_of(account, Actor("token", reader))]
 
 
 def _read(fact: Fact) -> Read:

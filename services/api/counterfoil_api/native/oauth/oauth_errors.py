@@ -50,7 +50,6 @@ class OAuthErrorFormat:
     headers: Mapping[str, str] = MappingProxyType({"Pragma": "no-cache"})  # RFC 6749 5.1
 
     def response(self, refusal: Refusal) -> web.Response:
-        """Return the response for a refusal."""
         kind = kind_of(refusal)
         headers = CIMultiDict({"Content-Type": self.media_type, "Cache-Control": "no-store", **self.headers})
         headers.update({name: value for name, value in kind.headers if name != "WWW-Authenticate"})

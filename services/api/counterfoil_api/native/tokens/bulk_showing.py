@@ -37,7 +37,6 @@ def sample(found: Look) -> list[TokenPlanned]:
 
 
 def bulk_revocation_document(revocation: BulkRevocation, far: Progress) -> BulkRevocationDocument:
-    """Return the document of a bulk revocation at this time."""
     return BulkRevocationDocument(
         id=revocation.id,
         status=revocation.status,

@@ -82,7 +82,7 @@ async def requested_filter(
     if given.scope is not None and (wrong := stray(given.scope)):
         raise InvalidRequest(wrong, where=where, field="scope")
     wanted = Filter(
-        name=_composed(given.name), status=given.status, owner_type=given.owner_type, owner_id=owner_id,
+        name=_normal(given.name), status=given.status, owner_type=given.owner_type, owner_id=owner_id,
         creator=await named_creator(reading, asker, given.creator, within=within, where=where), issuer=given.issuer,
         scope=given.scope, metadata=_metadata(given.metadata, where),
     )  # fmt: skip
@@ -111,7 +111,7 @@ async def named_creator(
         return NIL
 
 
-def _composed(name: str | None) -> str | None:
+def _normal(name: str | None) -> str | None:
     """Return a glob in NFC, as names are stored; its outer blanks stay, because they may matter after a `*`."""
     return None if name is None else unicodedata.normalize("NFC", name)
 

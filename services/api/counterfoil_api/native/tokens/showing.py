@@ -69,14 +69,12 @@ def _trust_document(trust: Trust | None) -> TrustDocument | None:
 
 
 def listed_document(listed: Listed, known: Names | None = None) -> TokenDocument:
-    """Return the document of a listed token."""
     return token_document(
         listed.token, at=listed.at, context=listed.context, last_used_at=listed.last_used_at, known=known
     )
 
 
 def document_after(outcome: Outcome, *, last_used_at: datetime | None = None) -> TokenDocument:
-    """Return the document of a token after a command."""
     context = acceptance_in(outcome.context)
     return token_document(outcome.of(Token), at=outcome.at, context=context, last_used_at=last_used_at)
 
@@ -91,7 +89,6 @@ def event_document(fact: Fact, known: Names) -> EventDocument:
 
 
 def alert_document(alert: Alert) -> AlertDocument:
-    """Return the document of an alert at this time."""
     listed, expires_at = alert.listed, alert.expires_at
     return AlertDocument(
         kind="expiring" if expires_at > listed.at else "expired",

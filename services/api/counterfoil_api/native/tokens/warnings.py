@@ -7,7 +7,6 @@ from counterfoil_api.handling.described import Undescribed
 
 
 def warned(document: TokenDocument, foreign: Undescribed) -> TokenDocument:
-    """Return the document with its warnings."""
     warnings = []
     if document.expires_at is None and document.lifetime is None:
         detail = "No lifetime was given and the account's policy has none: this token never expires. Renew it with one."
