@@ -14,7 +14,7 @@ from counterfoil.core.refusals import InUse, Misconfigured, NotFound, TooEarly
 from counterfoil.core.secret import Peppers, mint
 from counterfoil.core.subjects.peppers import (
     PEPPER_SET,
-    SETTLED_SECONDS,
+    PROPAGATION_SECONDS,
     ActivatePepper,
     IntroducePeppers,
     Pepper,
@@ -56,7 +56,7 @@ def after(*asked: SubjectCommand) -> PepperSet:
 
 INTRODUCED = (asks(IntroducePeppers, checks=ONE), asks(IntroducePeppers, checks=BOTH))
 TURNED = (*INTRODUCED, asks(ActivatePepper, number=2))
-LATER = DecisionContext(at=NOON + timedelta(seconds=SETTLED_SECONDS))
+LATER = DecisionContext(at=NOON + timedelta(seconds=PROPAGATION_SECONDS))
 
 
 def statuses(pepper_set: PepperSet) -> dict[int, str]:
@@ -118,7 +118,7 @@ def test_a_retired_pepper_stays_retired_and_its_key_is_not_compared_any_more() -
 
 def test_no_new_digest_is_stored_under_a_retired_or_long_replaced_pepper() -> None:
     pepper = Pepper(number=1, check="aa", status="signing", at=NOON)
-    before, then = NOON + timedelta(seconds=SETTLED_SECONDS - 1), NOON + timedelta(seconds=SETTLED_SECONDS)
+    before, then = NOON + timedelta(seconds=PROPAGATION_SECONDS - 1), NOON + timedelta(seconds=PROPAGATION_SECONDS)
     assert [pepper.is_over(at) for at in (before, then)] == [False, False]
     assert [replace(pepper, status="verifying").is_over(at) for at in (before, then)] == [False, True]
     assert replace(pepper, status="retired").is_over(NOON)

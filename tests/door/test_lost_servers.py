@@ -78,7 +78,7 @@ async def test_a_slow_statement_is_cancelled_and_retried(database: Database, mon
     (await judged(database.owner_url)).holds_exactly(outcomes)
 
 
-@pytest.mark.parametrize("step", ["claim", "take", "append", "settle"])
+@pytest.mark.parametrize("step", ["claim", "take", "append", "store_replies"])
 async def test_a_process_killed_between_two_statements_leaves_nothing_half_done(
     database: Database, door: Door, elsewhere: Start, step: str
 ) -> None:

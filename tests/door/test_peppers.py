@@ -56,7 +56,7 @@ async def test_a_process_that_missed_a_change_of_peppers_for_long_mints_nothing(
     door: Door, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outcomes = [*await turned(door), await door.execute(under(1))]
-    monkeypatch.setattr(peppers, "SETTLED_SECONDS", 0)
+    monkeypatch.setattr(peppers, "PROPAGATION_SECONDS", 0)
     with pytest.raises(Overloaded, match="that another pepper signs"):
         await door.execute(under(1))
     outcomes += [await door.execute(under(2)), await door.execute(ActivatePepper(**ABOUT, number=1))]

@@ -13,7 +13,7 @@ from aiohttp import ClientSession
 
 from api.service import Caller, basic, founded, settings_for
 from counterfoil.core.principal import NIL, SYSTEM
-from counterfoil.core.subjects.peppers import HEARD_SECONDS, PEPPER_SET, ActivatePepper, RetirePepper
+from counterfoil.core.subjects.peppers import PEPPER_SET, SYNC_SECONDS, ActivatePepper, RetirePepper
 from counterfoil.door import Door
 from counterfoil.postgres.connection import open_pool
 from counterfoil.postgres.peppers import Left, announced, left
@@ -136,7 +136,7 @@ async def test_a_pepper_rotates_under_load_and_no_request_is_lost(database: Data
         await fleet.more(20)
         assert await left_under(database, 2) == Left(), "what is introduced only does not sign"
         await ask(database, ActivatePepper(account=NIL, id=PEPPER_SET, by=SYSTEM, number=2))
-        await asyncio.sleep(HEARD_SECONDS)
+        await asyncio.sleep(SYNC_SECONDS)
         await fleet.verify_all()
         async with asyncio.timeout(60):
             while (await left_under(database, 1)).alone:  # noqa: ASYNC110 - each second what was used is kept again

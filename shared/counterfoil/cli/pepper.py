@@ -16,7 +16,7 @@ from counterfoil.cli.options import AsJson, whole
 from counterfoil.cli.tables import Columns, show_list
 from counterfoil.core.principal import NIL, SYSTEM
 from counterfoil.core.secret import Peppers
-from counterfoil.core.subjects.peppers import HEARD_SECONDS, PEPPER_SET, ActivatePepper, Pepper, PepperSet, RetirePepper
+from counterfoil.core.subjects.peppers import PEPPER_SET, SYNC_SECONDS, ActivatePepper, Pepper, PepperSet, RetirePepper
 
 if TYPE_CHECKING:
     from counterfoil.postgres.connection import Pool
@@ -102,7 +102,7 @@ def retire(
             account=NIL, id=PEPPER_SET, by=SYSTEM, number=number, left=found.alone + found.recovery_codes, force=force
         )
 
-    _run(asked, as_json=as_json, wait_seconds=HEARD_SECONDS)
+    _run(asked, as_json=as_json, wait_seconds=SYNC_SECONDS)
 
 
 def _run(asked: Asked | None, *, as_json: bool, wait_seconds: float = 0) -> None:

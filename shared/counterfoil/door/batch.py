@@ -153,9 +153,7 @@ class Batch:
             if key in won:
                 continue
             answer = _earlier(claim, earlier.get(key))
-            if (
-                isinstance(answer, Outcome) and claim.holds_secret
-            ):  # it waits until the caller is known to be allowed it
+            if isinstance(answer, Outcome) and claim.holds_secret:  # its caller is checked again first
                 first = queued.commands[0]
                 if isinstance(first, Unresolved):
                     raise TypeError(f"{type(first).__name__} shows no secret under a key")
@@ -177,7 +175,7 @@ class Batch:
             self.answers[queued] = replace(answer, reply=reply)
             kept.append((claim.account, claim.key_digest, answer.subject, claim.sealed(reply), claim.holds_secret))
         if self.won:
-            await idempotency_keys.settle(connection, kept, released)
+            await idempotency_keys.store_replies(connection, kept, released)
 
 
 async def _begin(connection: Connection) -> None:

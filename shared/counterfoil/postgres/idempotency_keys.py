@@ -74,7 +74,7 @@ async def answered(
     }
 
 
-async def settle(
+async def store_replies(
     connection: Connection,
     answers: Sequence[tuple[UUID, bytes, UUID, bytes, bool]],
     released: Sequence[ClaimKey],

@@ -10,7 +10,7 @@ import structlog
 from counterfoil.core.principal import NIL, SYSTEM
 from counterfoil.core.refusals import Misconfigured
 from counterfoil.core.secret import Peppers
-from counterfoil.core.subjects.peppers import HEARD_SECONDS, PEPPER_SET, IntroducePeppers, PepperSet
+from counterfoil.core.subjects.peppers import PEPPER_SET, SYNC_SECONDS, IntroducePeppers, PepperSet
 from counterfoil.door import Door
 from counterfoil.postgres.connection import Connection, Pool
 from counterfoil.postgres.gather import Gather
@@ -50,7 +50,7 @@ class PepperSync:
 
     async def ensure_fresh(self) -> None:
         """Return once this process knows, as of a moment ago, which pepper signs and which verify."""
-        if self._version is None or monotonic() - self._as_of > HEARD_SECONDS:
+        if self._version is None or monotonic() - self._as_of > SYNC_SECONDS:
             await self.refresh()
 
     async def refresh(self) -> None:

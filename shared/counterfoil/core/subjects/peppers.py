@@ -21,9 +21,9 @@ from counterfoil.core.subjects.subject import DecisionContext, SubjectCommand, S
 
 PEPPER_SET: Final = UUID(int=2)
 """The one subject, in the account of the system itself."""
-HEARD_SECONDS: Final = 5
+SYNC_SECONDS: Final = 5
 """A process reads the peppers again at least this often; usually once a second."""
-SETTLED_SECONDS: Final = 30
+PROPAGATION_SECONDS: Final = 30
 """A pepper may be retired so long after another one was activated: no process mints under it any more."""
 
 
@@ -87,8 +87,8 @@ class Pepper(msgspec.Struct, frozen=True, kw_only=True):
 
     def is_over(self, at: datetime) -> bool:
         """Say whether nothing new may use this pepper: a process that would use it missed the change for too long."""
-        heard = self.at + timedelta(seconds=SETTLED_SECONDS)
-        return self.status == "retired" or (self.status == "verifying" and heard <= at)
+        known_at = self.at + timedelta(seconds=PROPAGATION_SECONDS)
+        return self.status == "retired" or (self.status == "verifying" and known_at <= at)
 
 
 class PepperSet(SubjectState, frozen=True, kw_only=True):
@@ -158,7 +158,7 @@ def _retired(pepper_set: PepperSet, command: RetirePepper, at: datetime) -> list
     if pepper.status == "signing":
         raise InUse(f"New secrets use pepper {pepper.number}; activate another one first.")
     if not command.force:
-        due = pepper.at + timedelta(seconds=SETTLED_SECONDS)
+        due = pepper.at + timedelta(seconds=PROPAGATION_SECONDS)
         if at < due:
             raise TooEarly(f"Some processes may not know of the last change yet; try again at {due:%H:%M:%S} UTC.")
         if command.left:
