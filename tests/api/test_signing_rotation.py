@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from api.service import Caller, served, settings_for
 from api.test_bearers import CLAIMS, ISSUER
-from core.stories import NOON
+from core.histories import NOON
 from counterfoil.core.principal import NIL, SYSTEM
 from counterfoil.core.refusals import CredentialsRefused
 from counterfoil.core.subjects.signing_key_events import ActivateKey, PublishKey, RemoveKey

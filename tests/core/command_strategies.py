@@ -7,7 +7,7 @@ from uuid import UUID
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from core.stories import ACCOUNT, BORN, NEXT, SECRET
+from core.histories import ACCOUNT, BORN, NEXT, SECRET
 from counterfoil.core.principal import SYSTEM, Owner
 from counterfoil.core.subjects.token.commands import (
     Create,

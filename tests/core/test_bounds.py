@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from core import stories, user_fixtures
-from core.stories import ADMIN, CREATED, ITSELF, NEXT, SECRET, TOKEN, asks
+from core import histories, user_fixtures
+from core.histories import ADMIN, CREATED, ITSELF, NEXT, SECRET, TOKEN, asks
 from core.test_decide_exchange import exchange
 from counterfoil.core.bounds import (
     NETWORK_LIMIT,
@@ -151,7 +151,7 @@ def test_a_child_with_wider_bounds_than_its_caller_is_refused(caller: Bounds, wa
         rate_limit=wanted.rate_limit, max_uses=wanted.max_uses,
     )  # fmt: skip
     try:
-        token = stories.given().then(command)
+        token = histories.given().then(command)
     except BeyondCaller:
         return
     assert token.bounds.within(caller)
@@ -159,7 +159,7 @@ def test_a_child_with_wider_bounds_than_its_caller_is_refused(caller: Bounds, wa
 
 @given(_bounds, _bounds, _bounds)
 def test_a_bounded_caller_cannot_change_or_create_wider_bounds(caller: Bounds, was: Bounds, wanted: Bounds) -> None:
-    before = stories.given(
+    before = histories.given(
         replace(
             CREATED, networks=checked_networks(was.networks), rate_limit=was.rate_limit,
             max_uses=was.max_uses or UNSET,
@@ -187,11 +187,11 @@ def test_a_bounded_caller_cannot_change_or_create_wider_bounds(caller: Bounds, w
 )
 def test_a_bounded_caller_gives_no_power_to_a_token_with_wider_bounds(history: Any, command: Any) -> None:
     with pytest.raises(BeyondCaller, match=r"may be used from 192\.0\.2\.0/24, 2001:db8::/32 only"):
-        stories.given(CREATED, *history).when(command)
+        histories.given(CREATED, *history).when(command)
     limited = replace(command, by=bounded(Bounds(rate_limit="600/1m")))
     with pytest.raises(BeyondCaller, match="limited to 600/1m; state a rate limit no wider"):
-        stories.given(CREATED, *history).when(limited)
-    assert stories.given(HELD, *history).when(command)
+        histories.given(CREATED, *history).when(limited)
+    assert histories.given(HELD, *history).when(command)
 
 
 def test_a_caller_with_limited_uses_gives_no_more_uses_and_raises_no_limit() -> None:
@@ -199,11 +199,11 @@ def test_a_caller_with_limited_uses_gives_no_more_uses_and_raises_no_limit() -> 
     made = asks(Create, by=few, number=7, owner=CREATED.owner, name="n", secret=SECRET)
     for wanted in (None, 6):
         with pytest.raises(BeyondCaller, match=r"may be used 5 times; state no more uses") as refused:
-            stories.given().when(replace(made, max_uses=wanted))
+            histories.given().when(replace(made, max_uses=wanted))
         assert refused.value.facts == {"max_uses": 5}
-    assert stories.given().then(replace(made, max_uses=5)).bounds == Bounds(max_uses=5)
+    assert histories.given().then(replace(made, max_uses=5)).bounds == Bounds(max_uses=5)
     itself = replace(ITSELF, bounds=Bounds(max_uses=5))
-    of_five = stories.given(replace(CREATED, max_uses=5))
+    of_five = histories.given(replace(CREATED, max_uses=5))
     assert of_five.when(asks(Update, by=itself, max_uses=4)) == [Updated(max_uses=4)]
     for wider in (6, None):
         with pytest.raises(BeyondCaller):
@@ -215,36 +215,36 @@ def test_a_caller_with_limited_uses_gives_no_more_uses_and_raises_no_limit() -> 
 @pytest.mark.parametrize("number", [0, -1, QUOTA_LIMIT + 1])
 def test_an_invalid_number_of_uses_is_refused(number: int) -> None:
     with pytest.raises(BadQuota, match=r"is not a quota\. A number of uses") as refused:
-        stories.given(CREATED).when(asks(Update, max_uses=number))
+        histories.given(CREATED).when(asks(Update, max_uses=number))
     assert refused.value.facts == {"field": "max_uses"}
     assert checked_number(QUOTA_LIMIT, field="max_uses") == QUOTA_LIMIT
 
 
 def test_a_token_can_narrow_its_own_bounds_and_not_widen_them() -> None:
     itself = bounded(by=ITSELF)
-    narrower = stories.given(HELD).when(asks(Update, by=itself, networks=("192.0.2.0/28",), rate_limit="60/1m"))
+    narrower = histories.given(HELD).when(asks(Update, by=itself, networks=("192.0.2.0/28",), rate_limit="60/1m"))
     assert narrower == [Updated(networks=("192.0.2.0/28",), rate_limit="60/1m")]
     for wider in ({"networks": ()}, {"networks": ("192.0.0.0/16",)}, {"rate_limit": None}, {"rate_limit": "601/1m"}):
         with pytest.raises(BeyondCaller):
-            stories.given(HELD).when(asks(Update, by=itself, **wider))
-    assert stories.given(HELD).when(asks(Update, by=itself, networks=OFFICE.networks, rate_limit="600/1m")) == []
+            histories.given(HELD).when(asks(Update, by=itself, **wider))
+    assert histories.given(HELD).when(asks(Update, by=itself, networks=OFFICE.networks, rate_limit="600/1m")) == []
 
 
 def test_only_an_unbounded_caller_removes_bounds() -> None:
-    token = stories.given(HELD).then(asks(Update, networks=(), rate_limit=None))
+    token = histories.given(HELD).then(asks(Update, networks=(), rate_limit=None))
     assert token.bounds == UNBOUNDED
-    assert stories.given(HELD).token.bounds == OFFICE
+    assert histories.given(HELD).token.bounds == OFFICE
 
 
 def test_an_exchange_needs_an_allowed_network_and_a_counted_use() -> None:
     asked = exchange(address=INSIDE, counted=Limits("600/1m"))
-    assert stories.given(HELD).when(asked)
+    assert histories.given(HELD).when(asked)
     for address in (OUTSIDE, None):
         with pytest.raises(TokenNetworkForbidden):
-            stories.given(HELD).when(replace(asked, address=address))
+            histories.given(HELD).when(replace(asked, address=address))
     for counted in (UNLIMITED, Limits("601/1m")):
         with pytest.raises(Uncounted) as refused:
-            stories.given(HELD).when(replace(asked, counted=counted))
+            histories.given(HELD).when(replace(asked, counted=counted))
         assert (refused.value.token, refused.value.limits) == (TOKEN, Limits("600/1m"))
 
 
@@ -252,7 +252,7 @@ QUOTA = OwnerQuota(UUID(int=0x0A), "60/1m", 100, 7)
 
 
 def test_an_exchange_counts_as_a_use_and_is_refused_when_none_is_left() -> None:
-    of_five, asked = stories.given(replace(CREATED, max_uses=5)), exchange()
+    of_five, asked = histories.given(replace(CREATED, max_uses=5)), exchange()
     with pytest.raises(Uncounted) as refused:
         of_five.when(asked, context=Context(quota=QUOTA, used=4, owner_used=99))
     counted = refused.value.limits

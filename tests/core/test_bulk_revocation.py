@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from core.deciding import decide
-from core.stories import ACCOUNT, ADMIN, NOON
+from core.histories import ACCOUNT, ADMIN, NOON
 from counterfoil.core.events import Event, Fact, Private, Subject
 from counterfoil.core.kinds import TYPE_OF, evolve
 from counterfoil.core.principal import Owner

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from core.stories import ADMIN, CREATED, ENDS, ITSELF, NOON, REVOKED, SECOND, SUSPENDED, fact, given
+from core.histories import ADMIN, CREATED, ENDS, ITSELF, NOON, REVOKED, SECOND, SUSPENDED, fact, given
 from counterfoil.core.caller_recheck import TokenCaller, UserCaller
 from counterfoil.core.refusals import (
     CallerChanged,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from core.deciding import decide
-from core.stories import ACCOUNT, ADMIN, NOON, holding
+from core.histories import ACCOUNT, ADMIN, NOON, holding
 from counterfoil.core.events import Event, Fact, Private, Subject
 from counterfoil.core.kinds import KIND_OF, TYPE_OF, evolve
 from counterfoil.core.principal import Principal

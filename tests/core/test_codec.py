@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from core.stories import ADMIN, BORN, CREATED, REVOKED, SUSPENDED, fact
+from core.histories import ADMIN, BORN, CREATED, REVOKED, SUSPENDED, fact
 from counterfoil.core import codec
 from counterfoil.core.codec import ENTRY_LIMIT, Data, canonical, commitment, entry_of, fact_of, leaf_hash, seal, upcast
 from counterfoil.core.events import Private

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from core.stories import ACCOUNT, ADMIN, BORN, CREATED, DAY, ENDS, HOUR, NOON, REVOKED, SECOND, SUSPENDED, given
+from core.histories import ACCOUNT, ADMIN, BORN, CREATED, DAY, ENDS, HOUR, NOON, REVOKED, SECOND, SUSPENDED, given
 from counterfoil.core.events import Event, Fact, Subject
 from counterfoil.core.kinds import evolve
 from counterfoil.core.principal import NIL, Actor

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from msgspec.structs import replace
 
-from core.stories import (
+from core.histories import (
     ANOTHER,
     BORN,
     CREATED,

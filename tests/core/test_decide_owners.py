@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from core.stories import CREATED, ENDS, JTI, NOON, SECRET, Given, asks, given
+from core.histories import CREATED, ENDS, JTI, NOON, SECRET, Given, asks, given
 from counterfoil.core.events import Private
 from counterfoil.core.principal import Owner
 from counterfoil.core.refusals import (

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from core.stories import (
+from core.histories import (
     ANOTHER,
     BORN,
     CREATED,

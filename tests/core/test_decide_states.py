@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from core.stories import (
+from core.histories import (
     ANOTHER,
     CREATED,
     ENDS,

@@ -8,7 +8,7 @@ import pytest
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from core.stories import (
+from core.histories import (
     ADMIN,
     ANOTHER,
     CREATED,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from core.stories import ADMIN, CREATED, ENDS, LATER, NOON, RESUMED, REVOKED, SUSPENDED, asks, given, holding
+from core.histories import ADMIN, CREATED, ENDS, LATER, NOON, RESUMED, REVOKED, SUSPENDED, asks, given, holding
 from counterfoil.core.events import Private
 from counterfoil.core.refusals import (
     AlreadyRevoked,

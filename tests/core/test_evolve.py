@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from core.stories import (
+from core.histories import (
     CREATED,
     ENDS,
     JTI,

@@ -4,7 +4,7 @@ from uuid import UUID
 import pytest
 from msgspec.structs import replace
 
-from core.stories import (
+from core.histories import (
     ACCOUNT,
     ADMIN,
     BORN,

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from core.stories import NOON
+from core.histories import NOON
 from counterfoil.core.events import Event, Fact, Private, Subject
 from counterfoil.core.kinds import TYPE_OF
 from counterfoil.core.principal import NIL, SYSTEM

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from core import stories
-from core.stories import ACCOUNT, ADMIN, BORN, CREATED, ENDS, NOON, REVOKED, SUSPENDED
+from core import histories
+from core.histories import ACCOUNT, ADMIN, BORN, CREATED, ENDS, NOON, REVOKED, SUSPENDED
 from counterfoil.core import kinds
 from counterfoil.core.bounds import OwnerQuota
 from counterfoil.core.events import Event, Fact, Subject
@@ -113,11 +113,11 @@ def test_an_owner_is_stored_in_canonical_form_without_strange_characters() -> No
 
 
 def test_a_quota_counts_tokens_until_they_expire_or_are_revoked_and_no_logins() -> None:
-    token = stories.given(CREATED).token
+    token = histories.given(CREATED).token
     assert lives(token, NOON)
-    assert lives(stories.given(CREATED, SUSPENDED).token, NOON)
+    assert lives(histories.given(CREATED, SUSPENDED).token, NOON)
     assert not lives(token, ENDS)
-    assert not lives(stories.given(CREATED, REVOKED).token, NOON)
+    assert not lives(histories.given(CREATED, REVOKED).token, NOON)
     assert not lives(replace(token, dialect="canvus.session"), NOON)
     assert lives(replace(token, expires_at=None), ENDS)
 
@@ -129,8 +129,8 @@ _moments = st.none() | st.sampled_from([BORN, NOON, ENDS])
 def test_a_quota_limits_the_tokens_that_are_created_or_revived(
     most: int, live: int, before: tuple[datetime | None] | None, after: datetime | None, revoked: bool
 ) -> None:
-    room, token = Room(most, live, NOON), stories.given(CREATED, *([REVOKED] if revoked else [])).token
-    was = None if before is None else replace(stories.given(CREATED).token, expires_at=before[0])
+    room, token = Room(most, live, NOON), histories.given(CREATED, *([REVOKED] if revoked else [])).token
+    was = None if before is None else replace(histories.given(CREATED).token, expires_at=before[0])
     now = replace(token, expires_at=after)
     if lives(now, NOON) and (was is None or not lives(was, NOON)) and live >= most:
         with pytest.raises(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from core.stories import NOON
+from core.histories import NOON
 from counterfoil.core.events import Event, Fact, Subject
 from counterfoil.core.kinds import TYPE_OF
 from counterfoil.core.principal import NIL, SYSTEM

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from core.stories import ADMIN, ANOTHER, DAY, NOON, holding
+from core.histories import ADMIN, ANOTHER, DAY, NOON, holding
 from counterfoil.core.principal import (
     NIL,
     SYSTEM,

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from msgspec.structs import replace
 
 from core.command_strategies import STEPS, TOKENS
-from core.stories import ACCOUNT, ADMIN, BORN, DAY, fact, holding
+from core.histories import ACCOUNT, ADMIN, BORN, DAY, fact, holding
 from counterfoil.core.codec import entry_of, fact_of, leaf_hash, seal
 from counterfoil.core.events import Event, Fact
 from counterfoil.core.kinds import EVENTS

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from core.stories import ACCOUNT, NOON
+from core.histories import ACCOUNT, NOON
 from counterfoil.core.events import Event, Fact, Subject
 from counterfoil.core.principal import SYSTEM, Actor
 from counterfoil.core.subjects.access import (

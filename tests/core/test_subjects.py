@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from core.deciding import decide
-from core.stories import ADMIN, NOON
+from core.histories import ADMIN, NOON
 from counterfoil.core.codec import entry_of, fact_of, seal
 from counterfoil.core.events import Event, Fact, Private, Subject
 from counterfoil.core.kinds import EVENTS, KIND_OF, KINDS, TYPE_OF, evolve

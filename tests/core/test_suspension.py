@@ -7,7 +7,7 @@ from hypothesis import given as examples
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from core.stories import ADMIN, ANOTHER, CREATED, NEXT, SUSPENDED, asks, given
+from core.histories import ADMIN, ANOTHER, CREATED, NEXT, SUSPENDED, asks, given
 from counterfoil.core.events import Event, Private
 from counterfoil.core.principal import Actor, Owner, Principal
 from counterfoil.core.refusals import BeyondCaller

@@ -8,7 +8,7 @@ from hypothesis import given as anything
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from core.stories import NOON
+from core.histories import NOON
 from counterfoil.core.refusals import BadTrust, TrustRefused
 from counterfoil.core.secret import mint
 from counterfoil.core.trust import Assertion, Trust, checked_trust, ends_of, matched

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from core import user_fixtures
-from core.stories import (
+from core.histories import (
     ACCOUNT,
     ADMIN,
     ANOTHER,

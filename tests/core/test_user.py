@@ -8,7 +8,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from core.deciding import decide as decide_any
-from core.stories import ACCOUNT, ADMIN, NOON
+from core.histories import ACCOUNT, ADMIN, NOON
 from core.user_fixtures import ADA, BOB, EMAIL, ENROLMENT, NOW, OTHERS, after, asks, born, create, fact, itself
 from counterfoil.core.events import Event, Fact, Private, Subject
 from counterfoil.core.kinds import evolve as evolve_any

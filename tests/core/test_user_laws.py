@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from core.stories import NOON
+from core.histories import NOON
 from core.user_fixtures import ADA, ENROLMENT, PEOPLE, after, asks, born, fact
 from counterfoil.core.events import Event
 from counterfoil.core.principal import Principal

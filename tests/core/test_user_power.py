@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from core.stories import ACCOUNT, NOON, holding
+from core.histories import ACCOUNT, NOON, holding
 from core.user_fixtures import ADA, BOB, NOW, OTHERS, after, asks, born, create, itself
 from counterfoil.core.principal import Actor, Owner, Principal, refuse_beyond
 from counterfoil.core.refusals import BeyondCaller

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from core.stories import ACCOUNT, ADMIN, BORN, NOON, SECOND
+from core.histories import ACCOUNT, ADMIN, BORN, NOON, SECOND
 from counterfoil.core.events import Event, Fact, Private, Subject
 from counterfoil.core.kinds import TYPE_OF
 from counterfoil.core.principal import Principal

@@ -31,7 +31,7 @@ class Pooler:
         return f"postgresql://{role}@/{database}?host={quote(str(self.sockets), safe='/')}&port={_PORT}"
 
     def before(self, database: Database) -> Database:
-        """The same database, reached through the pooler."""
+        """The URL of the same database through the pooler."""
         return Database(
             database.name,
             owner_url=self.url(OWNER, database.name),
@@ -41,7 +41,7 @@ class Pooler:
 
 @contextmanager
 def pgbouncer(state: State, postgres: Postgres, *, mode: str, **more: str) -> Iterator[Pooler]:
-    """A PgBouncer in this pool mode, in the state's own places, with further settings."""
+    """A PgBouncer in this pool mode, with its files under the state directory, and with further settings."""
     assert _PROGRAM is not None
     with state.sockets("pgbouncer") as sockets:
         home = state.data("pgbouncer")

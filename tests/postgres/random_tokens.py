@@ -1,4 +1,4 @@
-"""A shelf of random tokens, and how plain Python filters and sorts it."""
+"""Random tokens, and plain Python that filters and sorts them."""
 
 import random
 import re
@@ -32,7 +32,7 @@ LATEST, EARLIEST = datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo
 
 
 def random_token(account: UUID, number: int) -> Token:
-    """A token as it may come to stand in the table, with times that often coincide."""
+    """A token as it may be stored, with times that often coincide."""
     born, issuer = CHANCE.choice(MOMENTS[:4]), CHANCE.choice(ISSUERS)
     trust = None if issuer is None else Trust(issuer=issuer, audience="us", claims={"sub": ("a",)})
     return Token(

@@ -1,6 +1,6 @@
-"""A second, independent reading of the log: from the raw JSON of a token's entries to what it was at a moment.
+"""An independent replay of the log: from the raw JSON of a token's entries to its state at a moment.
 
-Shares no code with the ledger, on purpose.
+It shares no code with the ledger, on purpose.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def read(entry: str, private: str | None) -> Entry:
 
 
 def replayed(entries: list[Entry], at: datetime) -> dict[str, Any] | None:
-    """What these entries, told in order, come to at a moment."""
+    """The state after these entries, in order, at a moment."""
     if not entries:
         return None
     state: dict[str, Any] = {"status": "active", "revision": 0, "previous_until": None, "last_exchanged_at": None}
@@ -54,7 +54,7 @@ def replayed(entries: list[Entry], at: datetime) -> dict[str, Any] | None:
 
 
 def changes(entry: Entry) -> dict[str, Any]:
-    """What one entry changes."""
+    """The changes of one entry."""
     data, said = entry.data, entry.said
     match entry.type:
         case "created":

@@ -1,4 +1,4 @@
-"""Sealing for tests: all that is committed, at once or while something runs, with the real pass."""
+"""Sealing for tests: everything committed, at once or in the background, with the production pass."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,11 +22,11 @@ async def seal_all(url: str, *, chunk: int = CHUNK) -> int:
 
 @asynccontextmanager
 async def sealed_beside(url: str) -> AsyncIterator[None]:
-    """Keep sealing what is committed, for as long as the block runs."""
+    """Keep sealing committed events while the block runs."""
 
     async def keep_sealing() -> None:
         while not ended.is_set():
-            # The loop stands still while other tests run; a server that hears nothing within a transaction hangs up.
+            # The event loop stops between tests; the server would close a connection that is idle in a transaction.
             with suppress(*LOST):
                 await seal_all(url)
             await asyncio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""One account with a door of its own, and what it asks there."""
+"""One account with its own door, and commands in it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BILLING = Owner("service", "billing")
 
 @dataclass(slots=True)
 class Tenant:
-    """An account, its administrator, a pool for reading and a door for asking."""
+    """An account, its administrator, a pool for reading and a door for writing."""
 
     door: Door
     pool: Pool
@@ -38,7 +38,7 @@ class Tenant:
         return Principal(actor=Actor("user", self.account), account=self.account, scopes=("all",))
 
     async def issue(self, *, secret: Secret | None = None, peppers: Peppers = PEPPERS, **said: Any) -> Token:
-        """Create a token; its name, scopes and life as said."""
+        """Create a token with this name, these scopes and this lifetime."""
         minted = peppers.minted(secret or mint("service"))
         fields = {"owner": BILLING, "name": "nightly", "number": next(self.numbers), "secret": minted, **said}
         fields.setdefault("may_have_expired", True)

@@ -1,4 +1,4 @@
-"""Alerts as they are read: which there are, in which order, a page at a time."""
+"""Alerts as they are read: their selection, order and pages."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -27,10 +27,10 @@ async def tenant(database: Database) -> AsyncIterator[Tenant]:
 
 
 async def announced(tenant: Tenant, *, ends_in: timedelta = -HOUR, **said: Any) -> Token:
-    """A token whose expiry the sweep has announced, by the notice that is as long as it has left to live."""
+    """A token whose expiry the sweep has announced, by the threshold equal to its remaining lifetime."""
     notice = max(int(ends_in.total_seconds()), 0)
     token = await tenant.issue(expires_at=datetime.now(UTC) + ends_in, thresholds=(notice,) if notice else (), **said)
-    # A notice counts only for a life that is longer than it: let this one have begun earlier.
+    # A threshold counts only for a longer lifetime: let this one have begun earlier.
     await tenant.pool.execute(
         "update token set lifetime_start = lifetime_start - interval '1h' where token_id = $1", token.id
     )
@@ -56,7 +56,7 @@ async def names(tenant: Tenant, **asked: Any) -> list[str | None]:
     return [alert.listed.token.name for alert in await alerts(tenant, **asked)]
 
 
-async def test_the_closest_notice_comes_first_and_then_the_most_used_and_then_the_soonest(tenant: Tenant) -> None:
+async def test_alerts_are_sorted_by_notice_then_use_then_expiry(tenant: Tenant) -> None:
     week_idle = await announced(tenant, name="week, idle", ends_in=7 * DAY)
     for name, ends_in, times in (
         ("week, busy", 7 * DAY, 9), ("month", 30 * DAY, 1000), ("day, later", DAY, 0), ("gone, busy", -HOUR, 3),
@@ -73,7 +73,7 @@ async def test_the_closest_notice_comes_first_and_then_the_most_used_and_then_th
     ]
 
 
-async def test_an_alert_says_what_was_announced_and_when(tenant: Tenant) -> None:
+async def test_an_alert_shows_the_announced_threshold_and_its_time(tenant: Tenant) -> None:
     token = await announced(tenant, ends_in=7 * DAY)
     (alert,) = await alerts(tenant)
     assert (alert.threshold, alert.expires_at, alert.at) == (7 * 86_400, token.expires_at, token.at)
@@ -83,11 +83,11 @@ async def test_an_alert_says_what_was_announced_and_when(tenant: Tenant) -> None
 
 async def test_only_announced_tokens_are_alerts(tenant: Tenant) -> None:
     await tenant.issue(lifetime="90d", thresholds=(60,))
-    await tenant.issue(expires_at=datetime.now(UTC) - HOUR)  # expired, but the sweep has not yet been
+    await tenant.issue(expires_at=datetime.now(UTC) - HOUR)  # expired but not yet swept
     assert await alerts(tenant) == []
 
 
-async def test_an_alert_goes_with_a_renewal_or_a_revocation_and_stays_with_a_rotation(tenant: Tenant) -> None:
+async def test_an_alert_ends_with_a_renewal_or_a_revocation_and_stays_after_a_rotation(tenant: Tenant) -> None:
     renewed, revoked, rotated = [await announced(tenant, name=name, ends_in=DAY) for name in ("a", "b", "c")]
     await tenant.ask(Renew, renewed.id, lifetime="90d")
     await tenant.ask(Revoke, revoked.id, reason="unused")
@@ -95,7 +95,7 @@ async def test_an_alert_goes_with_a_renewal_or_a_revocation_and_stays_with_a_rot
     assert await names(tenant) == ["c"]
 
 
-async def test_an_expiry_is_an_alert_for_thirty_days_unless_told_otherwise(tenant: Tenant) -> None:
+async def test_an_expiry_is_an_alert_for_thirty_days_unless_stated_otherwise(tenant: Tenant) -> None:
     await announced(tenant, name="29", ends_in=-29 * DAY)
     await announced(tenant, name="31", ends_in=-31 * DAY)
     assert await names(tenant) == ["29"]
@@ -103,7 +103,7 @@ async def test_an_expiry_is_an_alert_for_thirty_days_unless_told_otherwise(tenan
     assert await names(tenant, kept=DAY) == []
 
 
-async def test_recent_use_is_that_of_seven_days_and_of_every_generation(tenant: Tenant) -> None:
+async def test_recent_use_covers_seven_days_and_every_generation(tenant: Tenant) -> None:
     token = await announced(tenant, ends_in=DAY)
     await used(tenant, token, 1)
     await used(tenant, token, 2, generation=2)
@@ -123,7 +123,7 @@ async def test_an_exchange_counts_as_use(tenant: Tenant) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 24, 25])
-async def test_pages_of_any_size_together_are_the_whole(tenant: Tenant, limit: int) -> None:
+async def test_pages_of_any_size_contain_all_alerts_once(tenant: Tenant, limit: int) -> None:
     ends_at = datetime.now(UTC) - HOUR
     gone = [await tenant.issue(name=f"gone {n}", expires_at=ends_at) for n in range(12)]  # all at the same moment
     coming = [await tenant.issue(expires_at=ends_at + 2 * HOUR, thresholds=(3600 * (n % 2 + 1),)) for n in range(12)]
@@ -142,7 +142,7 @@ async def test_pages_of_any_size_together_are_the_whole(tenant: Tenant, limit: i
     assert [alert.listed.token.id for alert in pages] == [alert.listed.token.id for alert in whole]
 
 
-async def test_nobody_reads_the_alerts_of_another_account(tenant: Tenant, database: Database) -> None:
+async def test_alerts_of_another_account_are_not_shown(tenant: Tenant, database: Database) -> None:
     await announced(tenant, name="ours")
     async with tenant_of(database) as other:
         await announced(other, name="theirs")
@@ -152,7 +152,7 @@ async def test_nobody_reads_the_alerts_of_another_account(tenant: Tenant, databa
 
 
 async def near(tenant: Tenant, within: timedelta, **asked: Any) -> list[Alert]:
-    """All that expire within a window, read page by page."""
+    """All tokens that expire within a window, read page by page."""
     found: list[Alert] = []
     at = datetime.now(UTC)
     while True:
@@ -165,7 +165,7 @@ async def near(tenant: Tenant, within: timedelta, **asked: Any) -> list[Alert]:
             return found
 
 
-async def test_a_window_shows_all_that_expire_in_it_with_and_without_a_notice(tenant: Tenant) -> None:
+async def test_a_window_shows_all_tokens_that_expire_in_it_with_and_without_a_notice(tenant: Tenant) -> None:
     for name, ends_in in (("in 2 h", 2 * HOUR), ("in 5 d", 5 * DAY), ("in 9 d", 9 * DAY), ("long dead", -31 * DAY)):
         await tenant.issue(name=name, expires_at=datetime.now(UTC) + ends_in)
     await tenant.issue(name="never")
@@ -198,7 +198,7 @@ async def test_a_window_shows_all_that_expire_in_it_with_and_without_a_notice(te
     assert await near(tenant, 7 * DAY, owner=Owner("service", "nobody")) == []
 
 
-async def test_nobody_sees_the_near_expiries_of_another_account(tenant: Tenant, database: Database) -> None:
+async def test_soon_expiring_tokens_of_another_account_are_not_shown(tenant: Tenant, database: Database) -> None:
     await tenant.issue(name="ours", lifetime="1h")
     async with tenant_of(database) as other:
         assert await near(other, 7 * DAY) == []

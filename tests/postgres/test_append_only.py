@@ -1,4 +1,4 @@
-"""Append-only is a fact of the database, not a habit of the code."""
+"""The database itself, not only the code, makes the log append-only."""
 
 from collections import defaultdict
 from collections.abc import AsyncIterator
@@ -38,7 +38,7 @@ REWRITES = [
 
 @pytest_asyncio.fixture
 async def written(database: Database) -> AsyncIterator[Database]:
-    """A database with a history of one token in it."""
+    """A database with the history of one token."""
     async with tenant_of(database) as tenant:
         token = await tenant.issue(description="of somebody")
         await tenant.ask(commands.Revoke, token.id, reason="leaked")
@@ -59,7 +59,7 @@ async def _history(connection: Connection) -> list[tuple[object, ...]]:
 
 
 async def _is_refused(connection: Connection, complaint: type[asyncpg.PostgresError]) -> None:
-    """Every rewriting, tried on this connection, is refused so, and changes nothing."""
+    """Every kind of rewriting is refused on this connection and changes nothing."""
     before = await _history(connection)
     for rewrite in REWRITES:
         with pytest.raises(complaint):
@@ -72,17 +72,17 @@ async def test_the_application_has_no_right_to_rewrite(written: Database) -> Non
     await _is_refused(await asyncpg.connect(written.app_url), asyncpg.InsufficientPrivilegeError)
 
 
-async def test_the_owner_is_refused_by_the_database_itself(written: Database) -> None:
+async def test_the_database_refuses_rewriting_by_its_owner(written: Database) -> None:
     await _is_refused(await asyncpg.connect(written.owner_url), asyncpg.RestrictViolationError)
 
 
-async def test_not_even_a_replication_role_gets_round_it(written: Database, postgres_server: Postgres) -> None:
+async def test_a_replication_role_is_refused_too(written: Database, postgres_server: Postgres) -> None:
     url = postgres_server.url("postgres", written.name)
     replica = await asyncpg.connect(url, server_settings={"session_replication_role": "replica"})
     await _is_refused(replica, asyncpg.RestrictViolationError)
 
 
-async def test_erasing_a_private_part_with_its_salt_is_the_one_change_let_through(owner: Connection) -> None:
+async def test_only_erasing_a_private_part_with_its_salt_is_allowed(owner: Connection) -> None:
     before = await owner.fetch("select entry, version, xid::text from event order by version")
     assert await owner.execute("update event set private = null, salt = null where version = 1") == "UPDATE 1"
     rows = await owner.fetch("select private, salt from event order by version")
@@ -97,7 +97,7 @@ async def test_erasing_a_private_part_with_its_salt_is_the_one_change_let_throug
 
 
 @pytest.mark.parametrize("forged", ["xid", "ins_seq"])
-async def test_what_orders_the_log_is_given_by_the_database(written: Database, forged: str) -> None:
+async def test_the_database_assigns_the_columns_that_order_the_log(written: Database, forged: str) -> None:
     connection = await asyncpg.connect(written.app_url)
     first = await connection.fetchval(f"select {forged}::text from event where version = 2")
     await connection.execute(
@@ -125,7 +125,7 @@ async def test_grants_are_exactly_what_is_documented(owner: Connection) -> None:
     assert granted["event"] == granted["secret"] == granted["sealed"] == {"select", "insert"}
 
 
-async def test_nobody_else_has_any_right_to_a_table_but_the_reader_to_read(owner: Connection) -> None:
+async def test_no_other_role_has_a_right_to_a_table_except_the_reader_to_read(owner: Connection) -> None:
     others = await owner.fetch(
         """
         select c.relname, a.grantee::regrole::text, a.privilege_type
@@ -140,7 +140,7 @@ async def test_nobody_else_has_any_right_to_a_table_but_the_reader_to_read(owner
     assert columns == []
 
 
-async def test_the_application_owns_nothing_and_can_make_nothing(written: Database, owner: Connection) -> None:
+async def test_the_application_owns_nothing_and_can_create_nothing(written: Database, owner: Connection) -> None:
     assert await owner.fetchval("select count(*) from pg_class where relowner = $1::regrole", APPLICATION) == 0
     assert not await owner.fetchval("select pg_has_role($1, $2, 'member')", APPLICATION, OWNER)
     connection = await asyncpg.connect(written.app_url)

@@ -1,4 +1,4 @@
-"""JWTs that were accepted once are remembered until they have ended, each for its account and token."""
+"""JWTs accepted once are stored until they expire, for each account and token."""
 
 import time
 from collections.abc import AsyncIterator
@@ -28,13 +28,13 @@ async def connection(database: Database) -> AsyncIterator[Connection]:
     await opened.close()
 
 
-async def test_a_jwt_is_remembered_for_its_account_and_token_alone(connection: Connection) -> None:
+async def test_a_jwt_is_stored_for_its_account_and_token_only(connection: Connection) -> None:
     await assertions.keep(connection, [(ONE, ONE, DIGEST, time.time() + 60)])
     keys = [(ONE, ONE, DIGEST), (ONE, OTHER, DIGEST), (OTHER, ONE, DIGEST), (ONE, ONE, b"\x02" * 32)]
     assert await assertions.accepted(connection, keys) == {keys[0]}
 
 
-async def test_a_jwt_is_forgotten_once_it_has_ended_by_any_clock(pool: Pool, connection: Connection) -> None:
+async def test_a_jwt_is_deleted_after_it_expired_by_any_clock(pool: Pool, connection: Connection) -> None:
     ends = {bytes([n]) * 32: time.time() + hours * 3_600 for n, hours in enumerate((-30, -1.1, -0.9, 0, 24))}
     await assertions.keep(connection, [(ONE, ONE, digest, end) for digest, end in ends.items()])
     assert await assertions.forget(pool) == 2
@@ -42,7 +42,7 @@ async def test_a_jwt_is_forgotten_once_it_has_ended_by_any_clock(pool: Pool, con
     assert {digest for _, _, digest in left} == set([*ends][2:])
 
 
-async def test_a_jwt_cannot_be_remembered_twice(connection: Connection) -> None:
+async def test_a_jwt_cannot_be_stored_twice(connection: Connection) -> None:
     await assertions.keep(connection, [(ONE, ONE, DIGEST, time.time())])
     with pytest.raises(asyncpg.UniqueViolationError):
         await assertions.keep(connection, [(ONE, ONE, DIGEST, time.time())])

@@ -1,4 +1,4 @@
-"""Our promises rest on a few settings of the session, which no default of the server may change."""
+"""The session settings that we rely on do not depend on defaults of the server."""
 
 import asyncpg
 import pytest
@@ -16,7 +16,7 @@ OURS = {
 
 
 @pytest.mark.parametrize("scope", ["database", "role"])
-async def test_no_default_of_the_server_changes_what_we_rely_on(
+async def test_no_default_of_the_server_changes_needed_settings(
     database: Database, postgres_server: Postgres, scope: str
 ) -> None:
     where = f"database {database.name}" if scope == "database" else f"role {APPLICATION} in database {database.name}"
@@ -30,7 +30,7 @@ async def test_no_default_of_the_server_changes_what_we_rely_on(
         assert seen == {setting: await pool.fetchval(f"show {setting}") for setting in OURS}
 
 
-async def test_the_hot_path_waits_for_no_lock_for_long(database: Database) -> None:
+async def test_the_hot_path_waits_only_briefly_for_a_lock(database: Database) -> None:
     connection = await connect(database.app_url)
     owner = await asyncpg.connect(database.owner_url)
     await owner.execute("begin; lock table token in access exclusive mode")

@@ -1,4 +1,4 @@
-"""Migrating gives each role its rights and its rows, and says who can where it may not."""
+"""Migrating gives each role its rights and policies, and names who can do it where the migrating role cannot."""
 
 import asyncpg
 import pytest
@@ -10,20 +10,20 @@ from counterfoil.postgres.migrate import migrate
 from counterfoil.postgres.tenant_connection import tenant
 from counterfoil_dev.postgres import APPLICATION, OWNER, Database, Postgres
 from postgres.tenant import tenant_of
-from postgres.test_second_wall import WITHOUT_ROWS_OF_ACCOUNTS, seen
+from postgres.test_row_level_security import WITHOUT_ROWS_OF_ACCOUNTS, seen
 
 TABLES = sorted(set(PRIVILEGES) - WITHOUT_ROWS_OF_ACCOUNTS)
 
 
 async def rows_seen(url: str) -> int:
-    """How many rows of all accounts somebody sees who may select from every table."""
+    """How many rows of all accounts a role sees that may select from every table."""
     connection = await asyncpg.connect(url)
     counts = [await connection.fetchval(f"select count(*) from {table}") for table in TABLES]
     await connection.close()
     return sum(counts)
 
 
-async def test_a_new_role_sees_nothing_though_it_was_granted_all(database: Database, postgres_server: Postgres) -> None:
+async def test_a_new_role_sees_no_rows_though_it_was_granted_all(database: Database, postgres_server: Postgres) -> None:
     async with tenant_of(database) as somebody:
         await somebody.issue()
     postgres_server.run("create role curious login;")
@@ -36,7 +36,7 @@ async def test_a_new_role_sees_nothing_though_it_was_granted_all(database: Datab
         postgres_server.run("drop role curious;")
 
 
-async def test_migrating_again_mends_the_wall_and_touches_nothing_that_stands(
+async def test_migrating_again_repairs_policies_and_changes_nothing_else(
     database: Database, postgres_server: Postgres
 ) -> None:
     def policies() -> str:
@@ -66,7 +66,9 @@ async def test_migrating_again_mends_the_wall_and_touches_nothing_that_stands(
     assert policies() == before
 
 
-async def test_who_may_not_lend_the_reader_is_told_who_can_and_how(postgres_server: Postgres, template: str) -> None:
+async def test_a_role_that_cannot_grant_the_reader_is_told_who_can_and_how(
+    postgres_server: Postgres, template: str
+) -> None:
     postgres_server.run("create role another_app login;")
     postgres_server.run(f"create database lent owner {OWNER} template {template};")
     url = postgres_server.url(OWNER, "lent")
@@ -86,7 +88,7 @@ async def test_who_may_not_lend_the_reader_is_told_who_can_and_how(postgres_serv
         postgres_server.run("drop role another_app;")
 
 
-async def test_migrating_again_gives_an_older_role_what_it_lacks(database: Database) -> None:
+async def test_migrating_again_gives_an_older_role_its_missing_rights(database: Database) -> None:
     owner = await asyncpg.connect(database.owner_url)
     await owner.execute(f"revoke delete on token_use from {APPLICATION}")
     await migrate(database.owner_url, app_role=APPLICATION)

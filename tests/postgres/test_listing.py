@@ -30,7 +30,7 @@ SORTS: Sequence[Sort] = get_args(Sort)
 
 @pytest_asyncio.fixture(scope="module")
 async def pool(postgres_server: Postgres, template: str) -> AsyncIterator[Pool]:
-    """Readers of a database in which all these tokens stand."""
+    """Readers of a database with all these tokens."""
     postgres_server.run(f"create database listed owner {OWNER} template {template};")
     async with await open_pool(postgres_server.database("listed").app_url, size=2) as pool:
         for tokens in TOKENS.values():
@@ -47,7 +47,7 @@ async def kept(pool: Pool, tokens: Sequence[Token]) -> None:
 async def pages_of(
     pool: Pool, wanted: Filter, *, sort: Sort, descending: bool, limit: int
 ) -> AsyncIterator[list[Listed]]:
-    """Page after page to the end, as who follows the cursors gets them."""
+    """All pages to the end, as a client that follows the cursors gets them."""
     question, place = [wanted, sort, descending], None
     while True:
         page = await page_of(pool, ACCOUNT, wanted, sort=sort, descending=descending, after=place, limit=limit)
@@ -77,7 +77,7 @@ async def test_every_filter_in_every_order_equals_plain_python(pool: Pool, field
 
 
 @pytest.mark.parametrize("limit", [7, 100, 299, 300, 301])
-async def test_pages_of_any_size_tell_all_and_nothing_twice(pool: Pool, limit: int) -> None:
+async def test_pages_of_any_size_contain_everything_once(pool: Pool, limit: int) -> None:
     for sort, descending in product(SORTS, (False, True)):
         await compare(pool, Filter(), sort=sort, descending=descending, limit=limit)
 
@@ -90,14 +90,14 @@ async def test_pages_of_any_size_tell_all_and_nothing_twice(pool: Pool, limit: i
     sort=st.sampled_from(SORTS), descending=st.booleans(), limit=st.integers(1, 200),
 )  # fmt: skip
 @settings(max_examples=50, deadline=None)
-async def test_filters_together_equal_plain_python(
+async def test_combined_filters_equal_plain_python(
     pool: Pool, wanted: Filter, sort: Sort, limit: int, *, descending: bool
 ) -> None:
     await compare(pool, wanted, sort=sort, descending=descending, limit=limit)
 
 
 @pytest.mark.parametrize("sort", SORTS)
-async def test_pages_miss_and_repeat_nothing_while_tokens_are_added(database: Database, sort: Sort) -> None:
+async def test_pages_are_complete_and_without_duplicates_while_tokens_are_added(database: Database, sort: Sort) -> None:
     before = [random_token(ACCOUNT, number) for number in range(1, 101)]
     numbers = count(101)
     async with await open_pool(database.app_url, size=1) as pool:
@@ -130,13 +130,13 @@ async def test_a_numbered_page_and_the_total_equal_plain_python(
     assert total == len(fitting)
 
 
-async def test_an_owner_is_known_by_any_token_of_the_account(pool: Pool) -> None:
+async def test_an_owner_is_found_by_any_token_of_the_account(pool: Pool) -> None:
     assert await owner_known(pool, ACCOUNT, TOKENS[ACCOUNT][0].owner)
     assert not await owner_known(pool, ACCOUNT, Owner("application", "a"))
     assert not await owner_known(pool, uuid7(), TOKENS[ACCOUNT][0].owner)
 
 
-async def test_a_foreign_token_is_as_if_it_never_was(pool: Pool) -> None:
+async def test_a_token_of_another_account_is_not_found(pool: Pool) -> None:
     foreign = TOKENS[OTHER][0]
     assert await one(pool, ACCOUNT, token_id=foreign.id) is None
     mine = {token.number: token for token in TOKENS[ACCOUNT]}
@@ -167,8 +167,8 @@ async def test_one_token_is_found_by_its_id_and_by_its_number(pool: Pool) -> Non
         assert by_id.last_used_at == by_number.last_used_at == used(token)
 
 
-async def test_what_is_listed_as_active_is_shown_as_active(database: Database) -> None:
-    """Also in the very moment in which it expires."""
+async def test_a_token_listed_as_active_is_shown_as_active(database: Database) -> None:
+    """Even at the very moment of its expiry."""
     ends = datetime.now(UTC) + timedelta(seconds=1)
     tokens = [replace(random_token(ACCOUNT, n), status="active", expires_at=ends) for n in range(1, 501)]
     seen = 0

@@ -26,7 +26,7 @@ CREATOR = UUID(hashlib.md5(b"creator 7").hexdigest())
 FEW_BUFFERS = 1_200
 """A hundred rows, three or four pages of token_use and one of owner_quota each, and the way down the index."""
 
-# A third of the tokens has expired, and a third never will; every second one was verified.
+# A third of the tokens has expired, a third never expires, and every second one was verified.
 FILL = f"""
 insert into token
       (account_id, token_id, number, owner_type, owner_id, creator_kind, creator_id, name, description,
@@ -46,7 +46,7 @@ select account_id, token_id, current_date - d, 1, 1, now() from token, generate_
 
 
 class Explaining:
-    """A pool whose one connection has each query explained instead of answered."""
+    """A pool with one connection that explains each query instead of executing it."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -112,7 +112,7 @@ async def test_any_page_in_an_indexed_order_is_read_through_the_index(
 @pytest.mark.parametrize(
     ("sort", "index"), [("name", "token_by_name"), ("expires", "token_by_expiry"), ("number", "numbers_name_one_token")]
 )
-async def test_the_first_of_numbered_pages_is_read_through_the_index(
+async def test_the_first_numbered_pages_are_read_through_the_index(
     crowded: Database, sort: Sort, index: str, *, descending: bool
 ) -> None:
     connection = await asyncpg.connect(crowded.app_url)
@@ -127,7 +127,7 @@ async def test_the_first_of_numbered_pages_is_read_through_the_index(
 
 
 async def middle(connection: Connection, sort: Sort) -> list[object]:
-    """A place in the midst of the list."""
+    """A position in the middle of the list."""
     token = await connection.fetchrow(
         """
         select token_id::text, created_at::text as created, name, expires_at::text as expires, number::text
@@ -156,8 +156,10 @@ async def middle(connection: Connection, sort: Sort) -> list[object]:
         (Filter(creator=UUID(int=7)), "expires", "token_by_creator"),
     ],
 )
-async def test_filters_begin_where_the_index_says(crowded: Database, wanted: Filter, sort: Sort, index: str) -> None:
-    """Nobody waits while all that expired long ago, or all other names, are passed by."""
+async def test_filters_start_at_their_position_in_the_index(
+    crowded: Database, wanted: Filter, sort: Sort, index: str
+) -> None:
+    """A query does not walk through all tokens that expired long ago, or through all other names."""
     connection = await asyncpg.connect(crowded.app_url)
     explaining = Explaining(connection)
     await page_of(cast("Pool", explaining), ACCOUNT, wanted, sort=sort, descending=False, after=None, limit=100)
@@ -167,8 +169,8 @@ async def test_filters_begin_where_the_index_says(crowded: Database, wanted: Fil
 
 
 @pytest.mark.parametrize("planned", ["force_custom_plan", "force_generic_plan"])
-async def test_what_one_made_is_found_through_the_index_at_any_depth(crowded: Database, planned: str) -> None:
-    """A thousand of a hundred thousand, and nothing that those made."""
+async def test_tokens_of_a_creator_are_found_through_the_index_at_any_depth(crowded: Database, planned: str) -> None:
+    """A thousand of a hundred thousand, without the tokens that they created."""
     connection = await asyncpg.connect(crowded.app_url)
     await connection.execute(f"set plan_cache_mode = {planned}")
     explaining = Explaining(connection)
@@ -200,8 +202,8 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("planned", ["force_custom_plan", "force_generic_plan"])
-async def test_what_expires_soon_is_found_through_the_index(crowded: Database, planned: str) -> None:
-    """Of a hundred thousand tokens, the few that expire within an hour, and those of which nothing was said."""
+async def test_soon_expiring_tokens_are_found_through_the_index(crowded: Database, planned: str) -> None:
+    """Of a hundred thousand tokens, the few that expire within an hour and those without a notice."""
     connection = await asyncpg.connect(crowded.app_url)
     await connection.execute(f"set plan_cache_mode = {planned}")
     explaining = Explaining(connection)

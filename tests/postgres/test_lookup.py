@@ -40,7 +40,7 @@ async def looking(database: Database) -> AsyncIterator[tuple[Lookup, Counting]]:
         yield Lookup(cast("Pool", counting)), counting
 
 
-async def test_a_digest_leads_to_all_that_decides_whether_its_token_is_accepted(database: Database) -> None:
+async def test_a_digest_finds_its_token_and_all_that_acceptance_needs(database: Database) -> None:
     secret = mint("service")
     async with tenant_of(database) as tenant, looking(database) as (lookup, _):
         token = await tenant.issue(secret=secret, scopes=("mail.send",), lifetime="90d")
@@ -55,7 +55,7 @@ async def test_a_digest_leads_to_all_that_decides_whether_its_token_is_accepted(
         assert token.at < seen.at
 
 
-async def test_an_unknown_digest_or_a_foreign_id_leads_nowhere(database: Database) -> None:
+async def test_an_unknown_digest_and_a_foreign_id_find_nothing(database: Database) -> None:
     async with tenant_of(database) as tenant, looking(database) as (lookup, _):
         token = await tenant.issue()
         assert await lookup.by_digests(PEPPERS.digests(mint("service"))) is None
@@ -66,7 +66,7 @@ async def test_an_unknown_digest_or_a_foreign_id_leads_nowhere(database: Databas
         assert seen.presented is None
 
 
-async def test_a_thousand_look_ups_at_once_are_a_handful_of_queries(database: Database) -> None:
+async def test_a_thousand_simultaneous_look_ups_are_a_handful_of_queries(database: Database) -> None:
     secrets = [mint("service") for _ in range(200)]
     async with tenant_of(database) as tenant, looking(database) as (lookup, counting):
         tokens = await asyncio.gather(*(tenant.issue(secret=secret) for secret in secrets))
@@ -76,7 +76,7 @@ async def test_a_thousand_look_ups_at_once_are_a_handful_of_queries(database: Da
         assert counting.queries <= 2
 
 
-async def test_each_of_several_peppers_still_opens_what_it_signed(database: Database) -> None:
+async def test_every_active_pepper_verifies_its_own_secrets(database: Database) -> None:
     old, new = {1: b"1" * 32}, {2: b"2" * 32}
     before, after, stranger = (mint("service") for _ in range(3))
     async with tenant_of(database) as tenant, looking(database) as (lookup, _):
@@ -95,7 +95,7 @@ async def opened(lookup: Lookup, peppers: Peppers, secret: Secret) -> object:
     return seen and seen.id
 
 
-async def test_a_query_that_dies_answers_all_its_callers_and_the_next_one_works(database: Database) -> None:
+async def test_a_failed_query_fails_all_its_callers_and_the_next_one_works(database: Database) -> None:
     secret = mint("service")
     async with tenant_of(database) as tenant, looking(database) as (lookup, counting):
         token = await tenant.issue(secret=secret)
@@ -119,7 +119,7 @@ _END_WHO_WAITS = """
 
 @dataclass(slots=True)
 class Watched:
-    """A token that is changed again and again, with what was acknowledged of it; `steps` is odd during a change."""
+    """A token under constant change, with its acknowledged state; `steps` is odd during a change."""
 
     token: Token
     secret: Secret
@@ -128,7 +128,7 @@ class Watched:
     steps: int = 0
 
 
-async def test_a_look_up_begun_after_a_change_was_acknowledged_never_misses_it(database: Database) -> None:
+async def test_a_look_up_that_begins_after_an_acknowledged_change_sees_it(database: Database) -> None:
     async with (
         tenant_of(database) as tenant,
         Door(database.app_url) as door,
@@ -148,7 +148,7 @@ async def test_a_look_up_begun_after_a_change_was_acknowledged_never_misses_it(d
 
 
 async def change(each: Watched, tenants: Sequence[Tenant], lookups: Sequence[Lookup], times: int) -> None:
-    """Suspend, resume and rotate it by chance, revoke it at last; look at it right after each acknowledgement."""
+    """Suspend, resume and rotate it at random and revoke it at last; look it up after each acknowledgement."""
     for number in range(times):
         each.steps += 1
         await change_once(each, tenants[number % 2], last=number == times - 1)
@@ -173,13 +173,13 @@ async def change_once(each: Watched, tenant: Tenant, *, last: bool) -> None:
 
 
 async def look(watched: Sequence[Watched], lookup: Lookup) -> None:
-    """Keep queries under way that a look-up might wrongly join."""
+    """Keep queries running that a look-up might wrongly join."""
     while True:
         await check(random.choice(watched), lookup)
 
 
 async def check(each: Watched, lookup: Lookup) -> None:
-    """Look a secret up: a retired one is refused for ever; a token nobody is changing is what was acknowledged last."""
+    """Look a secret up: a retired one is always refused; an unchanged token has its last acknowledged state."""
     secret = random.choice((each.secret, each.retired or each.secret))
     retired, refused, steps = secret is each.retired, each.refused, each.steps
     seen = await lookup.by_digests(PEPPERS.digests(secret))

@@ -1,4 +1,4 @@
-"""Migrations: applied once, in order, never edited; and rights that end where the work ends."""
+"""Migrations are applied once, in order, and never edited; rights are limited to what the application needs."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -54,14 +54,14 @@ async def cheques(database: Database) -> int:
         return count
 
 
-async def test_each_is_applied_once_and_in_order(empty: Database) -> None:
+async def test_each_migration_is_applied_once_and_in_order(empty: Database) -> None:
     assert await applied(empty, FIRST) == ["0001_cheques.sql"]
     assert await applied(empty, FIRST, SECOND) == ["0002_fill.sql"]
     assert await applied(empty, FIRST, SECOND) == []
     assert await cheques(empty) == 2
 
 
-async def test_what_fails_leaves_no_trace_and_what_came_before_stays(empty: Database) -> None:
+async def test_a_failed_migration_leaves_no_trace_and_earlier_ones_stay(empty: Database) -> None:
     with pytest.raises(asyncpg.UndefinedFunctionError):
         await applied(empty, FIRST, BROKEN)
     assert await cheques(empty) == 0
@@ -85,7 +85,7 @@ async def test_a_database_ahead_of_the_code_is_refused(empty: Database) -> None:
         await applied(empty, FIRST)
 
 
-async def test_many_at_once_apply_each_once(empty: Database) -> None:
+async def test_simultaneous_runs_apply_each_migration_once(empty: Database) -> None:
     runs = await asyncio.gather(*(applied(empty, FIRST, SECOND, CONCURRENT) for _ in range(6)))
     assert sorted(map(len, runs)) == [0, 0, 0, 0, 0, 3]
     assert await cheques(empty) == 2
@@ -93,7 +93,7 @@ async def test_many_at_once_apply_each_once(empty: Database) -> None:
 
 @asynccontextmanager
 async def reading(database: Database, first: str = "select from cheque") -> AsyncIterator[asyncpg.Connection]:
-    """Somebody who reads for as long as this lasts, as an audit does."""
+    """A reader with an open transaction for as long as the block runs, like an audit."""
     async with connected(database.owner_url) as reader:
         await reader.execute("set application_name = 'a long audit'; begin")
         await reader.execute(first)
@@ -101,7 +101,7 @@ async def reading(database: Database, first: str = "select from cheque") -> Asyn
 
 
 async def longest_pause(database: Database, over: asyncio.Event) -> float:
-    """Write until it is over; gives how long one of these waited, in seconds."""
+    """Write until the task ends; return the longest wait of a write, in seconds."""
     longest, loop = 0.0, asyncio.get_running_loop()
     async with connected(database.owner_url) as writer:
         while not over.is_set():
@@ -126,7 +126,7 @@ async def test_a_migration_that_waits_for_a_long_reader_stops_nobody_else(empty:
     assert await writing < 1.5
 
 
-async def test_who_never_lets_go_of_a_table_is_named_and_nothing_is_applied(
+async def test_a_session_that_keeps_a_table_locked_is_named_and_nothing_is_applied(
     empty: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("counterfoil.postgres.migrate._TRIES", 2)
@@ -140,7 +140,7 @@ async def test_who_never_lets_go_of_a_table_is_named_and_nothing_is_applied(
     assert await applied(empty, FIRST, WIDER) == ["0002_wider.sql"]
 
 
-async def test_rights_wait_for_a_long_reader_too(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_granting_rights_waits_for_a_long_reader_too(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("counterfoil.postgres.migrate._TRIES", 1)
     async with connected(database.owner_url) as connection:
         await connection.execute("alter table event disable row level security")
@@ -150,7 +150,7 @@ async def test_rights_wait_for_a_long_reader_too(database: Database, monkeypatch
     await migrate(database.owner_url, app_role=APPLICATION)
 
 
-async def test_an_index_that_is_built_outside_a_transaction_is_never_left_half_built(empty: Database) -> None:
+async def test_an_index_built_outside_a_transaction_is_never_left_half_built(empty: Database) -> None:
     await applied(empty, FIRST, SECOND)
     async with reading(empty, "insert into cheque values (3)") as writer:
         migrating = asyncio.create_task(applied(empty, FIRST, SECOND, CONCURRENT))
@@ -160,12 +160,12 @@ async def test_an_index_that_is_built_outside_a_transaction_is_never_left_half_b
         assert await writer.fetchval("select indisvalid from pg_index where indexrelid = 'cheque_by_n'::regclass")
 
 
-async def test_the_application_must_exist(empty: Database) -> None:
+async def test_the_role_of_the_application_must_exist(empty: Database) -> None:
     with pytest.raises(UnknownRole, match="no_such_role"):
         await migrate(empty.owner_url, app_role="no_such_role")
 
 
-def test_no_number_is_given_twice(tmp_path: Path) -> None:
+def test_migration_numbers_are_unique(tmp_path: Path) -> None:
     (tmp_path / "0001_first.sql").write_text("select 1")
     (tmp_path / "0003_third.sql").write_text("select 3")
     assert [each.number for each in read_migrations(tmp_path)] == [1, 3]
@@ -174,18 +174,18 @@ def test_no_number_is_given_twice(tmp_path: Path) -> None:
         read_migrations(tmp_path)
 
 
-def test_files_are_named_by_number_and_words(tmp_path: Path) -> None:
+def test_migration_files_are_named_by_number_and_words(tmp_path: Path) -> None:
     (tmp_path / "first.sql").write_text("select 1")
     with pytest.raises(ValueError, match=r"NNNN_name.sql"):
         read_migrations(tmp_path)
 
 
-def test_ours_are_found() -> None:
+def test_our_migrations_are_found() -> None:
     assert known_migrations()[0].number == 1
 
 
 async def test_every_unique_key_contains_the_account(database: Database) -> None:
-    """All tables but the log's own and the look-up by a digest can be distributed by account."""
+    """All tables except those of the log and the look-up by digest can be distributed by account."""
     async with connected(database.owner_url) as connection:
         rows = await connection.fetch(
             """
@@ -235,7 +235,7 @@ async def test_the_application_cannot_make_or_change_tables(database: Database) 
                 await connection.execute(change)
 
 
-async def test_migrating_again_takes_back_what_was_granted_by_hand(database: Database) -> None:
+async def test_migrating_again_revokes_rights_granted_by_hand(database: Database) -> None:
     async with connected(database.owner_url) as connection:
         await connection.execute(f"grant delete on event to {APPLICATION}")
         await migrate(database.owner_url, app_role=APPLICATION)

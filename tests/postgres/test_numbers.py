@@ -1,4 +1,4 @@
-"""Numbers are counted for each account by itself, and what came to nothing is used again."""
+"""Numbers are counted for each account separately, and unused ones are used again."""
 
 import asyncio
 import sys
@@ -16,7 +16,7 @@ from counterfoil_dev.postgres import Database
 from postgres.tenant import tenant_of
 
 OURS, THEIRS = UUID(int=1), UUID(int=2)
-# What a process does that takes 500 numbers of two accounts, a few at a time, and in either order.
+# The program of a process that takes 500 numbers of two accounts, a few at a time, in either order.
 TAKER = """
 import asyncio, sys
 from uuid import UUID
@@ -41,7 +41,7 @@ async def pool(database: Database) -> AsyncIterator[Pool]:
         yield pool
 
 
-async def test_two_processes_never_take_the_same_number_and_leave_none_out(database: Database) -> None:
+async def test_two_processes_never_take_the_same_number_and_skip_none(database: Database) -> None:
     takers = [
         await create_subprocess_exec(sys.executable, "-c", TAKER, database.app_url, stdout=PIPE) for _ in range(2)
     ]
@@ -49,28 +49,28 @@ async def test_two_processes_never_take_the_same_number_and_leave_none_out(datab
     assert sorted(taken) == sorted(f"{account}:{number}" for account in (1, 2) for number in range(1, 501))
 
 
-async def test_each_account_counts_from_one_and_hears_nothing_of_the_others(pool: Pool) -> None:
+async def test_each_account_counts_from_one_independently_of_others(pool: Pool) -> None:
     numbers = Numbers(pool)
     assert [await numbers.next(OURS) for _ in range(3)] == [1, 2, 3]
     assert await asyncio.gather(*(numbers.next(THEIRS) for _ in range(5))) == [1, 2, 3, 4, 5]
     assert await numbers.next(OURS) == 4
 
 
-async def test_tokens_and_users_are_counted_apart(pool: Pool) -> None:
+async def test_tokens_and_users_are_counted_separately(pool: Pool) -> None:
     assert (await Numbers(pool).next(OURS), await Numbers(pool, "user").next(OURS)) == (1, 1)
 
 
-async def test_nothing_is_lost_at_a_restart(pool: Pool) -> None:
+async def test_no_number_is_lost_at_a_restart(pool: Pool) -> None:
     assert [await Numbers(pool).next(OURS) for _ in range(4)] == [1, 2, 3, 4]
 
 
-async def test_many_who_ask_at_once_get_a_number_each(pool: Pool) -> None:
+async def test_simultaneous_callers_get_one_number_each(pool: Pool) -> None:
     numbers = Numbers(pool)
     taken = await asyncio.gather(*(numbers.next(OURS) for _ in range(1_000)))
     assert sorted(taken) == list(range(1, 1_001))
 
 
-async def test_what_is_given_back_is_used_before_anything_new_and_by_no_other_account(pool: Pool) -> None:
+async def test_returned_numbers_are_used_first_and_only_by_their_account(pool: Pool) -> None:
     numbers = Numbers(pool)
     for _ in range(5):
         await numbers.next(OURS)
@@ -80,20 +80,20 @@ async def test_what_is_given_back_is_used_before_anything_new_and_by_no_other_ac
     assert [await numbers.next(OURS) for _ in range(3)] == [2, 4, 6]
 
 
-async def test_not_everything_that_is_given_back_is_kept(pool: Pool) -> None:
+async def test_the_number_of_kept_returns_is_limited(pool: Pool) -> None:
     numbers = Numbers(pool)
     for unused in range(1, 3_001):
         numbers.give_back(OURS, unused)
     assert [await numbers.next(OURS) for _ in range(1_001)][-2:] == [1_000, 1]
 
 
-async def test_an_account_that_has_no_counter_yet_goes_on_after_the_tokens_it_has(database: Database) -> None:
+async def test_an_account_without_a_counter_continues_after_its_present_tokens(database: Database) -> None:
     async with tenant_of(database) as tenant:
         await tenant.issue(number=41)
         assert await Numbers(tenant.pool).next(tenant.account) == 42
 
 
-async def test_who_goes_away_while_numbers_are_fetched_leaves_the_rest_unharmed(pool: Pool) -> None:
+async def test_a_cancelled_caller_does_not_affect_others(pool: Pool) -> None:
     numbers = Numbers(pool)
     asked = [asyncio.create_task(numbers.next(OURS)) for _ in range(20)]
     await asyncio.sleep(0)
@@ -102,7 +102,7 @@ async def test_who_goes_away_while_numbers_are_fetched_leaves_the_rest_unharmed(
     assert len(set(taken)) == 19
 
 
-async def test_numbers_stay_small_enough_for_a_vendor_with_integers_of_31_bits(database: Database, pool: Pool) -> None:
+async def test_numbers_fit_into_the_31_bit_integers_of_vendors(database: Database, pool: Pool) -> None:
     owner = await asyncpg.connect(database.owner_url)
     await owner.execute("insert into number_counter values ($1, 'token', 2147483646)", OURS)
     await owner.close()
@@ -112,7 +112,7 @@ async def test_numbers_stay_small_enough_for_a_vendor_with_integers_of_31_bits(d
         await numbers.next(OURS)
 
 
-async def test_taking_a_number_waits_for_no_disk_and_leaves_the_connection_as_it_was(database: Database) -> None:
+async def test_taking_a_number_waits_for_no_disk_and_restores_the_connection(database: Database) -> None:
     async with await open_pool(database.app_url, size=1) as pool:
         await Numbers(pool).next(OURS)
         assert await pool.fetchval("show synchronous_commit") == "on"

@@ -1,4 +1,4 @@
-"""The hot path looks up keys, however many rows there are, and though its statements were planned on empty tables."""
+"""The hot path uses indexes, however many rows there are, even if its statements were planned on empty tables."""
 
 import asyncio
 import json
@@ -71,7 +71,7 @@ async def _ask_everything(tenant: Tenant, times: int = 1) -> None:
         )
 
 
-async def test_the_door_looks_up_keys_whenever_its_statements_were_planned(
+async def test_the_door_uses_indexes_whenever_its_statements_were_planned(
     database: Database, prepared: Connection
 ) -> None:
     statements = [await prepared.prepare(sql) for sql in (*batch._TAKE.values(), batch._APPEND)]
@@ -83,7 +83,7 @@ async def test_the_door_looks_up_keys_whenever_its_statements_were_planned(
         await owner.execute(_FILL)
         before = await _read(owner)
         await _ask_everything(tenant, times=10)
-    await asyncio.sleep(0.1)  # a connection that ends tells what it read
+    await asyncio.sleep(0.1)  # a closing connection reports its statistics
     after = await _read(owner)
     assert {table: counts[0] for table, counts in after.items()} == {
         table: counts[0] for table, counts in before.items()
@@ -105,7 +105,7 @@ def _looks_up_keys(plan: dict[str, Any]) -> None:
 
 
 async def _read(owner: Connection) -> dict[str, tuple[int, int]]:
-    """How often each table was read from end to end, and how many rows were found through its indexes."""
+    """How often each table was scanned sequentially, and how many rows were found through its indexes."""
     rows = await owner.fetch("select relname, seq_scan, idx_tup_fetch from pg_stat_user_tables")
     return {row["relname"]: (row["seq_scan"], row["idx_tup_fetch"] or 0) for row in rows}
 

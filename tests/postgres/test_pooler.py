@@ -1,4 +1,4 @@
-"""Behind a pooler: in session mode everything that we rely on holds, in any other mode nothing starts."""
+"""With a pooler in session mode everything works; in any other mode the service does not start."""
 
 import asyncio
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ async def settings_of(connection: Connection) -> dict[str, str]:
 
 
 async def filled(url: str, size: int) -> None:
-    """Have the pool open this many sessions, all of which rest afterwards."""
+    """Let the pool open this many sessions, which are idle afterwards."""
     clients = await asyncio.gather(*(asyncpg.connect(url) for _ in range(size)))
     await asyncio.gather(*(client.execute("select pg_sleep(0.1)") for client in clients))
     for client in clients:
@@ -71,10 +71,10 @@ async def test_in_session_mode_the_server_has_our_settings(session_mode: Pooler,
     await connection.close()
 
 
-async def test_a_session_that_somebody_else_left_behind_is_cleared(
+async def test_a_session_left_by_another_client_is_reset(
     pooler_state: State, postgres_server: Postgres, database: Database
 ) -> None:
-    # One server session and no reset: what the last client set, prepared and became is still there for the next.
+    # One server session without reset: settings, statements and roles of the last client are still there for the next.
     with pgbouncer(pooler_state, postgres_server, mode="session", server_reset_query="") as pooler:
         url = pooler.before(database).app_url
         somebody = await asyncpg.connect(url)
@@ -140,7 +140,7 @@ async def test_a_busy_transaction_pool_is_refused_too(
         await asyncio.gather(*busy)
 
 
-async def test_a_pooler_that_changes_its_mode_is_noticed_by_whoever_connects_anew(
+async def test_a_pooler_that_changes_its_mode_is_detected_by_new_connections(
     pooler_state: State, postgres_server: Postgres, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pgbouncer(pooler_state, postgres_server, mode="session") as pooler:
@@ -164,12 +164,12 @@ async def test_migrations_work_through_a_session_pool(session_mode: Pooler, post
 
 async def test_a_setting_that_a_session_does_not_keep_is_named(session_mode: Pooler, database: Database) -> None:
     url = session_mode.before(database).app_url
-    # The server writes this value otherwise than it was set, as if the pooler had put in one of its own.
+    # The server returns this value differently than it was set, as if the pooler had replaced it.
     with pytest.raises(Misconfigured, match=r"does not keep the setting statement_timeout: it is '1min' and .* '60s'"):
         await open_session(url, {"statement_timeout": "60s"})
 
 
-async def test_a_pool_without_room_for_two_is_an_outage_and_no_verdict(
+async def test_a_pool_without_room_for_two_is_an_outage_and_no_refusal(
     pooler_state: State, postgres_server: Postgres, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "PATIENCE_SECONDS", 0.3)

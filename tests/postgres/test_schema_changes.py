@@ -1,4 +1,4 @@
-"""How what reads is written, so that a migration beside it can make it fail, and wrong, only once."""
+"""How reads are written, so that a concurrent migration makes them fail at most once."""
 
 import ast
 import asyncio
@@ -20,7 +20,7 @@ ASKING = ("fetch", "fetchrow", "fetchval", "cursor")
 
 
 def readers() -> Iterator[tuple[str, ast.AsyncFunctionDef, ast.AsyncWith]]:
-    """Yield every function that borrows a tenant's connection, and where it does so."""
+    """Yield every function that borrows a tenant's connection, and its location."""
     for file in sorted(STORES.glob("*.py")):
         for function in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(function, ast.AsyncFunctionDef) and file.name != "tenant.py":
@@ -33,7 +33,7 @@ def _calls(expression: ast.expr) -> str:
     return ast.unparse(expression.func) if isinstance(expression, ast.Call) else ""
 
 
-def test_whoever_reads_for_a_tenant_is_repeated() -> None:
+def test_every_read_for_a_tenant_is_repeated() -> None:
     bare = {
         name
         for name, function, _ in readers()
@@ -43,19 +43,19 @@ def test_whoever_reads_for_a_tenant_is_repeated() -> None:
     assert len(list(readers())) > 20
 
 
-def test_whoever_reads_for_a_tenant_by_several_statements_names_the_tables() -> None:
+def test_a_read_for_a_tenant_with_several_statements_names_its_tables() -> None:
     careless = set()
     for name, _, block in readers():
         borrowed = block.items[0].context_expr
         assert isinstance(borrowed, ast.Call)
         used = [node for node in ast.walk(block) if isinstance(node, ast.Name) and node.id == "connection"]
         sets = [node for node in ast.walk(block) if isinstance(node, ast.Attribute) and node.attr == "execute"]
-        if len(used) - len(sets) > 2 and len(borrowed.args) < 3:  # one is the name that is bound
+        if len(used) - len(sets) > 2 and len(borrowed.args) < 3:  # one is the bound name
             careless.add(name)
     assert careless == set()
 
 
-async def test_a_statement_by_itself_is_repeated(database: Database) -> None:
+async def test_a_single_statement_is_repeated(database: Database) -> None:
     owner = await asyncpg.connect(database.owner_url)
     statement = "select count(*) as tokens, min(name) as name, min(generation) as generation from token"
     async with await open_pool(database.app_url, size=1) as pool:
@@ -68,7 +68,7 @@ async def test_a_statement_by_itself_is_repeated(database: Database) -> None:
     await owner.close()
 
 
-async def test_an_audit_that_waits_for_a_table_that_is_rewritten_sees_all_of_it(database: Database) -> None:
+async def test_an_audit_that_waits_for_a_rewritten_table_sees_all_of_it(database: Database) -> None:
     async with Door(database.app_url) as door:
         await door.execute(create())
     owner = await asyncpg.connect(database.owner_url)

@@ -1,4 +1,4 @@
-"""The sealed log is read by position, a window at a time, and by the account that it is of."""
+"""The sealed log is read by position, in windows, for one account or for all."""
 
 import json
 from collections.abc import AsyncIterator
@@ -64,7 +64,7 @@ async def test_a_log_is_read_in_order_whatever_the_size_of_the_windows(database:
     assert {event.account for event in events} == {ours.account}
 
 
-async def test_what_is_not_sealed_is_in_no_window_and_nothing_is_looked_at_beyond_the_head(
+async def test_unsealed_events_are_in_no_window_and_nothing_beyond_the_head_is_read(
     database: Database, ours: Tenant
 ) -> None:
     nothing = await window(ours.pool, ours.account, after=0, until=FAR, filter=EVERYTHING, limit=10)
@@ -79,7 +79,7 @@ async def test_what_is_not_sealed_is_in_no_window_and_nothing_is_looked_at_beyon
     assert beyond == Window([], 7)
 
 
-async def test_private_parts_come_with_their_salt_and_go_with_erasure(database: Database, ours: Tenant) -> None:
+async def test_private_parts_come_with_their_salt_until_they_are_erased(database: Database, ours: Tenant) -> None:
     token = await ours.issue(name="of a person")
     await seal_all(database.app_url)
     owner = await asyncpg.connect(database.owner_url)
@@ -95,7 +95,7 @@ async def test_private_parts_come_with_their_salt_and_go_with_erasure(database: 
     assert (json.loads(last.private)["name"][:5], len(last.salt)) == ("name ", 32)
 
 
-async def test_filters_find_what_admits_admits(database: Database, ours: Tenant) -> None:
+async def test_filters_find_the_events_that_admits_accepts(database: Database, ours: Tenant) -> None:
     first, second = await ours.issue(), await ours.issue()
     await renamed(ours, first, 3)
     await ours.exchange(second)
@@ -117,7 +117,7 @@ async def test_filters_find_what_admits_admits(database: Database, ours: Tenant)
     assert {len(each) for each in found} >= {0, 1, 2, 5}
 
 
-async def test_a_filter_that_hides_nearly_everything_still_says_how_far_it_came(
+async def test_the_reached_position_is_known_when_a_filter_hides_nearly_everything(
     database: Database, ours: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sealed_log, "LOOKED_AT", 5)
@@ -130,8 +130,8 @@ async def test_a_filter_that_hides_nearly_everything_still_says_how_far_it_came(
     assert [event.subject for event in await read(ours, LogFilter(types=("created",)), limit=1)][1:] == [last.id]
 
 
-async def test_one_subject_is_walked_by_its_versions(database: Database, ours: Tenant) -> None:
-    """What others do in the meantime is not looked at: one window suffices where the account's log takes many."""
+async def test_one_subject_is_read_by_its_versions(database: Database, ours: Tenant) -> None:
+    """Events of other subjects are not read: one window is enough where the account's log needs many."""
     token, busy = await ours.issue(), await ours.issue()
     for _ in range(4):
         await renamed(ours, busy, 5)
@@ -153,7 +153,7 @@ async def test_one_subject_is_walked_by_its_versions(database: Database, ours: T
     assert (len(part.events), part.reached) == (2, positions[2] - 1)
 
 
-async def test_windows_end_where_their_entries_grow_large(
+async def test_windows_are_limited_by_the_size_of_their_entries(
     database: Database, ours: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sealed_log, "_BYTES", 7_000)
@@ -168,7 +168,7 @@ async def test_windows_end_where_their_entries_grow_large(
     assert all(len(each.events) <= 4 for each in found)
 
 
-async def test_another_account_is_in_no_window_and_the_whole_log_has_positions_of_its_own(
+async def test_an_account_sees_only_its_own_events_and_the_whole_log_has_its_own_positions(
     database: Database, ours: Tenant
 ) -> None:
     async with tenant_of(database) as theirs:

@@ -1,4 +1,4 @@
-"""A window of the log is read by index, in the order of the log, however long it is and whenever it was planned."""
+"""A window of the log is read through an index, in log order, however long the log is and whenever it was planned."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -37,7 +37,7 @@ HIDING = LogFilter(kinds=("user",), types=("created",), actors=(ACCOUNT,), since
 
 @pytest_asyncio.fixture(scope="module")
 async def long(postgres_server: Postgres, template: str) -> AsyncIterator[Database]:
-    """A database whose tables nobody vacuums or analyses."""
+    """A database whose tables are never vacuumed or analysed."""
     postgres_server.run(f"create database long owner {OWNER} template {template};")
     postgres_server.run("alter table sealed set (autovacuum_enabled = off);", database="long")
     postgres_server.run("alter table event set (autovacuum_enabled = off);", database="long")
@@ -45,8 +45,8 @@ async def long(postgres_server: Postgres, template: str) -> AsyncIterator[Databa
     postgres_server.run("drop database long with (force);")
 
 
-async def test_a_window_reads_what_it_shows_or_looks_at_and_no_more(long: Database, postgres_server: Postgres) -> None:
-    """Planned on empty tables, then on full ones of which nothing is known, then on what was analysed."""
+async def test_a_window_reads_only_its_own_rows(long: Database, postgres_server: Postgres) -> None:
+    """Planned on empty tables, then on full ones without statistics, then on analysed ones."""
     async with await open_pool(long.app_url, size=1) as pool:
         await pool.execute("set plan_cache_mode = force_generic_plan")
         for account, wanted in READINGS:
@@ -69,7 +69,7 @@ READINGS: list[tuple[UUID | None, LogFilter]] = [
 
 
 async def _read_little(pool: Pool) -> None:
-    """From the midst of the log, a hundred events or a window in which there are none."""
+    """From the middle of the log: a hundred events, or a window without any."""
     for account, wanted in READINGS:
         before = await _rows_read(pool)
         found = await window(pool, account, after=MIDST, until=MANY, filter=wanted, limit=100)
@@ -86,7 +86,7 @@ async def _read_little(pool: Pool) -> None:
 
 
 async def _rows_read(pool: Pool) -> int:
-    """How many rows of the log were read so far, through an index or not."""
+    """How many rows of the log have been read so far, with or without an index."""
     await pool.fetchval("select pg_stat_force_next_flush()")
     await pool.fetchval("select pg_stat_clear_snapshot()")
     rows: int = await pool.fetchval(

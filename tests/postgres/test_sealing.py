@@ -1,4 +1,4 @@
-"""Every committed event gets its place, once, in an order that keeps causes before effects."""
+"""Every committed event gets one position, in an order that keeps causes before effects."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,7 +17,7 @@ from counterfoil_dev.postgres import Database
 from postgres.sealing import seal_all
 from postgres.tenant import Tenant, tenant_of
 
-# A later version of a subject's first event; what it says does not matter to the order.
+# A later version of a subject's first event; its content does not matter for the order.
 WRITE = """
     insert into event (account_id, kind, subject_id, version, type, at, entry)
     select account_id, kind, subject_id, $2, type, clock_timestamp(), entry from event
@@ -82,7 +82,7 @@ async def test_positions_are_gapless_in_the_log_and_in_each_account(database: Da
         assert await seal_all(database.app_url, chunk=chunk) == 6
 
 
-async def test_an_open_transaction_hides_nothing_and_its_events_come_once_it_commits(
+async def test_an_open_transaction_hides_nothing_and_its_events_come_after_its_commit(
     database: Database, tenant: Tenant
 ) -> None:
     first, second = await tenant.issue(), await tenant.issue()
@@ -102,7 +102,7 @@ async def test_an_open_transaction_hides_nothing_and_its_events_come_once_it_com
     assert await places(tenant) == [(1, 1, 1), (2, 2, 1), (3, 3, 2), (4, 4, 3), (5, 5, 4), (6, 6, 2)]
 
 
-async def test_what_is_rolled_back_leaves_no_gap(database: Database, tenant: Tenant) -> None:
+async def test_a_rollback_leaves_no_gap(database: Database, tenant: Tenant) -> None:
     token = await tenant.issue()
     async with connected(database.app_url) as connection:
         for version in range(2, 6):
@@ -116,7 +116,7 @@ async def test_what_is_rolled_back_leaves_no_gap(database: Database, tenant: Ten
 
 
 @pytest.mark.parametrize("chunk", [2, 5_000])
-async def test_a_version_that_does_not_follow_is_refused_and_nothing_is_sealed(
+async def test_a_version_out_of_order_is_refused_and_nothing_is_sealed(
     database: Database, tenant: Tenant, chunk: int
 ) -> None:
     token = await tenant.issue()
@@ -133,26 +133,24 @@ async def test_a_version_that_does_not_follow_is_refused_and_nothing_is_sealed(
             await sealing.step()
 
 
-async def test_a_backlog_that_is_cut_off_between_chunks_goes_on_where_it_ended(
-    database: Database, tenant: Tenant
-) -> None:
+async def test_an_interrupted_backlog_continues_after_its_last_chunk(database: Database, tenant: Tenant) -> None:
     await written(tenant, 10)
     async with sealing_on(database, chunk=4) as cut_off:
         assert await cut_off.step() == (4, 4, False)
         assert await cut_off.step() == (4, 8, False)
-    assert int((await head(tenant))["watermark"]) == 0  # moved by the last chunk alone
+    assert int((await head(tenant))["watermark"]) == 0  # only the last chunk moves it
     assert await seal_all(database.app_url, chunk=4) == 10
     assert await places(tenant) == [(n, n, n) for n in range(1, 11)]
     assert int((await head(tenant))["watermark"]) > 0
 
 
-async def test_of_two_sealers_one_lets_go_of_its_backlog(database: Database, tenant: Tenant) -> None:
+async def test_of_two_sealers_one_gives_up_its_backlog(database: Database, tenant: Tenant) -> None:
     token = await written(tenant, 10)
     async with sealing_on(database, chunk=3) as one, sealing_on(database, chunk=3) as other:
         assert await one.step() == (3, 3, False)
         assert await other.step() == (3, 6, False)
         await tenant.pool.execute(WRITE, token.id, 11)
-        assert await one.step() == (3, 9, False)  # a new snapshot: it saw that the other has sealed
+        assert await one.step() == (3, 9, False)  # its new snapshot shows that the other sealer has sealed
         assert await other.step() == (2, 11, True)
         assert await one.step() == (0, 11, True)
     assert await places(tenant) == [(n, n, n) for n in range(1, 12)]
@@ -183,7 +181,7 @@ async def test_looking_for_news_writes_nothing_and_a_pass_moves_the_watermark(
         for _ in range(5):
             assert not await sealing.has_news()
         assert await head(tenant) == first
-        assert await other.fetchval(newest) == xid  # nor is a transaction's number taken
+        assert await other.fetchval(newest) == xid  # no transaction number is taken
         assert await sealing.step() == (0, 2, True)
         second = await head(tenant)
         assert (second["passes"], second["size"]) == (first["passes"] + 1, 2)
@@ -210,7 +208,7 @@ async def test_the_watermark_ages_while_a_writing_transaction_stays_open(databas
         assert (await head(tenant))["watermark_at"] > stood_at
 
 
-async def test_the_watermark_does_not_age_while_short_transactions_overlap(database: Database, tenant: Tenant) -> None:
+async def test_the_watermark_stays_young_while_short_transactions_overlap(database: Database, tenant: Tenant) -> None:
     async with (
         sealing_on(database) as sealing,
         connected(database.app_url) as one,
@@ -224,13 +222,13 @@ async def test_the_watermark_does_not_age_while_short_transactions_overlap(datab
             await old.execute("rollback")
             await sealing.step()
             stood.append((await head(tenant))["watermark_at"])
-            if len(set(stood)) == 8:  # others write in this server, too: not every turn moves it
+            if len(set(stood)) == 8:  # other transactions on this server may hold it: not every turn moves it
                 break
         assert stood == sorted(stood)
         assert len(set(stood)) == 8
 
 
-# Beyond what comes next, and just beyond: a server that goes on counting reaches both one day.
+# Far beyond, and just beyond the next number: a server that goes on counting reaches both one day.
 @pytest.mark.parametrize("beyond", [2, 9_000_000_000])
 async def test_a_watermark_of_another_server_hides_nothing(database: Database, tenant: Tenant, beyond: int) -> None:
     token = await tenant.issue()

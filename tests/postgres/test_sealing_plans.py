@@ -1,4 +1,4 @@
-"""What the sealer reads is what is new, however long the log is, and whatever its statements were planned on."""
+"""The sealer reads only new events, however long the log is and whenever its statements were planned."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ _FILL = f"""
     select md5((n % 7)::text)::uuid, 'token', gen_random_uuid(), 1, 'created', clock_timestamp(), 'of a copy'
       from generate_series(1, {MANY}) n"""
 _ONE_MORE = _FILL.replace(f"generate_series(1, {MANY})", "generate_series(1, 1)")
-# What the server counts of a session comes to light a moment after its transaction has ended, at the latest when asked.
+# The server publishes a session's counters shortly after its transaction, at the latest on request.
 _READ = """
     select sum(seq_tup_read + idx_tup_fetch) + (select sum(idx_tup_read) from pg_stat_user_indexes)
       from pg_stat_user_tables"""
@@ -47,7 +47,7 @@ async def test_an_idle_pass_and_one_over_a_single_event_read_little_of_a_long_lo
         assert await read_so_far(owner) - before < 2_000
 
 
-async def test_a_transaction_left_open_does_not_make_every_pass_read_what_came_after_it(
+async def test_an_open_transaction_does_not_make_every_pass_read_all_later_events(
     database: Database,
 ) -> None:
     async with (
@@ -69,7 +69,7 @@ async def test_a_transaction_left_open_does_not_make_every_pass_read_what_came_a
         assert (await sealing.step()).sealed == 1
 
 
-async def test_asking_how_the_sealing_goes_reads_a_bounded_part_of_a_long_backlog(
+async def test_the_state_of_sealing_reads_a_bounded_part_of_a_long_backlog(
     database: Database,
 ) -> None:
     async with connected(database.owner_url) as owner, await open_pool(database.app_url, size=1) as pool:

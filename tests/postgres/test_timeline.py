@@ -73,7 +73,7 @@ async def compared(pool: Pool, token: Token, log: Sequence[Entry]) -> str | None
 
 
 def random_moment(log: Sequence[Entry]) -> datetime:
-    """A moment just before, at or after an event or an expiry, or anywhere in a life."""
+    """A moment just before, at or after an event or an expiry, or anywhere in a lifetime."""
     ends = [end for entry in log if (end := moment(entry.data.get("expires_at"))) is not None]
     near = random.choice([*(entry.at for entry in log), *ends])
     context = near + random.choice([-1, 0, 1]) * MICROSECOND
@@ -107,7 +107,7 @@ async def raw_logs(database: Database, account: UUID) -> dict[UUID, list[Entry]]
 
 
 async def lived(tenant: Tenant, chance: random.Random) -> Token:
-    """A token after a life of thirty random commands, some of them refused."""
+    """A token after thirty random commands, some of them refused."""
     token = await tenant.issue(
         name=f"token {chance.random()}", scopes=("mail.send", "mail.read"), metadata={"team": "a"},
         lifetime=chance.choice(["5ms", "50ms", "1h", "90d", None]), thresholds=(86_400, 60),
@@ -175,14 +175,14 @@ async def test_a_token_with_thousands_of_exchanges_is_answered_without_reading_t
 
 
 async def then_with_rows_read(pool: Pool, token: Token, at: datetime) -> tuple[Past | None, int]:
-    """The past, and how many rows of the log were read for it."""
+    """The past state, and how many rows of the log were read for it."""
     async with pool.acquire() as connection:
         counting = Counting(cast("Connection", connection))
         return await then(cast("Pool", counting), token, at), counting.rows
 
 
 class Counting:
-    """A pool with one connection, which adds up how many rows of the log its transactions read."""
+    """A pool with one connection that adds up how many rows of the log its transactions read."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -207,7 +207,7 @@ _ROWS_READ = """
      where relname = 'event'"""
 
 
-async def test_events_are_told_a_page_at_a_time_from_either_end(database: Database) -> None:
+async def test_events_are_listed_page_by_page_from_either_end(database: Database) -> None:
     async with tenant_of(database) as tenant:
         token = await tenant.issue()
         for _ in range(9):
@@ -220,7 +220,7 @@ async def test_events_are_told_a_page_at_a_time_from_either_end(database: Databa
         assert newest[0].event.private == Private(reason="leaked")
 
 
-async def test_a_foreign_account_learns_nothing_of_a_token(database: Database) -> None:
+async def test_another_account_learns_nothing_of_a_token(database: Database) -> None:
     async with tenant_of(database) as tenant:
         token, stranger = await tenant.issue(), uuid7()
         assert await version_at(tenant.pool, stranger, token.id, LATER) == 0
@@ -229,7 +229,7 @@ async def test_a_foreign_account_learns_nothing_of_a_token(database: Database) -
         assert await events_of(tenant.pool, stranger, token.id, after=0, limit=10) == []
 
 
-async def test_a_version_that_never_was_has_no_moment(database: Database) -> None:
+async def test_a_version_that_does_not_exist_has_no_moment(database: Database) -> None:
     async with tenant_of(database) as tenant:
         token = await tenant.issue()
         assert await moment_of(tenant.pool, tenant.account, token.id, 2) is None

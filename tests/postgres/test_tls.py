@@ -1,4 +1,4 @@
-"""What an address of a database or of Valkey says about TLS is kept to: no secret travels without it."""
+"""The TLS options in URLs of Postgres and Valkey are respected: no secret is sent without TLS."""
 
 import asyncio
 import ssl
@@ -21,7 +21,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 class Server:
-    """Somebody at a port who takes down what arrives, first in the clear and then under TLS."""
+    """A server that records what arrives, first in plain text and then under TLS."""
 
     def __init__(self, context: ssl.SSLContext, *, speaks_tls: bool) -> None:
         self._context, self._speaks_tls = context, speaks_tls
@@ -80,7 +80,7 @@ async def asked(port: int, host: str, options: str) -> None:
         await connect(f"postgresql://counterfoil_app:{PASSWORD}@{host}:{port}/counterfoil?{options}")
 
 
-async def test_a_database_is_asked_under_tls_alone_if_its_address_says_so(
+async def test_a_database_is_contacted_only_under_tls_if_its_url_says_so(
     authority: Authority, context: ssl.SSLContext, tmp_path: Path
 ) -> None:
     verified = f"sslmode=verify-full&sslrootcert={authority.file}"
@@ -100,7 +100,7 @@ async def test_a_database_is_asked_under_tls_alone_if_its_address_says_so(
         assert bool(server.secured) is secured, (options, host)
 
 
-async def test_valkey_is_asked_under_tls_alone_if_its_address_says_so(
+async def test_valkey_is_contacted_only_under_tls_if_its_url_says_so(
     authority: Authority, context: ssl.SSLContext, tmp_path: Path
 ) -> None:
     for file, heard in ((authority.file, True), (other_authority(tmp_path).file, False)):

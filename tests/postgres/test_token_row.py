@@ -5,7 +5,7 @@ from counterfoil_dev.postgres import Database
 from postgres.tenant import tenant_of
 
 
-async def test_a_row_says_all_that_the_state_says(database: Database) -> None:
+async def test_a_row_contains_the_whole_state(database: Database) -> None:
     async with tenant_of(database) as tenant:
         token = await tenant.issue(
             name="ünïcode 😀", description="x" * 1_000, scopes=("a.b", "c.*"), metadata={"k": "'\"\\"},

@@ -55,7 +55,7 @@ SCANS = "select sum(seq_scan) from pg_stat_user_tables where relname in ('token'
 
 
 def seen(token: Token, at: datetime = NOON) -> Seen:
-    """What a look-up of this token found at this moment."""
+    """The row that a look-up of this token found at this moment."""
     return seen_of(token.account, token.id, at)
 
 
@@ -81,7 +81,7 @@ async def last_used(pool: Pool, token: Token) -> datetime | None:
     return listed.last_used_at
 
 
-async def test_a_token_used_once_is_never_unused_after_a_clean_stop(database: Database) -> None:
+async def test_a_token_used_once_is_recorded_as_used_after_a_clean_stop(database: Database) -> None:
     async with tenant_of(database) as tenant:
         token = await tenant.issue()
         assert await last_used(tenant.pool, token) is None
@@ -146,7 +146,7 @@ async def test_the_last_use_is_the_later_of_exchange_and_verification(database: 
 async def test_the_last_use_is_found_however_often_a_token_is_rotated(
     database: Database, steps: list[tuple[str, int]]
 ) -> None:
-    """At any moment only a token's newest generation and the one before it can be used."""
+    """At any moment only a token's newest generation and the previous one can be used."""
     token_id, account, generation, at = uuid7(), uuid7(), 1, NOON
     used = []
     for step, hours in steps:
@@ -198,13 +198,13 @@ async def killed_while_verifying(tenant: Tenant, database: Database, token: Toke
 
 
 async def verifying(database: Database, tokens: list[Token], *, rounds: int, flush_every: int) -> Process:
-    """A process that verifies these tokens in turn, and prints when."""
+    """A process that verifies these tokens in turn and prints each time."""
     script = Path(__file__).with_name("verifier.py")
     words = [database.app_url, tokens[0].account, rounds, flush_every, *(token.id for token in tokens)]
     return await create_subprocess_exec(sys.executable, str(script), *map(str, words), stdout=PIPE)
 
 
-async def test_nothing_is_counted_twice_however_a_stop_meets_a_write(
+async def test_nothing_is_counted_twice_if_a_stop_meets_a_write(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("counterfoil.uses.last_used.PRECISION_SECONDS", 0)
@@ -217,8 +217,8 @@ async def test_nothing_is_counted_twice_however_a_stop_meets_a_write(
         assert await count(tenant.pool, token) == 50
 
 
-async def test_old_days_are_forgotten_but_never_the_latest_of_a_token(database: Database) -> None:
-    days: dict[str, list[tuple[int, int]]] = {  # by token: how many days ago, and which generation
+async def test_old_days_are_deleted_except_the_latest_of_each_token(database: Database) -> None:
+    days: dict[str, list[tuple[int, int]]] = {  # by token: the age in days and the generation
         "used": [(0, 1), (399, 1), (400, 1), (401, 1), (900, 1)],
         "unused for long": [(500, 1), (600, 1)],
         "rotated on its last day": [(500, 2), (500, 1), (501, 1)],
@@ -248,13 +248,13 @@ async def test_old_days_are_forgotten_but_never_the_latest_of_a_token(database: 
         assert ago == kept
 
 
-async def test_however_many_old_days_there_are_few_are_forgotten_or_read_at_a_time(database: Database) -> None:
+async def test_few_old_days_are_read_and_deleted_at_a_time(database: Database) -> None:
     async with tenant_of(database) as tenant:
         await tenant.issue()
     async with await open_pool(database.owner_url, size=1) as owner:
         await owner.execute(MANY_USES)
         before = await owner.fetchval(LATEST)
-    await asyncio.sleep(0.1)  # a connection that ends tells what it read
+    await asyncio.sleep(0.1)  # a closing connection reports its statistics
     async with await open_pool(database.owner_url, size=1) as owner:
         read, steps = await owner.fetchval(SCANS), await forgotten_steps(database)
         assert await owner.fetchval(SCANS) == read
@@ -264,7 +264,7 @@ async def test_however_many_old_days_there_are_few_are_forgotten_or_read_at_a_ti
 
 
 async def forgotten_steps(database: Database) -> list[int]:
-    """How many rows are forgotten in each step of one way through all tokens."""
+    """How many rows each step of one pass over all tokens deletes."""
     place: Place | None = FIRST
     steps = []
     async with await open_pool(database.app_url, size=1) as pool:
@@ -275,7 +275,7 @@ async def forgotten_steps(database: Database) -> list[int]:
     return steps
 
 
-async def test_nothing_is_lost_while_the_database_is_away(own_server: Postgres) -> None:
+async def test_no_use_is_lost_while_the_database_is_away(own_server: Postgres) -> None:
     database = own_server.database()
     await migrate(database.owner_url, app_role=APPLICATION)
     async with tenant_of(database) as tenant:
@@ -297,6 +297,6 @@ async def test_nothing_is_lost_while_the_database_is_away(own_server: Postgres) 
 
 @pytest.fixture
 def own_server() -> Iterator[Postgres]:
-    """A server that may be killed without harming other tests."""
+    """A server that this test may kill."""
     with temporary_state() as state, embedded_postgres(state) as server:
         yield server

@@ -1,6 +1,6 @@
-"""A process that verifies: `verifier.py URL ACCOUNT ROUNDS FLUSH_EVERY TOKEN…`, printing when it noted each round.
+"""A process that verifies: `verifier.py URL ACCOUNT ROUNDS FLUSH_EVERY TOKEN…`; it prints each recorded round.
 
-With 0 for FLUSH_EVERY its uses are written when the clock says so, and when it ends.
+With FLUSH_EVERY = 0 its uses are written by the clock and at its end.
 """
 
 import asyncio

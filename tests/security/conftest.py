@@ -1,4 +1,4 @@
-"""A service with two accounts, for the lines of the checklist about HTTP."""
+"""A service with two accounts, for the checklist's tests over HTTP."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""What vendors' clients do with secrets: in headers of many names, in query strings, in forms and in bodies."""
+"""Secrets in the traffic of vendors' clients: in headers of many names, query strings, forms and bodies."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ CANVUS, LOSANT, VIRTUOZZO = "/canvus/api/v1/users", "/losant", "/virtuozzo/1.0/u
 
 
 async def speak_dialects(caller: Caller) -> None:
-    """Make, use, replace, mistake and end a token through every dialect."""
+    """Create, use, rotate, mistype and revoke a token through every dialect."""
     await _scalingo(caller)
     await _cloudflare(caller)
     await _canvus(caller)
@@ -20,7 +20,7 @@ async def speak_dialects(caller: Caller) -> None:
 
 
 async def _told(caller: Caller, method: str, path: str, body: object = None, /, **headers: str) -> Any:
-    """Ask for something that shows a secret, this once."""
+    """Send a request whose answer shows a secret this once."""
     status, answer = await caller.ask(method, path, body, **headers)
     assert status in (200, 201), answer
     return json.JSONDecoder().raw_decode(answer.decode())[0]

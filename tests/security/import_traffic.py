@@ -1,4 +1,4 @@
-"""Tokens that move in from elsewhere, by their secrets or by digests of them, rightly and wrongly."""
+"""Imports of tokens by secret and by digest, valid and invalid."""
 
 import hashlib
 from secrets import token_urlsafe
@@ -18,7 +18,7 @@ def _digest(text: str) -> dict[str, str]:
 
 
 async def move_in(caller: Caller) -> None:
-    """Import, again, and what is refused; then use what was imported, and end it."""
+    """Import, repeat, and send invalid imports; then use the imported tokens and revoke them."""
     shown, digested, refused = (caller.know("an imported secret", f"old_{token_urlsafe(32)}") for _ in range(3))
     items = [_item(secret=shown), _item(digest=_digest(digested))]
     for rehearsal in (True, False, False):

@@ -1,4 +1,4 @@
-"""What OAuth clients do with secrets, and what is done by those who find some."""
+"""Secrets in the traffic of OAuth clients and of reporters of leaks."""
 
 from urllib.parse import urlencode
 
@@ -6,7 +6,7 @@ from security.traffic import FORM, Caller, basic
 
 
 async def grant(caller: Caller, token_id: str, secret: str) -> list[str]:
-    """Everything that OAuth's own endpoints do with secrets, rightly and wrongly; gives the bearers."""
+    """Send every kind of OAuth request with secrets, valid and invalid; return the bearers."""
     grant_type, kind = (
         "urn:ietf:params:oauth:grant-type:token-exchange",
         "urn:ietf:params:oauth:token-type:access_token",

@@ -21,7 +21,7 @@ ISSUER = "https://tokens.example.org"
 
 @asynccontextmanager
 async def several(database: Database, count: int, **more: str) -> AsyncIterator[list[str]]:
-    """The addresses of so many API processes, ready for requests."""
+    """The addresses of this many API processes, ready for requests."""
     with ExitStack() as ending:
         urls = [ending.enter_context(one(database, **more))[0] for _ in range(count)]
         await asyncio.gather(*map(ready, urls))
@@ -30,7 +30,7 @@ async def several(database: Database, count: int, **more: str) -> AsyncIterator[
 
 @contextmanager
 def one(database: Database, **more: str) -> Iterator[tuple[str, Forked]]:
-    """The address of an API process that was started, and the process."""
+    """The address of a started API process, and the process."""
     port = _free_port()
     environment = {
         "PATH": os.environ["PATH"],
@@ -66,7 +66,7 @@ def _free_port() -> int:
 
 
 async def ready(url: str) -> None:
-    """Return once it would answer requests."""
+    """Return when it answers requests."""
     async with ClientSession(url) as session, asyncio.timeout(60):
         while True:
             try:

@@ -1,4 +1,4 @@
-"""Finds any part of a secret, however it was spelt, in anything that can be read as bytes."""
+"""Finds any part of a secret, in any spelling, in anything that can be read as bytes."""
 
 import base64
 import hashlib
@@ -15,13 +15,13 @@ _RUNS = re.compile(rb"[0-9A-Za-z+/=_.,:;!~-]{%d,}" % WINDOW)
 
 
 class Scanner:
-    """Knows secrets by their names, and which of them stand in a text."""
+    """Knows secrets by name and finds which of them a text contains."""
 
     def __init__(self) -> None:
         self._names: dict[bytes, str] = {}
 
     def know(self, name: str, secret: str | bytes) -> None:
-        """Look for this secret too. Of a token of ours the prefix and the hint may be shown, the rest may not."""
+        """Look for this secret too. The prefix and the hint of our own tokens may be shown, the rest may not."""
         plain = secret if isinstance(secret, bytes) else secret.encode()
         bare = plain.rpartition(b"_")[2] if plain.startswith(b"cfl_") else plain
         if len(bare) < SHORTEST:
@@ -31,7 +31,7 @@ class Scanner:
                 self._names[text[start : start + WINDOW]] = name
 
     def found(self, data: bytes) -> set[str]:
-        """The names of the secrets of which a part stands here."""
+        """The names of the secrets of which the text contains a part."""
         names = self._names
         return {
             names[window]
@@ -42,7 +42,7 @@ class Scanner:
 
 
 def _spellings(plain: bytes, bare: bytes) -> Iterable[bytes]:
-    """The secret as it is, in hex and base64, and whatever would confirm a guess without a pepper."""
+    """The secret as it is, in hex and base64, and every value that would confirm a guess without a pepper."""
     yield bare
     yield from _encoded(bare)
     for hashing in ("md5", "sha1", "sha256", "sha512"):
@@ -53,7 +53,7 @@ def _spellings(plain: bytes, bare: bytes) -> Iterable[bytes]:
 def _encoded(raw: bytes) -> Iterable[bytes]:
     yield raw.hex().encode()
     yield raw.hex().upper().encode()
-    for before in range(3):  # base64 looks different at each of three places within a longer text
+    for before in range(3):  # base64 depends on the offset within a longer text, modulo three
         whole = base64.b64encode(bytes(before) + raw)
         inner = whole[4 if before else 0 : len(whole) - 4]
         yield inner

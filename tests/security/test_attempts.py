@@ -1,4 +1,4 @@
-"""I. Every failure is recorded, and no number of them fills the disk."""
+"""I. Every failed attempt is recorded, and no number of them fills the disk."""
 
 import asyncio
 from collections import Counter
@@ -65,7 +65,7 @@ async def test_every_failure_is_recorded_once(database: Database, pool: Pool, tm
     assert found == {
         (NIL, "malformed"): 5,
         **{(NIL, kind): count for kind, count in unknown.items()},
-        (NIL, "login-failed"): 1,  # no account of this id: nobody makes rows with made-up ones
+        (NIL, "login-failed"): 1,  # invented account ids create no rows of their own
         (account, "login-failed"): 4,
         (account, "token-revoked"): 4,
         (account, "scope-missing"): 2,
@@ -85,11 +85,11 @@ async def test_a_million_failures_are_a_few_rows(pool: Pool) -> None:
     assert await counted(pool) == {(NIL, "unknown"): 1_000_000, (ACCOUNT, "token-expired"): 10_000}
     minutes = await pool.fetchval("select count(distinct minute) from attempt")
     rows = await pool.fetchval("select count(*) from attempt")
-    # The clock of the counting and that of the rows may part a minute differently.
+    # The clocks of the counter and of the rows may assign a minute differently.
     assert rows <= (minutes + 1) * (SUBJECTS_A_MINUTE + 2)
 
 
-async def test_what_was_counted_while_the_database_was_away_is_not_lost(
+async def test_attempts_counted_while_the_database_was_away_are_not_lost(
     monkeypatch: pytest.MonkeyPatch, pool: Pool
 ) -> None:
     attempts = Attempts(pool)
@@ -110,7 +110,7 @@ async def test_what_was_counted_while_the_database_was_away_is_not_lost(
     assert await counted(pool) == {(ACCOUNT, "token-expired"): 2, (ACCOUNT, "token-revoked"): 30_000}
 
 
-async def test_two_processes_add_up(pool: Pool) -> None:
+async def test_the_counts_of_two_processes_add_up(pool: Pool) -> None:
     async def counts(kind: str) -> None:
         async with Attempts(pool) as attempts:
             for number in range(500):
@@ -122,14 +122,14 @@ async def test_two_processes_add_up(pool: Pool) -> None:
     assert await counted(pool) == {(ACCOUNT, "a"): 1_000, (ACCOUNT, "b"): 1_000}
 
 
-async def test_attempts_are_forgotten_after_ninety_days(pool: Pool) -> None:
+async def test_attempts_are_deleted_after_ninety_days(pool: Pool) -> None:
     await sql.add(pool, [(ACCOUNT, "old", NIL, "unix", 1), (ACCOUNT, "new", NIL, "unix", 1)])
     await pool.execute("update attempt set minute = minute - interval '91 days' where kind = 'old'")
     assert await sql.forget(pool) == 1
     assert await counted(pool) == {(ACCOUNT, "new"): 1}
 
 
-async def test_nothing_of_what_was_presented_is_recorded(database: Database, pool: Pool, tmp_path: Path) -> None:
+async def test_no_presented_credential_is_recorded(database: Database, pool: Pool, tmp_path: Path) -> None:
     settings = settings_for(database.app_url, TRUSTED_PROXIES="127.0.0.1/32")
     await founded(settings, "silent", tmp_path)
     scanner, name, password = Scanner(), "nobody@silent.example.org", "correct-horse-battery-staple"
@@ -148,7 +148,7 @@ async def test_nothing_of_what_was_presented_is_recorded(database: Database, poo
     assert scanner.found(text.encode()) == set()
 
 
-async def test_no_account_sees_what_belongs_to_another_or_to_nobody(pool: Pool) -> None:
+async def test_an_account_sees_only_its_own_attempts(pool: Pool) -> None:
     both = (ACCOUNT, UUID(int=8))
     await sql.add(pool, [(NIL, "unknown", NIL, "unix", 1), (ACCOUNT, "a", NIL, "unix", 1)])
     found = [await sql.attempts_of(pool, each, kind=None, subject=None, after=None, limit=9) for each in both]

@@ -1,4 +1,4 @@
-"""G, K. Nothing remembers that a token was good, and nothing but a header is a credential."""
+"""G, K. No cache contains accepted tokens, and only a header is a credential."""
 
 import ast
 from pathlib import Path
@@ -22,10 +22,10 @@ def imported(path: Path) -> set[str]:
     }
 
 
-def test_nothing_that_verifies_knows_redis() -> None:
+def test_modules_that_verify_do_not_import_redis() -> None:
     modules = [path for package in (counterfoil, counterfoil_api) for path in Path(package.__path__[0]).rglob("*.py")]
     assert len(modules) > 50
-    # But for the counters, which can refuse and have no say in what is accepted: `over` returns what its check found.
+    # Except the counters, which can only refuse: `over` returns the result of its check.
     assert [path.name for path in modules if imported(path) & {"redis", "dramatiq"}] == ["counters.py"]
 
 
@@ -36,7 +36,7 @@ async def test_only_public_documents_may_be_cached(admin: Caller) -> None:
         assert (await admin.get(path)).headers["Cache-Control"] == "no-store", path
 
 
-async def test_a_proxy_may_keep_no_answer_so_that_revoking_counts_at_once(
+async def test_proxies_may_not_cache_so_that_a_revocation_takes_effect_at_once(
     session: ClientSession, admin: Caller, ours: dict[str, str]
 ) -> None:
     made = await admin.issue(scopes=["invoices.read"])
@@ -46,13 +46,13 @@ async def test_a_proxy_may_keep_no_answer_so_that_revoking_counts_at_once(
     stopped = [await proxy.about(sent), await proxy.about({}), await proxy.about(sent, target="/v1/forward")]
     assert [answer.status for answer in (*passed, *stopped)] == [200, 200, 401, 401, 403]
     assert {answer.headers["Cache-Control"] for answer in (*passed, *stopped)} == {"no-store"}
-    # Nor do the configurations that we ship keep any.
+    # The proxy configurations that we ship cache nothing either.
     proxies = Path(counterfoil_api.__path__[0]).parent / "proxies"
     configured = [path for path in proxies.iterdir() if path.suffix != ".md"]
     assert [path.name for path in configured if "cache" in path.read_text().replace("cache-control", "")] == []
 
 
-async def test_a_cookie_opens_nothing(admin: Caller) -> None:
+async def test_a_cookie_is_no_credential(admin: Caller) -> None:
     plain = (await admin.issue(scopes=["all"]))["secret"]
     nobody = Caller(admin.session, "")
     for cookie in (f"Authorization={plain}", f"token={plain}", f"session={plain}", plain):

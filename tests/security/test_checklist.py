@@ -1,4 +1,4 @@
-"""The checklist speaks of every line, and of tests that exist."""
+"""The checklist covers every line and names existing tests."""
 
 import ast
 import re
@@ -19,16 +19,16 @@ def defined_in(path: str) -> frozenset[str]:
     return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
-def test_every_line_is_spoken_of_once_and_in_order() -> None:
+def test_every_line_is_covered_once_and_in_order() -> None:
     assert [int(number) for _, number, _ in ROWS] == list(range(1, 53))
 
 
-def test_a_line_is_held_by_tests_or_says_why_not() -> None:
+def test_a_line_names_tests_or_gives_a_reason() -> None:
     reasons = ("not yet", "does not apply")
     assert [number for _, number, held in ROWS if not NAMED.search(held) and not held.startswith(reasons)] == []
 
 
-def test_every_test_that_is_named_exists() -> None:
+def test_every_named_test_exists() -> None:
     named = [found for _, _, held in ROWS for found in NAMED.findall(held)]
     assert len(named) > 50
     assert [f"{path}::{test}" for path, test in named if test not in defined_in(path)] == []

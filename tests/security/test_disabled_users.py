@@ -1,4 +1,4 @@
-"""K47. A refused login tells neither who exists, nor what about them was wrong, nor by how long it took."""
+"""K47. A refused login reveals neither whether a user exists nor what was wrong, not even by its duration."""
 
 from uuid import uuid4
 
@@ -13,7 +13,7 @@ WRONG = "a password that is not theirs"
 
 @pytest.fixture
 def verified(monkeypatch: pytest.MonkeyPatch) -> list[Parameters]:
-    """The cost of each hash that is computed for a login."""
+    """The cost of each hash that a login computes."""
     costs, real = [], PasswordHasher.verify
 
     def noted(hasher: PasswordHasher, known: str, password: str) -> bool:
@@ -25,7 +25,7 @@ def verified(monkeypatch: pytest.MonkeyPatch) -> list[Parameters]:
 
 
 async def refused(admin: Caller, stranger: Caller) -> dict[str, Caller]:
-    """Everybody who is refused, and why."""
+    """All logins that are refused, with the reason."""
     ours, theirs = [(await caller.get("/v1/account")).json["id"] for caller in (admin, stranger)]
     known, disabled, removed, careful = [await person(admin) for _ in range(4)]
     await admin.post(f"/v1/users/{disabled.id}/disable", {"reason": "x"})
@@ -49,12 +49,12 @@ async def refused(admin: Caller, stranger: Caller) -> dict[str, Caller]:
 
 
 def told(answer: Answer) -> tuple[int, bytes, dict[str, str]]:
-    changing = {"x-request-id", "date", "ratelimit"}  # the last counts down by one for each of them
+    changing = {"x-request-id", "date", "ratelimit"}  # the last counts down with each request
     headers = {name: value for name, value in answer.headers.items() if name.lower() not in changing}
     return answer.status, answer.body, headers
 
 
-async def test_every_refused_login_is_answered_alike(admin: Caller, stranger: Caller) -> None:
+async def test_every_refused_login_gets_the_same_answer(admin: Caller, stranger: Caller) -> None:
     everybody = await refused(admin, stranger)
     answers = {why: told(await caller.get("/v1/users/self")) for why, caller in everybody.items()}
     first = answers["nobody"]
@@ -75,7 +75,7 @@ async def test_every_refused_login_costs_one_hash_of_the_same_kind(
     assert [why for why, each in costs.items() if each != costs["nobody"]] == []
 
 
-async def test_no_form_tells_whether_an_address_exists_in_another_account(admin: Caller, stranger: Caller) -> None:
+async def test_no_form_reveals_whether_an_address_exists_in_another_account(admin: Caller, stranger: Caller) -> None:
     taken = [(await person(admin)).email for _ in range(10)]
     free = [f"{uuid4().hex}@ours.example.org" for _ in taken]
     probes = [email for pair in zip(taken, free, strict=True) for email in pair] * 2
@@ -84,7 +84,7 @@ async def test_no_form_tells_whether_an_address_exists_in_another_account(admin:
     assert {(answer.status, frozenset(answer.json)) for answer in moved} == {(200, frozenset(member))}
     assert [answer.json["email"] for answer in moved] == probes
     added = [await stranger.post("/v1/users", {"email": email, "role": "member"}) for email in (*taken, *free)]
-    assert [answer.status for answer in added] == [201] * 19 + [409]  # the last probe left it to the member
+    assert [answer.status for answer in added] == [201] * 19 + [409]  # the last address was taken by the member
     first = {"password": "four words and a 4th"}
     bodies = [{"name": "Probe", "administrator": {**first, "email": email}} for email in (*taken, *free)]
     assert {(await stranger.post("/v1/accounts", body)).status for body in bodies} == {201}

@@ -1,4 +1,4 @@
-"""What the service calls on behalf of its users (J41): nothing inside, nothing twice resolved, nothing endless."""
+"""Outgoing calls of the service for its users (J41): no internal target, one resolution, bounded size and time."""
 
 import asyncio
 import ssl
@@ -27,7 +27,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture
 async def server(authority: Authority, tmp_path: Path) -> AsyncIterator[OidcIssuer]:
-    """A server at `localhost`, which notes every request."""
+    """A server at `localhost` that records every request."""
     async with oidc_issuer(authority, tmp_path, "localhost") as made:
         yield made
 
@@ -42,7 +42,7 @@ def port(server: OidcIssuer) -> str:
 
 
 async def failure(way: Egress, url: str) -> str:
-    """Why a call brought nothing."""
+    """The reason of a failed call."""
     async with way:
         with pytest.raises(EgressFailed) as failed:
             await way.get(url)
@@ -56,7 +56,7 @@ def instead(server: OidcIssuer, body: bytes = b"{}", status: int = 200, **header
     return f"{server.url}/other"
 
 
-async def test_a_host_that_is_allowed_is_called_by_its_own_name(authority: Authority, server: OidcIssuer) -> None:
+async def test_an_allowed_host_is_called_by_its_own_name(authority: Authority, server: OidcIssuer) -> None:
     server.cache_control = "public, max-age=120"
     async with egress(authority, at(server)) as way:
         found = await way.get(f"{server.url}/keys")
@@ -64,7 +64,7 @@ async def test_a_host_that_is_allowed_is_called_by_its_own_name(authority: Autho
     assert b'"kid": "first"' in found.content
 
 
-async def test_a_name_is_resolved_once_and_called_where_it_led_then(authority: Authority, server: OidcIssuer) -> None:
+async def test_a_name_is_resolved_once_and_this_address_is_called(authority: Authority, server: OidcIssuer) -> None:
     rebinding = Names({"localhost": [["127.0.0.1"], [METADATA]]})
     async with egress(authority, at(server), names=rebinding) as way:
         await way.get(f"{server.url}/keys")
@@ -80,7 +80,7 @@ async def test_a_name_is_resolved_once_and_called_where_it_led_then(authority: A
      "fe80::1%eth0", "0.0.0.0", "224.0.0.1"],
 )  # fmt: skip
 @pytest.mark.parametrize("others", [[], ["93.184.215.14"]])
-async def test_a_name_that_leads_inside_is_not_called(
+async def test_a_name_that_resolves_to_an_internal_address_is_not_called(
     authority: Authority, server: OidcIssuer, address: str, others: list[str]
 ) -> None:
     names = Names({"7f000001.nip.io": [[*others, address]]})
@@ -93,21 +93,23 @@ async def test_a_name_that_leads_inside_is_not_called(
     ["2130706433", "017700000001", "0x7f000001", "127.1", "0177.0.0.1", "[::1%25lo]", "[::ffff:127.0.0.1]",
      "[::ffff:7f00:1]", "[64:ff9b::7f00:1]", "127.0.0.1", "[::1]", "user@localhost", "localhost."],
 )  # fmt: skip
-async def test_no_spelling_of_an_address_leads_inside(authority: Authority, server: OidcIssuer, host: str) -> None:
-    # The port is open at `localhost` alone, and without one it is 443.
+async def test_no_spelling_of_an_address_reaches_an_internal_target(
+    authority: Authority, server: OidcIssuer, host: str
+) -> None:
+    # The port is allowed only for `localhost`; the default port is 443.
     for where in (host, f"{host}:{port(server)}"):
         assert await failure(egress(authority, at(server)), f"https://{where}/keys") == "destination"
     assert server.asked == []
 
 
-async def test_without_the_operators_leave_nothing_inside_is_called(authority: Authority, server: OidcIssuer) -> None:
-    # By the system's own resolver: an address of the loopback, and a port that is not 443.
+async def test_internal_targets_need_the_operators_permission(authority: Authority, server: OidcIssuer) -> None:
+    # By the system's own resolver: a loopback address, and a port other than 443.
     for url in (f"{server.url}/keys", "https://localhost/keys", server.url.replace("https", "http")):
         assert await failure(egress(authority), url) == "destination"
     assert server.asked == []
 
 
-async def test_redirects_are_not_followed_and_only_200_is_an_answer(authority: Authority, server: OidcIssuer) -> None:
+async def test_redirects_are_not_followed_and_only_200_is_accepted(authority: Authority, server: OidcIssuer) -> None:
     async with egress(authority, at(server)) as way:
         for where in (f"http://{METADATA}/latest/meta-data/", "/keys", "https://idp.example.org/"):
             for status in (301, 302, 303, 307, 308, 300, 204, 206, 401, 404, 500, 503):
@@ -139,23 +141,23 @@ async def test_proxies_of_the_environment_are_not_used(
     assert "Authorization" not in server.headers[0]
 
 
-async def test_the_certificate_has_to_be_that_of_the_host(authority: Authority, server: OidcIssuer) -> None:
+async def test_the_certificate_must_be_that_of_the_host(authority: Authority, server: OidcIssuer) -> None:
     other = f"idp.example.org:{port(server)}"
     names = Names({"idp.example.org": [["127.0.0.1"]]})
     assert await failure(egress(authority, other, names=names), f"https://{other}/keys") == "connection"
-    # And of an authority that is known.
+    # It must also be signed by a known authority.
     assert await failure(egress(None, at(server)), f"{server.url}/keys") == "connection"
     assert server.asked == []
 
 
-async def test_a_reply_is_read_up_to_a_bound(authority: Authority, server: OidcIssuer) -> None:
+async def test_a_reply_is_read_up_to_a_limit(authority: Authority, server: OidcIssuer) -> None:
     async with egress(authority, at(server)) as way:
         assert len((await way.get(instead(server, b"x" * LONGEST_REPLY))).content) == LONGEST_REPLY
     assert await failure(egress(authority, at(server)), instead(server, b"x" * (LONGEST_REPLY + 1))) == "size"
     assert await failure(egress(authority, at(server)), instead(server, b"x", Content_Encoding="gzip")) == "encoding"
 
 
-async def test_a_call_takes_no_longer_than_it_may(
+async def test_a_call_is_limited_in_time(
     authority: Authority, server: OidcIssuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.3)
@@ -176,7 +178,7 @@ async def test_a_call_takes_no_longer_than_it_may(
      b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nx", b"SSH-2.0-x\r\n", b""],
     ids=["endless headers", "an endless header", "half a body", "another protocol", "nothing"],
 )  # fmt: skip
-async def test_a_server_that_speaks_no_proper_http_fails(authority: Authority, tmp_path: Path, reply: bytes) -> None:
+async def test_a_server_without_proper_http_fails(authority: Authority, tmp_path: Path, reply: bytes) -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(*authority.pair(tmp_path, "localhost"))
 
@@ -191,7 +193,7 @@ async def test_a_server_that_speaks_no_proper_http_fails(authority: Authority, t
         assert await failure(egress(authority, where), f"https://{where}/") == "connection"
 
 
-async def test_what_a_server_says_is_in_no_complaint(authority: Authority, server: OidcIssuer) -> None:
+async def test_replies_of_a_server_appear_in_no_error_message(authority: Authority, server: OidcIssuer) -> None:
     url = instead(server, b"the body", 500, X_Secret="the header")
     async with egress(authority, at(server)) as way:
         with pytest.raises(EgressFailed) as failed:
@@ -199,7 +201,7 @@ async def test_what_a_server_says_is_in_no_complaint(authority: Authority, serve
     assert str(failed.value) == "The server answered with the HTTP status 500."
 
 
-def test_a_file_of_authorities_that_cannot_be_used_is_named_at_the_start(tmp_path: Path) -> None:
+def test_an_unusable_file_of_authorities_is_named_at_the_start(tmp_path: Path) -> None:
     (tmp_path / "empty.pem").write_text("no certificate")
     for name in ("absent.pem", "empty.pem"):
         settings = settings_for("postgresql://a@b/c", EGRESS_CA_FILE=str(tmp_path / name))
@@ -209,7 +211,7 @@ def test_a_file_of_authorities_that_cannot_be_used_is_named_at_the_start(tmp_pat
             _checked(settings)
 
 
-async def test_a_file_of_authorities_that_is_gone_since_lets_no_server_be_believed(
+async def test_a_deleted_file_of_authorities_makes_every_server_untrusted(
     authority: Authority, server: OidcIssuer, tmp_path: Path
 ) -> None:
     gone = settings_for("postgresql://a@b/c", EGRESS_ALLOWED=at(server), EGRESS_CA_FILE=str(tmp_path / "gone.pem"))

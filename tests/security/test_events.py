@@ -1,4 +1,4 @@
-"""I33. No event has room for a secret, whatever is asked with one in hand."""
+"""I33. No event contains a secret, whatever secrets the command contains."""
 
 from typing import Any, get_type_hints
 from uuid import UUID
@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from core.deciding import decide as decide_any
-from core.stories import ACCOUNT, ADMIN, CREATED, NOON, SECRET, TOKEN, given
+from core.histories import ACCOUNT, ADMIN, CREATED, NOON, SECRET, TOKEN, given
 from counterfoil.core.codec import seal
 from counterfoil.core.events import Fact, Private, Subject
 from counterfoil.core.kinds import EVENTS, TYPE_OF
@@ -80,11 +80,11 @@ def outcomes(state: Token | None, command: type[commands.TokenCommand], said: di
     try:
         return [sealed(event) for event in decide(state, asked, NOON)]
     except Refusal:
-        return []  # what it quotes is filtered where it is answered, and never logged
+        return []  # the quoted value is filtered where it is answered, and never logged
 
 
 @pytest.mark.parametrize("command", ASKED, ids=lambda command: command.__name__)
-def test_a_secret_in_a_command_never_comes_into_an_event(command: type[commands.TokenCommand]) -> None:
+def test_a_secret_in_a_command_never_enters_an_event(command: type[commands.TokenCommand]) -> None:
     scanner = Scanner()
     scanner.know("marker", PLAIN)
     state = None if command is commands.Create else given(CREATED).token
@@ -94,7 +94,7 @@ def test_a_secret_in_a_command_never_comes_into_an_event(command: type[commands.
 
 
 @pytest.mark.parametrize("command", [commands.Create, commands.Rotate])
-def test_what_is_minted_leaves_its_stub_and_nothing_of_its_digest(command: type[commands.TokenCommand]) -> None:
+def test_the_event_of_a_minted_secret_has_its_hint_and_no_digest(command: type[commands.TokenCommand]) -> None:
     kept, scanner = Peppers({1: b"p" * 32}).minted(MARKER), Scanner()
     scanner.know("digest", kept.digest)
     scanner.know("marker", PLAIN)
@@ -104,7 +104,7 @@ def test_what_is_minted_leaves_its_stub_and_nothing_of_its_digest(command: type[
     assert scanner.found(event) == set()
 
 
-def test_every_field_of_every_command_was_thought_of() -> None:
+def test_every_field_of_every_command_is_in_the_table() -> None:
     fields = {name for command in ASKED for name in command.__struct_fields__}
     assert fields <= CHOSEN | FREE.keys()
 
@@ -119,14 +119,14 @@ ALLOWED = {
 }  # fmt: skip
 
 
-def test_events_have_only_fields_that_were_thought_of() -> None:
+def test_events_have_only_fields_of_the_table() -> None:
     kinds = [event for types in EVENTS.values() for event in types.values()]
     assert {name for event in kinds for name in event.__struct_fields__} <= ALLOWED
     assert set(Private.__struct_fields__) <= {"name", "description", "metadata", "reason", "filter"}
     assert [event for event in kinds if bytes in get_type_hints(event).values()] == []
 
 
-def test_a_signing_key_is_published_by_its_public_numbers_alone() -> None:
+def test_the_event_of_a_signing_key_has_only_its_public_numbers() -> None:
     jwk = {"kty": "EC", "crv": "P-256", "x": "x", "y": "y", "kid": "k", "alg": "ES256", "use": "sig"}
     key = NewKey(kid="k", jwk=jwk, encrypted_private_key=PLAIN.encode())
     command = PublishKey(account=ACCOUNT, id=TOKEN, by=ADMIN, new_key=key)

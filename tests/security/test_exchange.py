@@ -1,4 +1,4 @@
-"""C. A bearer is bought again and again, and each time everything is asked again."""
+"""C. Every exchange checks token, owner, account, network and actor again."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ INVALID = (400, "invalid_request")
 
 @dataclass
 class Story:
-    """An account of its own, with somebody's token, a token that acts for them, and what both bought."""
+    """A separate account with a user's token, a token that acts for them, and the bearers of both."""
 
     admin: Caller
     person: Caller
@@ -35,7 +35,7 @@ class Story:
         return f"/v1/tokens/{(self.subject if who == 'subject' else self.actor)['token']['id']}"
 
     async def answers(self) -> list[Answer]:
-        """Every way of buying: with the secret, with a bearer, with one in which somebody acts, and by acting."""
+        """Every way to exchange: with the secret, with a bearer, with a bearer that has an actor, and as an actor."""
         acting = {"actor_token": self.actor["secret"], "actor_token_type": ACCESS_TOKEN}
         return [
             await exchanged(self.admin, self.subject["secret"]),
@@ -56,7 +56,7 @@ async def story(settings: Settings, session: ClientSession, tmp_path: Path) -> S
     )
     assert made.status == 201, made.body
     owner = made.json["user"]["id"]
-    # Made by a person: no end of any token's secret is theirs.
+    # Created by a user, so that no other token's end affects it.
     subject = await person.issue(scopes=["a.b", "c.*"], owner={"type": "user", "id": owner})
     actor = await person.issue(owner={"type": "service", "id": "mailer"})
     acting = {"actor_token": actor["secret"], "actor_token_type": ACCESS_TOKEN}
@@ -100,7 +100,7 @@ ENDS: list[Callable[[Story], Awaitable[Answer]]] = [
 
 
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: end.__name__)
-async def test_every_exchange_asks_again_about_token_owner_account_and_network(
+async def test_every_exchange_checks_token_owner_account_and_network_again(
     story: Story, end: Callable[[Story], Awaitable[Answer]]
 ) -> None:
     assert [answer.status for answer in await story.answers()] == [200] * 5
@@ -111,7 +111,7 @@ async def test_every_exchange_asks_again_about_token_owner_account_and_network(
 
 
 @pytest.mark.parametrize("what", ["revoke", "suspend", "rotate"])
-async def test_who_acts_is_asked_about_again_too(story: Story, what: str) -> None:
+async def test_the_actor_is_checked_again_too(story: Story, what: str) -> None:
     body = {"revoke": {"reason": "x"}, "rotate": {"grace": "0s"}}.get(what, {})
     assert (await story.person.post(f"{story.path('actor')}/{what}", body)).status == 200
     answers = await story.answers()
@@ -119,8 +119,8 @@ async def test_who_acts_is_asked_about_again_too(story: Story, what: str) -> Non
     assert {error(answer) for answer in answers[2:]} == {INVALID}
 
 
-async def test_who_acts_for_a_token_neither_reads_nor_ends_it(story: Story) -> None:
-    """With the bearer that they were given they may do what it says, and nothing that a token may do to itself."""
+async def test_an_actor_can_neither_read_nor_revoke_the_token(story: Story) -> None:
+    """The bearer gives the actor its scopes, but no right that a token has over itself."""
     acting = story.admin.with_token(story.acted)
     own = story.admin.with_token(story.bought)
     assert (await acting.get("/v1/tokens/self")).problem == "scope-missing"
@@ -129,7 +129,7 @@ async def test_who_acts_for_a_token_neither_reads_nor_ends_it(story: Story) -> N
     assert (await own.post("/v1/tokens/self/revoke", {"reason": "found in a log"})).status == 200
 
 
-async def test_an_owner_who_comes_back_brings_back_no_token_that_was_revoked(story: Story) -> None:
+async def test_an_enabled_owner_brings_no_revoked_token_back(story: Story) -> None:
     for verb, body in (("disable", {"reason": "x"}), ("enable", {})):
         assert (await story.person.post(f"/v1/users/{story.owner}/{verb}", body)).status == 200
     assert {answer.status for answer in await story.answers()} == {200}
@@ -140,13 +140,13 @@ async def test_an_owner_who_comes_back_brings_back_no_token_that_was_revoked(sto
 
 
 def scopes(dice: Random) -> list[str]:
-    """A few branches and leaves of a small tree."""
+    """Branches and leaves of a small tree of scopes."""
     words = (".".join(dice.choices("abx", k=dice.randint(1, 3))) for _ in range(dice.randint(1, 4)))
     return [word + dice.choice(["", ".*"]) for word in words]
 
 
 def asked(dice: Random) -> dict[str, str]:
-    """Anything at all that a bearer may be asked to be."""
+    """Any bearer that may be requested."""
     fields: dict[str, str] = {}
     if dice.random() < 0.6:
         fields["scope"] = " ".join(scopes(dice))
@@ -158,7 +158,7 @@ def asked(dice: Random) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("seed", range(5))
-async def test_no_chain_of_exchanges_gains_scope_life_or_audience(admin: Caller, seed: int) -> None:
+async def test_no_chain_of_exchanges_gains_scope_lifetime_or_audience(admin: Caller, seed: int) -> None:
     dice, given = Random(seed), 0
     for _ in range(10):
         held = scopes(dice)
@@ -180,14 +180,14 @@ async def test_no_chain_of_exchanges_gains_scope_life_or_audience(admin: Caller,
 
 
 @pytest.mark.parametrize("odd", ["", " ", "*", "all", "ALL", "a.b.", ".a", "a..b", "a.b a.c", "A.b", "a.b\t", "é", "a"])
-async def test_odd_scopes_buy_nothing(admin: Caller, odd: str) -> None:
+async def test_invalid_scopes_give_no_bearer(admin: Caller, odd: str) -> None:
     issued = await admin.issue(scopes=["a.b"])
     text = await bearer(admin, issued["secret"])
     for subject in (issued["secret"], text):
         assert error(await exchanged(admin, subject, scope=odd)) == (400, "invalid_scope")
 
 
-async def test_tokens_of_another_account_are_answered_like_such_as_never_were(admin: Caller, stranger: Caller) -> None:
+async def test_tokens_of_another_account_are_answered_as_unknown(admin: Caller, stranger: Caller) -> None:
     ours, theirs = (await admin.issue())["secret"], (await stranger.issue())["secret"]
     acting = {"actor_token_type": ACCESS_TOKEN}
     foreign = await exchanged(admin, ours, **acting, actor_token=theirs)

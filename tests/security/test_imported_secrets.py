@@ -1,4 +1,4 @@
-"""A3, B6, B7, D18, E20. Secrets from elsewhere are kept like our own, and open no way past what refuses strangers."""
+"""A3, B6, B7, D18, E20. Imported secrets are stored like our own and open no way around the limits for strangers."""
 
 import asyncio
 import hashlib
@@ -38,7 +38,7 @@ async def imported(caller: Caller, **fields: Any) -> Any:
 
 
 class Counting:
-    """A pool that counts what it is asked."""
+    """A pool that counts its queries."""
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
@@ -49,7 +49,7 @@ class Counting:
         return await self.pool.fetch(*question)
 
 
-async def test_where_nothing_was_imported_garbage_costs_one_question_a_second_at_most(database: Database) -> None:
+async def test_without_imports_garbage_costs_at_most_one_query_a_second(database: Database) -> None:
     async with await open_pool(database.app_url, size=2) as pool:
         counting = Counting(pool)
         recognition = SecretFormats(counting)  # type: ignore[arg-type] # as much of a pool as it needs
@@ -63,7 +63,7 @@ async def test_where_nothing_was_imported_garbage_costs_one_question_a_second_at
         assert counting.asked <= 10
 
 
-async def test_a_secret_from_elsewhere_is_kept_as_an_hmac_of_its_digest(
+async def test_an_imported_secret_is_stored_as_an_hmac_of_its_digest(
     admin: Caller, owner: Connection, settings: Settings
 ) -> None:
     text = "old_" + secrets.token_hex(20)
@@ -74,7 +74,7 @@ async def test_a_secret_from_elsewhere_is_kept_as_an_hmac_of_its_digest(
     assert [tuple(row) for row in kept] == [(hmac.digest(pepper, b"sha256:" + plain_digest, "sha256"), "sha256")]
 
 
-async def test_of_an_imported_secret_a_dump_confirms_no_guess(admin: Caller, owner: Connection) -> None:
+async def test_a_dump_confirms_no_guess_of_an_imported_secret(admin: Caller, owner: Connection) -> None:
     texts = ["old_" + secrets.token_hex(20) for _ in range(2)]
     await imported(admin, secret=texts[0])
     await imported(admin, digest=digest_of(texts[1]))
@@ -91,9 +91,7 @@ async def test_of_an_imported_secret_a_dump_confirms_no_guess(admin: Caller, own
         assert text[4:].encode() not in cells
 
 
-async def test_where_secrets_were_imported_guesses_are_limited_and_holders_are_not(
-    database: Database, tmp_path: Path
-) -> None:
+async def test_with_imports_guesses_are_limited_and_holders_are_not(database: Database, tmp_path: Path) -> None:
     settings = settings_for(database.app_url, GUESS_LIMIT="5/10m")
     credentials = await founded(settings, "moving", tmp_path)
     async with served(make_app(settings)) as url, ClientSession(url) as session:
@@ -109,7 +107,7 @@ async def test_where_secrets_were_imported_guesses_are_limited_and_holders_are_n
             assert (await admin.with_token(holder).get("/v1/tokens/self")).status == 200
 
 
-async def test_a_guess_that_is_looked_up_in_two_readings_is_one_failure(database: Database, tmp_path: Path) -> None:
+async def test_a_guess_looked_up_in_two_readings_is_one_failure(database: Database, tmp_path: Path) -> None:
     settings = settings_for(database.app_url, GUESS_LIMIT="5/10m")
     credentials = await founded(settings, "clients", tmp_path)
     async with served(make_app(settings)) as url, ClientSession(url) as session:
@@ -132,7 +130,7 @@ async def _status(session: ClientSession, path: str, fields: dict[str, str], cli
     return (await Caller(session, basic(client, text)).form(path, **fields)).status
 
 
-async def test_a_dead_secret_is_one_credential_however_it_is_form_encoded(database: Database, tmp_path: Path) -> None:
+async def test_an_ended_secret_is_one_credential_in_every_form_encoding(database: Database, tmp_path: Path) -> None:
     settings = settings_for(database.app_url, GUESS_LIMIT="100/10m")
     credentials = await founded(settings, "dead-clients", tmp_path)
     async with served(make_app(settings)) as url, ClientSession(url) as session:
@@ -149,7 +147,7 @@ async def test_a_dead_secret_is_one_credential_however_it_is_form_encoded(databa
         assert "revoked" in answers[-1].json["error_description"]
 
 
-async def test_a_digest_that_another_account_holds_tells_nothing_of_it(admin: Caller, stranger: Caller) -> None:
+async def test_a_digest_held_by_another_account_reveals_nothing_of_it(admin: Caller, stranger: Caller) -> None:
     text = "old_" + secrets.token_hex(20)
     token = (await imported(admin, secret=text, name="a name of ours"))["token"]
     theirs = await imported(stranger, digest=digest_of(text))
@@ -160,7 +158,7 @@ async def test_a_digest_that_another_account_holds_tells_nothing_of_it(admin: Ca
     assert (await admin.form("/v1/introspect", token=text)).json["active"] is True
 
 
-async def test_who_only_tries_an_import_learns_nothing_of_others_and_who_imports_is_recorded(
+async def test_a_dry_run_reveals_nothing_of_other_accounts_and_an_import_is_recorded(
     admin: Caller, stranger: Caller
 ) -> None:
     theirs, free = "old_" + secrets.token_hex(20), "old_" + secrets.token_hex(20)
@@ -176,7 +174,7 @@ async def test_who_only_tries_an_import_learns_nothing_of_others_and_who_imports
     assert sum(each["count"] for each in noted) >= 1
 
 
-async def test_a_rehearsed_import_is_refused_what_the_import_is(admin: Caller) -> None:
+async def test_a_dry_run_is_refused_like_the_import(admin: Caller) -> None:
     ada = await person(admin)
     wide = item(owner={"type": "user", "id": ada.id}, scopes=["mail.send"], secret="old_" + secrets.token_hex(20))
     for dry_run in (True, False):

@@ -1,4 +1,4 @@
-"""G27. Three API processes, changes at one and verifications at all: none is accepted that begins after the reply."""
+"""G27. Three API processes under changes and verifications: after the reply to a change, no verification is stale."""
 
 import asyncio
 import random
@@ -21,7 +21,7 @@ WATCHED = 12
 
 @dataclass(slots=True)
 class Watched:
-    """A token, all that may open it, and all that must not any more."""
+    """A token, its accepted credentials, and its ended ones."""
 
     ref: str
     owner: str
@@ -32,7 +32,7 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """The same account seen at each process, as its administrator and as one who verifies."""
+    """One account at each process, as its administrator and as a verifier."""
 
     processes: Sequence[ClientSession]
     admin: str
@@ -47,7 +47,7 @@ class Ground:
         return self.anywhere(self.admin)
 
     async def verdicts(self, plain: str) -> list[bool]:
-        """Whether each process accepts this, asked of all of them at once, each in a way of its own."""
+        """Whether each process accepts the credential, asked of all at once, each in another way."""
         self.checked[0] += len(self.processes)
         return list(await asyncio.gather(*(self._accepted(process, plain) for process in self.processes)))
 
@@ -108,7 +108,7 @@ async def disable(ground: Ground, watched: Watched) -> None:
 
 
 async def demote(ground: Ground, watched: Watched) -> None:
-    """Take from the user what the token was given: it is still theirs, but does no more than they may."""
+    """Remove scopes of the token from its owner: the token stays, but may do no more than they may."""
     for scopes, status in ((), 403), (("account.read",), 200):
         assert (await ground.chief.patch(f"/v1/users/{watched.owner}", {"scopes": scopes})).status == 200
         for each in (watched.secret, watched.bearer):
@@ -149,7 +149,7 @@ async def grounds(database: Database, directory: Path) -> AsyncIterator[Ground]:
 
 
 async def lives(ground: Ground, number: int, wanted: int) -> None:
-    """One token with an owner of its own, changed again and again."""
+    """One token with its own owner, changed again and again."""
     person = {
         "email": f"user-{number}@interleaved.example.org", "role": "member", "scopes": ["account.read"],
         "password": f"a long one {number}!",
@@ -170,12 +170,12 @@ async def interleaved(database: Database, directory: Path, wanted: int) -> None:
             group.create_task(lives(ground, number, wanted))
 
 
-async def test_nothing_is_accepted_after_the_reply_that_ended_it(database: Database, tmp_path: Path) -> None:
+async def test_no_credential_is_accepted_after_the_reply_that_ended_it(database: Database, tmp_path: Path) -> None:
     await interleaved(database, tmp_path, EVERYDAY)
 
 
 @pytest.mark.soak
-async def test_nothing_is_accepted_after_the_reply_ten_thousand_times(database: Database, tmp_path: Path) -> None:
+async def test_no_credential_is_accepted_after_the_reply_ten_thousand_times(database: Database, tmp_path: Path) -> None:
     await interleaved(database, tmp_path, ALL)
 
 
@@ -183,7 +183,7 @@ async def test_the_end_of_all_secrets_ends_them_at_every_process(database: Datab
     async with grounds(database, tmp_path) as ground:
         credentials = await founded(settings_for(database.app_url), "ended", _made(tmp_path / "ended"))
         person = basic(credentials["admin_login"], credentials["admin_password"])
-        ended = Ground(ground.processes, person, "")  # a verifier of its own would be over as well
+        ended = Ground(ground.processes, person, "")  # a separate verifier's token would have ended as well
         tokens = [await issued(ended, "1") for _ in range(4)]
         for _ in range(3):
             assert (await ended.chief.post("/v1/account/end-secrets", {"reason": "copied"})).status == 200

@@ -1,4 +1,4 @@
-"""H31, H32. Three API processes while keys rotate: what is signed verifies, and nothing by a key that was removed."""
+"""H31, H32. Three API processes while keys rotate: signed bearers verify, and none by a removed key."""
 
 import asyncio
 import random
@@ -35,7 +35,7 @@ LIVES_SECONDS = 5
 
 @dataclass(slots=True)
 class Ground:
-    """One account, seen through each process; and whoever verifies there, online and offline."""
+    """One account at each process, with its online and offline verifiers."""
 
     database: Database
     processes: Sequence[ClientSession]
@@ -63,7 +63,7 @@ class Ground:
         return KeySet.import_key_set(answer.json)
 
     async def offline(self, bearer: str) -> None:
-        """Verify with a standard library and a key set that may be CACHED_SECONDS old; an unknown key is a failure."""
+        """Verify with a standard library and a key set up to CACHED_SECONDS old; an unknown key is a failure."""
         if self._keys is None or monotonic() - self._keys[1] > CACHED_SECONDS:
             self._keys = await self.published(random.choice(self.processes)), monotonic()
         assert jwt.decode(bearer, self._keys[0], algorithms=["ES256"]).claims["iss"] == ISSUER
@@ -75,7 +75,7 @@ class Ground:
         return state
 
     async def pass_seconds(self, seconds: float) -> None:
-        """Let the keys believe that all this was so much longer ago."""
+        """Move all times of the keys this far into the past."""
         owner = await asyncpg.connect(self.database.owner_url)
         details = msgspec.json.decode(await owner.fetchval("select details from subject where kind = 'signing_keys'"))
         for key in details["keys"]:
@@ -104,17 +104,19 @@ def kid_of(bearer: str) -> str:
 
 
 async def live(ground: Ground, over: asyncio.Event) -> None:
-    """Buy bearers anywhere and verify them everywhere, the fresh ones and those that are nearly over."""
+    """Exchange for bearers anywhere and verify them everywhere, new ones and nearly expired ones."""
     while not over.is_set():
         bearer = await ground.buy(random.choice(ground.processes))
         ground.kids.add(kid_of(bearer))
-        ground.bearers.append((bearer, monotonic() + LIVES_SECONDS - 2.0))  # whole seconds, and time to ask
+        ground.bearers.append(
+            (bearer, monotonic() + LIVES_SECONDS - 2.0)
+        )  # times have whole seconds, and requests take time
         ground.bearers = [each for each in ground.bearers if each[1] > monotonic()]
         for each in (bearer, random.choice(ground.bearers)[0] if ground.bearers else bearer):
             assert await ground.active(random.choice(ground.processes), each)
             await ground.offline(each)
             ground.verified += 2
-        await asyncio.sleep(0.05)  # how often it is tried decides little, and costs the machine much
+        await asyncio.sleep(0.05)  # more frequent attempts would only load the machine
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -123,7 +125,7 @@ async def until(true: Callable[[], bool]) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_nothing_fails_to_verify_while_keys_rotate(database: Database, tmp_path: Path) -> None:
+async def test_every_bearer_verifies_while_keys_rotate(database: Database, tmp_path: Path) -> None:
     async with grounds(database, tmp_path, BEARER_LIFETIME=f"{LIVES_SECONDS}s") as ground:
         over = asyncio.Event()
         async with asyncio.TaskGroup() as group:
@@ -133,13 +135,15 @@ async def test_nothing_fails_to_verify_while_keys_rotate(database: Database, tmp
             (old,) = ground.kids
             new = SEALING.new_key()
             await ground.ask(PublishKey, new_key=new)
-            await asyncio.sleep(CACHED_SECONDS + 1.5)  # whoever cached the key set has the new one by now
+            await asyncio.sleep(CACHED_SECONDS + 1.5)  # every cached key set contains the new key by now
             assert ground.kids == {old}, "what is published only does not sign"
             await ground.pass_seconds(PUBLISHED_SECONDS)
             await ground.ask(ActivateKey, kid=new.kid)
             await until(lambda: new.kid in ground.kids)
             ground.kids.clear()
-            await asyncio.sleep(LIVES_SECONDS + 5)  # the last bearer of the old key is over, and every process knows
+            await asyncio.sleep(
+                LIVES_SECONDS + 5
+            )  # the last bearer of the old key has expired, and every process knows
             assert ground.kids <= {old, new.kid}
             ground.kids.clear()
             before = ground.verified
@@ -153,9 +157,9 @@ async def test_nothing_fails_to_verify_while_keys_rotate(database: Database, tmp
             over.set()
 
 
-async def test_after_an_emergency_removal_every_process_denies_at_once(database: Database, tmp_path: Path) -> None:
+async def test_after_an_emergency_removal_every_process_refuses_at_once(database: Database, tmp_path: Path) -> None:
     async with grounds(database, tmp_path) as ground:
-        for _ in range(2):  # the second time with a key that came in an emergency itself
+        for _ in range(2):  # the second time with a key that itself came in an emergency
             bearers = [await ground.buy(process) for process in ground.processes for _ in range(3)]
             (kid,) = {kid_of(bearer) for bearer in bearers}
             assert all(await asyncio.gather(*(ground.active(process, bearers[0]) for process in ground.processes)))
@@ -177,14 +181,14 @@ async def called(process: ClientSession, bearer: str) -> bool:
 
 
 async def renewed(ground: Ground, process: ClientSession, kid: str) -> None:
-    """Buy until the new key signs here; from then on every other process believes it, heard of or not."""
+    """Exchange until the new key signs here; from then on every other process accepts it."""
     async with asyncio.timeout(30):
         while kid_of(bearer := await ground.buy(process)) != kid:
             assert not await ground.active(process, bearer)
         assert all(await asyncio.gather(*(ground.active(each, bearer) for each in ground.processes)))
 
 
-async def test_a_rotation_that_was_begun_goes_on_by_itself(database: Database, tmp_path: Path) -> None:
+async def test_a_started_rotation_continues_automatically(database: Database, tmp_path: Path) -> None:
     async with grounds(database, tmp_path, count=1) as ground:
         await ground.ask(PublishKey, new_key=SEALING.new_key())
         await ground.pass_seconds(PUBLISHED_SECONDS)
@@ -198,16 +202,14 @@ async def test_a_rotation_that_was_begun_goes_on_by_itself(database: Database, t
         async with asyncio.timeout(30):
             while "activated" not in await types():  # noqa: ASYNC110 - a process does it when it does
                 await asyncio.sleep(0.05)
-        await asyncio.sleep(2.5)  # all three tried
+        await asyncio.sleep(2.5)  # all three processes tried
         assert await types() == ["created", "bearer_lifetime_extended", "published", "retired", "activated"]
         assert door.queued == 0
         assert await owner.fetchval("select count(*) from private_key") == 1, "what signs no more needs no private part"
         await owner.close()
 
 
-async def test_every_step_of_a_key_is_an_event_and_none_holds_a_private_part(
-    database: Database, tmp_path: Path
-) -> None:
+async def test_every_step_of_a_key_is_an_event_without_a_private_part(database: Database, tmp_path: Path) -> None:
     async with grounds(database, tmp_path, count=1) as ground:
         waiting, successor = SEALING.new_key(), SEALING.new_key()
         ring = await ground.ask(PublishKey, new_key=waiting)

@@ -1,4 +1,4 @@
-"""I. The log says what happened: all of it, nothing more, and in lines of its own."""
+"""I. The log contains everything that happens, nothing more, in lines of its own."""
 
 import io
 import json
@@ -51,7 +51,7 @@ def logged(log_format: LogFormat, event: str, **facts: object) -> str:
     "Authorization", "Proxy-Authorization", "X-Authorization-OTP", "X-Api-Key", "CF-Access-Client-Secret", "Cookie",
     "Set-Cookie", "Idempotency-Key", "X-Client-Secret",
 ])  # fmt: skip
-def test_no_header_with_credentials_is_shown(log_format: LogFormat, header: str) -> None:
+def test_headers_with_credentials_are_not_logged(log_format: LogFormat, header: str) -> None:
     stream = io.StringIO()
     configure(log_format, "info", stream=stream)
     structlog.get_logger().info("request", headers={header: OPAQUE, header.lower(): OPAQUE}, **{header: OPAQUE})
@@ -60,21 +60,21 @@ def test_no_header_with_credentials_is_shown(log_format: LogFormat, header: str)
 
 @pytest.mark.parametrize("log_format", FORMATS)
 @pytest.mark.parametrize("name", ["token", "session", "access_token", "client_secret", "api_key", "password"])
-def test_no_address_with_credentials_is_shown(log_format: LogFormat, name: str) -> None:
+def test_urls_with_credentials_are_not_logged(log_format: LogFormat, name: str) -> None:
     text = f"GET https://example.org/x?a=1&{name}={OPAQUE}&b=2 HTTP/1.1"
     assert OPAQUE not in logged(log_format, text, url=text)
     assert "b=2" in logged(log_format, text)
 
 
 @pytest.mark.parametrize("log_format", FORMATS)
-def test_a_secret_of_ours_is_the_last_filters_business(log_format: LogFormat) -> None:
+def test_the_last_filter_removes_our_own_secrets(log_format: LogFormat) -> None:
     plain = mint("service").plain
     assert plain[20:] not in logged(log_format, plain, x=[{"y": f"a{plain}b"}], z=ValueError(plain))
 
 
 @pytest.mark.parametrize("log_format", FORMATS)
 @pytest.mark.parametrize("text", LINES)
-def test_nothing_that_is_logged_makes_a_line_or_steers_a_terminal(log_format: LogFormat, text: str) -> None:
+def test_a_logged_value_cannot_start_a_line_or_control_a_terminal(log_format: LogFormat, text: str) -> None:
     said = logged(log_format, text, name=text, deep=[{"er": text}])
     assert len(said.splitlines()) == 2
     assert said.replace("\n", "").isprintable()
@@ -82,7 +82,7 @@ def test_nothing_that_is_logged_makes_a_line_or_steers_a_terminal(log_format: Lo
         assert json.loads(said.splitlines()[0])["name"]
 
 
-async def test_what_cannot_be_logged_does_not_happen(admin: Caller, owner: Connection) -> None:
+async def test_a_change_that_cannot_be_logged_does_not_happen(admin: Caller, owner: Connection) -> None:
     told = io.StringIO()
     configure("console", "info", stream=told)
     counts = """
@@ -117,7 +117,7 @@ def fail(message: str) -> None:
 
 
 @pytest.mark.parametrize("log_format", FORMATS)
-def test_an_exception_steers_no_terminal_either(log_format: LogFormat) -> None:
+def test_an_exception_cannot_control_a_terminal_either(log_format: LogFormat) -> None:
     stream = io.StringIO()
     configure(log_format, "info", stream=stream)
     try:
@@ -128,7 +128,7 @@ def test_an_exception_steers_no_terminal_either(log_format: LogFormat) -> None:
     assert stream.getvalue().replace("\n", "").isprintable()
 
 
-async def test_no_state_is_without_its_event(owner: Connection) -> None:
+async def test_every_state_has_its_event(owner: Connection) -> None:
     orphans = await owner.fetchval(
         """
         select count(*)

@@ -1,4 +1,4 @@
-"""E. Who fails to log in waits longer and longer, and makes nobody else wait."""
+"""E. A caller who fails to log in waits longer and longer and delays no other caller."""
 
 import asyncio
 import re
@@ -16,14 +16,14 @@ from counterfoil_api.limits import logins
 from counterfoil_api.limits.logins import Delays
 from counterfoil_dev.postgres import Database
 from counterfoil_dev.valkey import Valkey
-from security.limited import HERE, LIMIT, THERE, Place, limited
+from security.limited_service import HERE, LIMIT, THERE, Place, limited
 
 
 @pytest.fixture
 async def place(
     database: Database, valkey: Valkey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Place]:
-    # A tenth of the work: whoever floods must be limited by us, not by how busy this machine is.
+    # A tenth of the work: the limits, and not the speed of this machine, must stop a flood.
     monkeypatch.setattr(passwords, "PasswordHasher", partial(PasswordHasher, memory_cost=16_384, parallelism=1))
     async with limited(database, valkey, tmp_path) as opened:
         yield opened
@@ -33,11 +33,11 @@ async def tries(place: Place, count: int, **at: Any) -> list[Answer]:
     return [await place.login("wrong", **at).get("/v1/tokens") for _ in range(count)]
 
 
-async def test_who_fails_waits_twice_as_long_each_time(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_wait_doubles_after_each_failure(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logins, "HERE", Delays(free=5, first_seconds=2, longest_seconds=3))
     assert [answer.status for answer in await tries(place, 6, at=HERE)] == [401] * 5 + [429]
     for longest in (2, 3):
-        refused = await place.login(at=HERE, process=1).get("/v1/tokens")  # not even the right password
+        refused = await place.login(at=HERE, process=1).get("/v1/tokens")  # even with the right password
         wait = int(refused.headers["Retry-After"])
         assert (refused.status, 0 < wait <= longest) == (429, True)
         await asyncio.sleep(wait)
@@ -47,9 +47,9 @@ async def test_who_fails_waits_twice_as_long_each_time(place: Place, monkeypatch
     assert [answer.status for answer in await tries(place, 6, at=HERE)] == [401] * 5 + [429]
 
 
-async def test_nobody_locks_others_out(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_failures_elsewhere_do_not_lock_a_user_out(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logins, "ELSEWHERE", Delays(free=12, first_seconds=60, longest_seconds=60))
-    assert (await place.login(at=THERE).get("/v1/tokens")).status == 200  # where the user is at home
+    assert (await place.login(at=THERE).get("/v1/tokens")).status == 200  # from a network of earlier logins
     for number in range(4):
         await tries(place, 5, at=f"192.0.{number}.7")
     assert (await place.login("wrong", at="192.0.9.7").get("/v1/tokens")).status == 429
@@ -58,14 +58,14 @@ async def test_nobody_locks_others_out(place: Place, monkeypatch: pytest.MonkeyP
     assert (await place.login(at="192.0.9.7", email="else@limited.example.org").get("/v1/tokens")).status == 401
 
 
-async def test_one_account_has_no_say_in_the_logins_of_another(place: Place) -> None:
+async def test_logins_of_different_accounts_are_independent(place: Place) -> None:
     email, password = place.credentials["admin_email"], "four words and a 4th"
     body = {"name": "Other", "administrator": {"email": email, "password": password}}
     other = (await place.admin.post("/v1/accounts", body)).json["id"]
     answers = await tries(place, 6, at=HERE, email=f"{other}/{email}")
     assert [answer.status for answer in answers] == [401] * 5 + [429]
     assert (await place.login(at=HERE).get("/v1/tokens")).status == 200
-    # With its account named or not, it is the same login and the same tries.
+    # With or without its account it is the same login, with the same attempts.
     spellings = (email, f"{place.credentials['account']}/{email}", f"{place.credentials['account'].upper()}/{email}")
     answers = [answer for who in spellings * 2 for answer in await tries(place, 1, at=THERE, email=who)]
     assert [answer.status for answer in answers] == [401] * 5 + [429]
@@ -74,14 +74,14 @@ async def test_one_account_has_no_say_in_the_logins_of_another(place: Place) -> 
     ] == other
 
 
-async def test_a_person_nobody_knows_is_treated_alike(place: Place) -> None:
+async def test_an_unknown_user_is_treated_alike(place: Place) -> None:
     for who in ("", "nobody@limited.example.org"):
         answers = await tries(place, 6, at=HERE, email=who)
         assert [answer.status for answer in answers] == [401] * 5 + [429]
         assert {answer.problem for answer in answers[:5]} == {"credentials-refused"}
 
 
-async def test_one_password_tried_on_many_people_is_limited_and_keeps_out_nobody_at_home(place: Place) -> None:
+async def test_one_password_tried_on_many_users_is_limited_and_refuses_no_known_network(place: Place) -> None:
     assert (await place.login(at=HERE).get("/v1/tokens")).status == 200
     others = [f"person{number}@limited.example.org" for number in range(LIMIT + 5)]
     statuses = [
@@ -91,7 +91,7 @@ async def test_one_password_tried_on_many_people_is_limited_and_keeps_out_nobody
     for process in (0, 1):
         assert (await place.login(at=HERE, process=process).get("/v1/tokens")).status == 200
     assert (await place.login(at=THERE).get("/v1/tokens")).status == 200
-    # Who has 65,536 networks of IPv6 has no more of this than who has one.
+    # 65,536 IPv6 networks give no more attempts than one.
     statuses = [
         (await tries(place, 1, at=f"2001:db8:7:{number:x}::1", email=who))[0].status
         for number, who in enumerate(others)
@@ -99,7 +99,7 @@ async def test_one_password_tried_on_many_people_is_limited_and_keeps_out_nobody
     assert statuses == [401] * LIMIT + [429] * 5
 
 
-async def test_no_spelling_of_an_address_has_tries_of_its_own(place: Place) -> None:
+async def test_all_spellings_of_an_address_share_their_attempts(place: Place) -> None:
     email = "j\u00f6rg@b\u00fccher.example"
     body = {"email": email, "role": "member", "password": "four words and a 4th"}
     assert (await place.admin.post("/v1/users", body)).status == 201
@@ -110,7 +110,7 @@ async def test_no_spelling_of_an_address_has_tries_of_its_own(place: Place) -> N
     assert [answer.status for answer in answers] == [401] * 5 + [429]
 
 
-async def test_tries_side_by_side_are_no_more_than_tries_in_a_row(
+async def test_simultaneous_attempts_are_limited_like_consecutive_ones(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logins, "HERE", Delays(free=5, first_seconds=600, longest_seconds=3_600))
@@ -119,12 +119,12 @@ async def test_tries_side_by_side_are_no_more_than_tries_in_a_row(
     assert (statuses.count(401), statuses.count(429)) == (5, 25)
 
 
-async def test_right_passwords_side_by_side_are_no_failure(place: Place) -> None:
+async def test_simultaneous_right_passwords_are_no_failure(place: Place) -> None:
     asks = (place.login(at=HERE).get("/v1/tokens") for _ in range(12))
     assert {answer.status for answer in await asyncio.gather(*asks)} == {200}
 
 
-async def test_one_who_logs_in_many_times_at_once_keeps_nobody_else_out(place: Place) -> None:
+async def test_many_simultaneous_logins_of_one_user_refuse_no_other_user(place: Place) -> None:
     body = {"email": "busy@limited.example.org", "role": "member", "password": "a busy person's own words"}
     assert (await place.admin.post("/v1/users", body)).status == 201
     busy = place.login(body["password"], at=THERE, email=body["email"])
@@ -135,7 +135,7 @@ async def test_one_who_logs_in_many_times_at_once_keeps_nobody_else_out(place: P
     assert {answer.status for answer in await asyncio.gather(*many)} == {200, 429}
 
 
-async def test_strangers_in_many_networks_keep_nobody_out_who_is_at_home(place: Place) -> None:
+async def test_strangers_in_many_networks_do_not_refuse_a_user_in_a_known_network(place: Place) -> None:
     assert (await place.login(at=THERE).get("/v1/tokens")).status == 200
     done = asyncio.Event()
 
@@ -153,7 +153,7 @@ async def test_strangers_in_many_networks_keep_nobody_out_who_is_at_home(place: 
     assert said <= {401, 429, 503}
 
 
-async def test_strangers_in_many_networks_keep_nobody_out_who_logs_in_for_the_first_time(place: Place) -> None:
+async def test_strangers_in_many_networks_do_not_refuse_a_first_login(place: Place) -> None:
     tries = [place.login("wrong", at=f"10.0.{n % 12}.{n}", email=f"nobody-{n}@x.example") for n in range(60)]
     flood = [asyncio.create_task(each.get("/v1/users/self")) for each in tries]
     await asyncio.sleep(0)
@@ -161,7 +161,7 @@ async def test_strangers_in_many_networks_keep_nobody_out_who_logs_in_for_the_fi
     assert {answer.status for answer in await asyncio.gather(*flood)} <= {401, 503}
 
 
-async def test_tries_that_crowd_each_other_out_are_charged_to_their_network(
+async def test_attempts_evicted_by_others_are_charged_to_their_network(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hashing, "MOST_OF_ONE", 4)
@@ -173,7 +173,7 @@ async def test_tries_that_crowd_each_other_out_are_charged_to_their_network(
     assert [answer.status for answer in await tries(place, 1, at=HERE, email="else@limited.example.org")] == [429]
 
 
-async def test_what_a_process_knows_of_who_is_at_home_outlasts_valkey(place: Place) -> None:
+async def test_a_process_remembers_known_networks_without_valkey(place: Place) -> None:
     assert (await place.login(at=HERE).get("/v1/tokens")).status == 200
     await place.redis.flushdb()
     others = [f"person{number}@limited.example.org" for number in range(LIMIT + 1)]
@@ -181,7 +181,7 @@ async def test_what_a_process_knows_of_who_is_at_home_outlasts_valkey(place: Pla
     assert (await place.login(at=HERE).get("/v1/tokens")).status == 200
 
 
-def test_a_hundred_failures_in_a_row_leave_one_try_a_day() -> None:
+def test_after_a_hundred_consecutive_failures_one_attempt_a_day_is_left() -> None:
     for delays in (logins.HERE, logins.ELSEWHERE):
         *_, most, last, kept = delays.steps
         assert (most, last) == (100, 86_400_000)
@@ -189,7 +189,7 @@ def test_a_hundred_failures_in_a_row_leave_one_try_a_day() -> None:
         assert delays.free < most
 
 
-async def test_neither_address_nor_name_of_a_person_is_kept_in_valkey(place: Place) -> None:
+async def test_neither_address_nor_name_of_a_user_is_kept_in_valkey(place: Place) -> None:
     await tries(place, 6, at=HERE)
     await place.login(at=THERE).get("/v1/tokens")
     keys = b" ".join([key async for key in place.redis.scan_iter()]).decode()

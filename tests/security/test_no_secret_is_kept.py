@@ -1,4 +1,4 @@
-"""B9, I34. After a full day of a service's life, no secret stands anywhere but with those who hold it."""
+"""B9, I34. After all kinds of traffic, no store and no log of the service contains a secret."""
 
 import asyncio
 import base64
@@ -18,16 +18,16 @@ from counterfoil_dev.running import running_service
 from security.dialect_traffic import speak_dialects
 from security.import_traffic import move_in
 from security.oauth_traffic import grant
-from security.people_traffic import meet_people
-from security.places import Places
 from security.scanner import Scanner
+from security.stores import Places
 from security.traffic import Caller, calling, end, issue, meet_failures, misplace, swap, use, write_down
+from security.user_traffic import meet_people
 
 PLANTED = "cfl_service_" + "Planted0" * 6 + "z"
 
 
 def knowing_the_keys(scanner: Scanner, told: dict[str, str]) -> None:
-    """Peppers and the encryption key belong to the environment alone."""
+    """Peppers and the encryption key are only in the environment."""
     keys = {f"pepper {n}": key for n, key in (pair.split(":") for pair in told["PEPPERS"].split(","))}
     for name, key in {**keys, "KEY_ENCRYPTION_KEY": told["KEY_ENCRYPTION_KEY"]}.items():
         scanner.know(name, key.rstrip("="))
@@ -36,7 +36,7 @@ def knowing_the_keys(scanner: Scanner, told: dict[str, str]) -> None:
 
 @asynccontextmanager
 async def without_a_table(places: Places) -> AsyncIterator[None]:
-    """A database that fails with errors nobody foresaw."""
+    """A database that fails with unexpected errors."""
     connection = await places.superuser()
     await connection.execute("alter table secret rename to hidden")
     yield
@@ -46,7 +46,7 @@ async def without_a_table(places: Places) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def without_a_database(places: Places) -> AsyncIterator[None]:
-    """A database that dies, and comes back by itself."""
+    """A database that dies and is restarted."""
     places.service.kill("postgres")
     yield
     async with asyncio.timeout(30):
@@ -89,7 +89,7 @@ async def plant(places: Places) -> None:
 
 
 async def found_in_stores(places: Places, scanner: Scanner) -> dict[str, set[str]]:
-    """Where something was found, by the name of the place."""
+    """The findings by the name of their place."""
     await places.checkpoint()
     stores = {**await places.dump(), "valkey": await places.valkey()}
     found = {name: scanner.found(data) for name, data in stores.items()}

@@ -1,4 +1,4 @@
-"""F. One-time codes open once, are counted when wrong, and are kept encrypted; what recovers opens once, too."""
+"""F. One-time codes are accepted once, limited when wrong, and stored encrypted; recovery codes are accepted once."""
 
 import asyncio
 import time
@@ -31,13 +31,13 @@ async def ada(admin: Caller) -> Person:
     return user
 
 
-async def test_a_code_opens_once_however_many_come_with_it_at_two_services(
+async def test_a_code_is_accepted_once_among_many_requests_at_two_services(
     admin: Caller, checked_database: Database
 ) -> None:
     async with several(checked_database, 2) as urls, AsyncExitStack() as stack:
         sessions = [await stack.enter_async_context(ClientSession(url)) for url in urls]
         for kind in ("of now", "of a clock that is ahead", "for an emergency"):
-            ada = await person(admin)  # another one each time: who failed too often would have to wait
+            ada = await person(admin)  # a new user each time: one with many failures would have to wait
             recovery = await ada.enrolled()
             code = {"of now": ada.code(), "of a clock that is ahead": ada.code(1)}.get(kind, recovery[0])
             callers = [Caller(at, ada.asks().credentials, {"X-Authorization-OTP": code}) for at in sessions]
@@ -46,7 +46,7 @@ async def test_a_code_opens_once_however_many_come_with_it_at_two_services(
             assert (await callers[0].get("/v1/users/self")).problem == "credentials-refused"
 
 
-async def test_the_code_that_enrolled_is_no_login_and_none_before_it(admin: Caller) -> None:
+async def test_the_enrolment_code_and_earlier_codes_are_no_login(admin: Caller) -> None:
     ada = await person(admin)
     ada.seed = (await ada.asks().post("/v1/users/self/totp")).json["secret"]
     enrolling = ada.code()
@@ -56,7 +56,7 @@ async def test_the_code_that_enrolled_is_no_login_and_none_before_it(admin: Call
     assert (await ada.asks(otp=ada.code(1)).get("/v1/users/self")).status == 200
 
 
-async def test_a_code_is_good_one_step_around_now_and_never_before_the_last(ada: Person, owner: Connection) -> None:
+async def test_a_code_is_valid_one_step_around_now_and_never_before_the_last(ada: Person, owner: Connection) -> None:
     await owner.execute("update totp_seed set last_step = 0 where user_id = $1", UUID(ada.id))
     now = int(time.time()) // 30
     for step in (now - 3, now + 3):
@@ -72,12 +72,12 @@ async def test_wrong_codes_count_as_failed_logins(ada: Person, monkeypatch: pyte
     monkeypatch.setattr(logins, "HERE", Delays(free=3, first_seconds=60, longest_seconds=60))
     for wrong in ("000000", "not a code", "aaaa-bbbb-cccc-dddd"):
         assert (await ada.asks(otp=wrong).get("/v1/users/self")).problem == "credentials-refused"
-    slowed = await ada.asks(otp=ada.code()).get("/v1/users/self")  # not even the right one
+    slowed = await ada.asks(otp=ada.code()).get("/v1/users/self")  # even with the right code
     assert (slowed.status, slowed.problem) == (429, "rate-limited")
     assert int(slowed.headers["Retry-After"]) > 0
 
 
-async def test_a_code_that_was_not_sent_counts_for_nothing(ada: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_code_is_not_counted(ada: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logins, "HERE", Delays(free=3, first_seconds=60, longest_seconds=60))
     for _ in range(5):
         assert (await ada.asks().get("/v1/users/self")).problem == "otp-required"
@@ -101,7 +101,7 @@ async def test_seeds_are_encrypted_for_their_user_and_their_purpose(
     assert (await eve.asks(otp=ada.code()).get("/v1/users/self")).problem == "credentials-refused"
 
 
-async def test_a_recovery_code_opens_once_and_is_kept_as_an_hmac(admin: Caller, owner: Connection) -> None:
+async def test_a_recovery_code_is_accepted_once_and_stored_as_an_hmac(admin: Caller, owner: Connection) -> None:
     ada, eve = await person(admin), await person(admin)
     codes, others = await ada.enrolled(), await eve.enrolled()
     rows = await owner.fetch("select * from recovery_code")
@@ -117,7 +117,7 @@ async def test_a_recovery_code_opens_once_and_is_kept_as_an_hmac(admin: Caller, 
     assert await owner.fetchval("select count(*) from recovery_code where user_id = $1", UUID(ada.id)) == 8
 
 
-async def test_neither_seed_nor_code_is_in_an_event_or_another_answer(ada: Person, owner: Connection) -> None:
+async def test_neither_seed_nor_code_is_in_an_event_or_a_later_answer(ada: Person, owner: Connection) -> None:
     scanner = Scanner()
     scanner.know("seed", ada.seed)
     told = [await ada.asks(otp=ada.code()).get("/v1/users/self/events"), await ada.admin.get(f"/v1/users/{ada.id}")]

@@ -11,7 +11,7 @@ import counterfoil
 import counterfoil_api
 import counterfoil_worker
 from api.service import Caller
-from core.stories import CREATED, ENDS, THRESHOLDS, asks, given
+from core.histories import CREATED, ENDS, THRESHOLDS, asks, given
 from counterfoil.core.subjects.token.commands import Sweep
 from counterfoil.core.subjects.token.events import Expired, Expiring
 
@@ -22,7 +22,7 @@ TELLING_PEOPLE = ("uses/audit/", "cli/", "client/")
 
 
 def clocks(source: str) -> set[str]:
-    """What of a source reads the wall clock of its machine."""
+    """The places in a source that read the wall clock of the machine."""
     called = [node.func for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
     names = {node.attr for node in called if isinstance(node, ast.Attribute)}
     of_time = {
@@ -31,7 +31,7 @@ def clocks(source: str) -> set[str]:
     return (names & READS_A_CLOCK) | (of_time - {"loop.time"})
 
 
-def test_nothing_that_decides_reads_its_machines_clock() -> None:
+def test_no_decision_reads_the_clock_of_its_machine() -> None:
     found = {}
     for package in (counterfoil, counterfoil_api, counterfoil_worker):
         root = Path(package.__path__[0])
@@ -61,7 +61,7 @@ async def test_a_skewed_clock_changes_nothing(admin: Caller, monkeypatch: pytest
     assert abs(datetime.fromisoformat(made["created_at"]) - honest) < timedelta(seconds=60)
 
 
-async def test_a_key_that_seals_a_secret_is_long_enough(admin: Caller) -> None:
+async def test_a_key_that_encrypts_a_secret_is_long_enough(admin: Caller) -> None:
     path = f"/v1/tokens/{(await admin.issue())['token']['id']}"
     calls = {"/v1/tokens": {"name": "x"}, f"{path}/clone": {}, f"{path}/rotate": {"grace": "0s"}}
     for call, body in calls.items():
@@ -72,7 +72,7 @@ async def test_a_key_that_seals_a_secret_is_long_enough(admin: Caller) -> None:
 
 @pytest.mark.parametrize("late", LATE)
 @pytest.mark.parametrize("due", [0, 86_400, 7 * 86_400, 30 * 86_400])
-def test_however_late_the_sweep_is_it_says_what_is_true_and_says_it_once(due: int, late: str) -> None:
+def test_a_late_sweep_announces_the_truth_once(due: int, late: str) -> None:
     at = ENDS - timedelta(seconds=due) + LATE[late]
     token = given(CREATED)
     (said,) = token.when(asks(Sweep), at)

@@ -1,4 +1,4 @@
-"""Quotas of owners: exact over processes, whatever brings a token to life, and of one account alone."""
+"""Quotas of owners are exact over processes, for every way to create or revive a token, and limited to one account."""
 
 import asyncio
 from collections import Counter
@@ -62,7 +62,7 @@ async def test_exactly_max_tokens_are_created_over_three_processes(database: Dat
         assert (shown["tokens"], shown["max_tokens"]) == (25, 25)
 
 
-async def test_an_owners_rate_and_uses_hold_over_three_processes(
+async def test_an_owners_rate_and_uses_are_exact_over_three_processes(
     database: Database, valkey: Valkey, tmp_path: Path
 ) -> None:
     limits = valkey.database(5)
@@ -95,7 +95,7 @@ async def test_an_owners_rate_and_uses_hold_over_three_processes(
         assert (await Caller(session, f"Bearer {secrets[0]}").get("/v1/tokens/self")).status == 200
 
 
-async def test_nothing_brings_one_more_token_to_life_than_the_quota_allows(admin: Caller) -> None:
+async def test_no_command_creates_or_revives_more_tokens_than_the_quota_allows(admin: Caller) -> None:
     await put(admin, max_tokens=2)
     first, second = [(await make(admin)).json["token"] for _ in range(2)]
     path = f"/v1/tokens/{first['id']}"
@@ -107,13 +107,13 @@ async def test_nothing_brings_one_more_token_to_life_than_the_quota_allows(admin
         assert (refused.status, refused.problem) == (409, "owner-quota-exceeded")
         assert (refused.json["max_tokens"], refused.json["live"]) == (2, 2)
         assert "revoke one of them, or raise" in refused.json["detail"]
-    # Live ones are changed, renewed, rotated, suspended and resumed as ever.
+    # Active tokens are still changed, renewed, rotated, suspended and resumed.
     assert (await admin.post(f"{path}/renew", {"lifetime": "1d"})).status == 200
     assert (await admin.post(f"{path}/rotate", {"grace": "0s"})).status == 200
     assert (await admin.post(f"{path}/suspend", {})).status == 200
     assert (await make(admin)).problem == "owner-quota-exceeded"
     assert (await admin.post(f"{path}/resume", {})).status == 200
-    # An expired one lives no more, so another one may; then it comes back neither renewed nor rotated.
+    # An expired one frees a place; once it is taken, the token can be neither renewed nor rotated.
     assert (await admin.post(f"{path}/renew", {"lifetime": "1ms"})).status == 200
     await asyncio.sleep(0.01)
     third = (await make(admin)).json["token"]
@@ -123,18 +123,18 @@ async def test_nothing_brings_one_more_token_to_life_than_the_quota_allows(admin
     assert (await admin.post(f"{path}/renew", {"lifetime": "1d"})).status == 200
     assert (await admin.post(f"/v1/tokens/{second['id']}/revoke", {"reason": "room"})).status == 200
     assert (await make(admin)).status == 201
-    # Somebody else is not limited.
+    # Other owners are not limited.
     assert (await admin.post("/v1/tokens", {"name": "n", "owner": {"type": "service", "id": "other"}})).status == 201
 
 
-async def test_a_users_id_in_another_spelling_gets_around_no_quota(admin: Caller) -> None:
+async def test_another_spelling_of_a_users_id_does_not_avoid_a_quota(admin: Caller) -> None:
     user = (await admin.post("/v1/users", {"email": "ada@example.org", "role": "member"})).json["user"]
     assert (await put(admin, "/v1/owners/user/ada@example.org/quota", max_tokens=1)).json["owner"]["id"] == user["id"]
     for spelt, status in ((user["id"], 201), (user["id"].upper(), 409), (user["id"].replace("-", ""), 409)):
         assert (await make(admin, owner={"type": "user", "id": spelt})).status == status
 
 
-async def test_a_smaller_quota_ends_nothing_and_a_removed_one_limits_nothing(admin: Caller) -> None:
+async def test_a_smaller_quota_revokes_nothing_and_a_removed_one_limits_nothing(admin: Caller) -> None:
     made = [(await make(admin)).json for _ in range(3)]
     quota = await put(admin, max_tokens=1)
     assert (quota.json["tokens"], quota.json["revision"]) == (3, 1)
@@ -152,7 +152,7 @@ async def test_a_smaller_quota_ends_nothing_and_a_removed_one_limits_nothing(adm
     assert told == ["removed", "set"]
 
 
-async def test_quotas_are_of_one_account_and_for_who_may_rule_it(place: tuple[Caller, Caller]) -> None:
+async def test_quotas_belong_to_one_account_and_need_their_scopes(place: tuple[Caller, Caller]) -> None:
     ours, theirs = place
     await put(ours, max_tokens=1, rate_limit="600/1m")
     assert (await theirs.get(QUOTA)).problem == "not-found"

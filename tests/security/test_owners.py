@@ -1,4 +1,4 @@
-"""C14. An owner who is disabled or removed takes their tokens along, and every bearer that these bought."""
+"""C14. Disabling or removing an owner ends the use of their tokens and of every bearer issued for these."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from api.user_fixtures import person
 
 
 @pytest.mark.parametrize("end", ["disable", "remove"])
-async def test_from_the_answer_on_nothing_of_theirs_is_accepted(admin: Caller, end: str) -> None:
+async def test_after_the_answer_no_credential_of_the_owner_is_accepted(admin: Caller, end: str) -> None:
     ada = await person(admin, "operator")
     issued = [(await ada.asks().post("/v1/login")).json["issued"] for _ in range(3)]
     by_admin = await admin.issue(
@@ -35,7 +35,7 @@ async def test_from_the_answer_on_nothing_of_theirs_is_accepted(admin: Caller, e
     assert (await ada.asks().get("/v1/users/self")).problem == "credentials-refused"
 
 
-async def test_tokens_come_back_with_their_owner_but_for_those_that_were_revoked(admin: Caller) -> None:
+async def test_an_enabled_owners_tokens_are_accepted_again_except_revoked_ones(admin: Caller) -> None:
     ada = await person(admin)
     kept, gone = [(await ada.asks().post("/v1/login")).json["issued"] for _ in range(2)]
     await admin.post(f"/v1/users/{ada.id}/disable", {"reason": "on leave"})
@@ -45,14 +45,14 @@ async def test_tokens_come_back_with_their_owner_but_for_those_that_were_revoked
     assert (await admin.with_token(gone["secret"]).get("/v1/tokens/self")).problem == "token-revoked"
 
 
-async def test_a_token_does_no_more_than_its_user_may_do_at_that_moment(admin: Caller, ours: dict[str, str]) -> None:
+async def test_a_token_does_no_more_than_its_owner_may_do_at_that_moment(admin: Caller, ours: dict[str, str]) -> None:
     ada = await person(admin, "administrator")
     secret = (await ada.asks().post("/v1/login")).json["issued"]["secret"]
     token = admin.with_token(secret)
     bearer = (await token.post("/v1/exchange")).json["access_token"]
 
     async def left() -> set[str]:
-        """What everybody is told that it may do: verifiers, proxies, and whoever buys with it."""
+        """The rights of the token according to introspection, a proxy and an exchange."""
         told = [(await admin.form("/v1/introspect", token=each)).json["scope"] for each in (secret, bearer)]
         told.append((await token.post("/v1/exchange")).json["scope"])
         told.append((await admin.form("/v1/introspect", token=bearer)).json["scope"])
@@ -75,11 +75,11 @@ async def test_a_token_does_no_more_than_its_user_may_do_at_that_moment(admin: C
     assert await left() == {"all"}
 
 
-async def test_a_token_of_the_same_owner_does_not_resume_what_an_administrator_suspended(admin: Caller) -> None:
+async def test_an_owners_token_cannot_resume_what_an_administrator_suspended(admin: Caller) -> None:
     ada = await person(admin)
     leaked, other = [(await ada.asks().post("/v1/login")).json["issued"] for _ in range(2)]
     path, thief = f"/v1/tokens/{leaked['token']['id']}", admin.with_token(other["secret"])
-    assert (await thief.post(f"{path}/suspend")).json["status"] == "suspended"  # as if to keep it for themselves
+    assert (await thief.post(f"{path}/suspend")).json["status"] == "suspended"  # an attempt to become the suspender
     assert (await admin.post(f"{path}/suspend", {"reason": "leaked"})).json["reason"] == "leaked"
     for asks in (thief, ada.asks()):
         refused = await asks.post(f"{path}/resume")

@@ -1,4 +1,4 @@
-"""H32, B7. Another pepper under load: three processes, restarted one after the other, and no request is lost."""
+"""H32, B7. A new pepper under load: three processes are restarted one after the other, and no request is lost."""
 
 import asyncio
 import random
@@ -26,7 +26,7 @@ KEY = "a-key-that-nobody-guesses-1"
 
 @dataclass(slots=True)
 class Fleet:
-    """Three processes behind somebody who sends requests only to those that are up."""
+    """Three processes behind a load balancer that uses only those that are up."""
 
     database: Database
     token: str
@@ -59,7 +59,7 @@ class Fleet:
         await self.ending.pop(process).aclose()
 
     async def roll(self, peppers: str) -> None:
-        """Restart one after the other; all the while two serve."""
+        """Restart one process after the other; two are up at any time."""
         for process in list(self.up):
             await self.stop(process)
             await self.start(peppers)
@@ -82,7 +82,7 @@ class Fleet:
         await until(lambda: self.done > wanted)
 
     async def verify_all(self) -> None:
-        """Use every secret there is, so that each is kept again."""
+        """Use every secret, so that each is digested again."""
         for secret in list(self.secrets):
             async with self.anyone() as process:
                 assert (await Caller(process, f"Bearer {secret}").get("/v1/tokens/self")).status == 200
@@ -110,7 +110,7 @@ async def lacking(database: Database, number: int) -> list[bool]:
 
 
 async def once(fleet: Fleet) -> str:
-    """Ask for the same thing under the same Idempotency-Key as ever."""
+    """Send the same request under the same Idempotency-Key as before."""
     async with fleet.anyone() as process:
         admin = Caller(process, f"Bearer {fleet.token}")
         answer = await admin.patch("/v1/tokens/self", {"description": "once"}, Idempotency_Key=KEY)

@@ -1,4 +1,4 @@
-"""B7, H32. Peppers: introduced, then signing, then retired; each step an event, and nobody notices."""
+"""B7, H32. Peppers are introduced, sign, and are retired; each step is an event, and callers notice nothing."""
 
 import asyncio
 from base64 import b64encode
@@ -43,7 +43,7 @@ async def owner(database: Database) -> AsyncIterator[Connection]:
 
 @asynccontextmanager
 async def peppered(database: Database, peppers: str, token: str) -> AsyncIterator[Caller]:
-    """Whoever has this token, at a service with these peppers."""
+    """A caller with this token, at a service with these peppers."""
     app = make_app(settings_for(database.app_url, PEPPERS=peppers))
     async with served(app) as url, ClientSession(url) as session:
         yield Caller(session, f"Bearer {token}")
@@ -69,7 +69,7 @@ async def kept_under(owner: Connection, token: str) -> list[int]:
     return [row["pepper_id"] for row in rows]
 
 
-async def test_a_new_and_an_old_pepper_verify_and_a_retired_one_does_not(
+async def test_an_old_and_a_new_pepper_verify_and_a_retired_one_does_not(
     database: Database, tmp_path: Path, owner: Connection
 ) -> None:
     token = (await founded(settings_for(database.app_url, PEPPERS=OLD), "peppered", tmp_path))["admin_token"]
@@ -107,7 +107,7 @@ async def test_a_new_and_an_old_pepper_verify_and_a_retired_one_does_not(
     assert [finding async for finding in replay(database.app_url, Tally(lambda *_: None))] == []
 
 
-async def test_a_bearer_is_bought_with_a_secret_that_is_then_kept_again(
+async def test_a_secret_is_digested_again_by_its_exchange(
     database: Database, tmp_path: Path, owner: Connection
 ) -> None:
     token = (await founded(settings_for(database.app_url, PEPPERS=OLD), "buying", tmp_path))["admin_token"]
@@ -130,7 +130,7 @@ async def test_a_bearer_is_bought_with_a_secret_that_is_then_kept_again(
         (NEW, "PEPPERS lacks 1"),
     ],
 )
-async def test_a_process_with_another_key_under_a_number_or_without_the_one_that_signs_does_not_start(
+async def test_a_process_with_a_wrong_key_or_without_the_signing_pepper_does_not_start(
     database: Database, tmp_path: Path, owner: Connection, peppers: str, complaint: str
 ) -> None:
     await founded(settings_for(database.app_url, PEPPERS=OLD), "first", tmp_path)
@@ -142,7 +142,7 @@ async def test_a_process_with_another_key_under_a_number_or_without_the_one_that
     assert await owner.fetchval("select count(*) from subject where kind = 'account'") == 1
 
 
-async def test_a_process_that_lacks_the_pepper_that_signs_says_so_and_refuses_nobody_for_good(
+async def test_a_process_that_lacks_the_signing_pepper_is_not_ready_and_refuses_no_token_for_good(
     database: Database, tmp_path: Path
 ) -> None:
     token = (await founded(settings_for(database.app_url, PEPPERS=OLD), "lacking", tmp_path))["admin_token"]
@@ -161,7 +161,7 @@ async def test_a_process_that_lacks_the_pepper_that_signs_says_so_and_refuses_no
         assert (await ahead.get("/v1/tokens")).status == 200
 
 
-async def test_a_process_that_lacks_the_pepper_that_signs_never_says_that_a_leaked_secret_is_ended(
+async def test_a_process_that_lacks_the_signing_pepper_never_reports_a_leaked_secret_as_ended(
     database: Database, tmp_path: Path, owner: Connection
 ) -> None:
     token = (await founded(settings_for(database.app_url, PEPPERS=OLD), "leaking", tmp_path))["admin_token"]
@@ -182,7 +182,7 @@ async def test_a_process_that_lacks_the_pepper_that_signs_never_says_that_a_leak
         assert await opens(ahead, leaked) == [False]
 
 
-async def test_what_renewing_or_resuming_would_revive_is_counted_before_a_pepper_is_retired(
+async def test_secrets_that_could_be_revived_are_counted_before_a_pepper_is_retired(
     database: Database, tmp_path: Path
 ) -> None:
     token = (await founded(settings_for(database.app_url, PEPPERS=OLD), "expired", tmp_path))["admin_token"]
@@ -204,13 +204,13 @@ async def test_what_renewing_or_resuming_would_revive_is_counted_before_a_pepper
         assert await alone() - before == 3
 
 
-async def test_a_process_that_slept_through_a_retirement_issues_nothing_that_opens_nothing(
+async def test_a_process_that_missed_a_retirement_issues_no_unusable_secret(
     database: Database, tmp_path: Path, owner: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = (await founded(settings_for(database.app_url, PEPPERS=OLD), "sleeping", tmp_path))["admin_token"]
     async with peppered(database, BOTH, token) as admin:
         old = await admin.issue()
-        monkeypatch.setattr(Peppers, "follow", lambda *_: None)  # what it is told from now on passes it by
+        monkeypatch.setattr(Peppers, "follow", lambda *_: None)  # from now on it misses all changes
         await ask(database, ActivatePepper, number=2)
         await ask(database, RetirePepper, number=1, left=2, force=True)
         written = "select (select count(*) from event where kind = 'token') + (select count(*) from secret)"
@@ -221,7 +221,7 @@ async def test_a_process_that_slept_through_a_retirement_issues_nothing_that_ope
         assert await owner.fetchval(written) == before
 
 
-async def test_every_step_of_a_pepper_is_an_event_and_none_holds_a_key(
+async def test_every_step_of_a_pepper_is_an_event_without_a_key(
     database: Database, tmp_path: Path, owner: Connection
 ) -> None:
     settings = settings_for(database.app_url, PEPPERS=BOTH)

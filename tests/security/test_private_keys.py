@@ -1,4 +1,4 @@
-"""H. Bearers are believed for one header, one key, one issuer and their time; private keys are kept encrypted."""
+"""H. Bearers are accepted with one header, one key, one issuer and in their lifetime; private keys are encrypted."""
 
 import asyncio
 import base64
@@ -19,8 +19,8 @@ from counterfoil.postgres.connection import Connection
 from counterfoil.settings import Settings
 from counterfoil_api.application import make_app
 from counterfoil_dev.postgres import Database
-from security.places import dump_of
 from security.scanner import Scanner
+from security.stores import dump_of
 
 
 def part(text: str) -> Any:
@@ -28,7 +28,7 @@ def part(text: str) -> Any:
 
 
 def forgeries(bearer: str, published: dict[str, Any]) -> dict[str, str]:
-    """What somebody makes of a good bearer who has every public thing and keys of their own."""
+    """Forgeries of a valid bearer, made with everything public and the forger's own keys."""
     head, payload, signature = bearer.split(".")
     header, claims = part(head), json.dumps(part(payload)).encode()
     own = ECKey.generate_key("P-256")
@@ -53,7 +53,7 @@ def forgeries(bearer: str, published: dict[str, Any]) -> dict[str, str]:
     }
 
 
-async def test_no_forged_bearer_is_believed_anywhere(admin: Caller) -> None:
+async def test_no_forged_bearer_is_accepted_anywhere(admin: Caller) -> None:
     holder = await admin.holder("all")
     bearer = (await holder.post("/v1/exchange")).json["access_token"]
     keys = (await admin.get("/.well-known/jwks.json")).json["keys"]
@@ -65,7 +65,7 @@ async def test_no_forged_bearer_is_believed_anywhere(admin: Caller) -> None:
         assert (await admin.with_token(forged).post("/v1/exchange")).status == 401, name
 
 
-async def test_a_bearer_ends_on_its_second(database: Database, tmp_path: Path) -> None:
+async def test_a_bearer_expires_on_its_second(database: Database, tmp_path: Path) -> None:
     settings = settings_for(database.app_url, BEARER_LIFETIME="2s")
     credentials = await founded(settings, "short", tmp_path)
     async with served(make_app(settings)) as url, ClientSession(url) as session:
@@ -78,7 +78,7 @@ async def test_a_bearer_ends_on_its_second(database: Database, tmp_path: Path) -
         assert (await admin.form("/v1/introspect", token=said["access_token"])).json == {"active": False}
 
 
-async def test_private_keys_are_nowhere_but_encrypted(admin: Caller, owner: Connection, settings: Settings) -> None:
+async def test_private_keys_are_stored_only_encrypted(admin: Caller, owner: Connection, settings: Settings) -> None:
     assert (await admin.post("/v1/exchange")).status == 200
     rows = await owner.fetch("select encrypted from private_key")
     (kid,) = [key["kid"] for key in (await admin.get("/.well-known/jwks.json")).json["keys"]]
@@ -89,7 +89,7 @@ async def test_private_keys_are_nowhere_but_encrypted(admin: Caller, owner: Conn
         private = load_der_private_key(der, password=None)
         assert isinstance(private, ec.EllipticCurvePrivateKey)
         scanner.know("the private number", private.private_numbers().private_value.to_bytes(32, "big"))
-        scanner.know("the private key", der[:-70])  # what follows is the public point
+        scanner.know("the private key", der[:-70])  # the rest is the public point
     scanner.know("the key that encrypts it", settings.key_encryption_key)
     assert len(rows) == 1
     dump = await dump_of(owner)

@@ -1,4 +1,4 @@
-"""C. Nobody gets, by any call and any spelling, what their caller does not hold."""
+"""C. No call and no spelling gives a caller scopes that it does not hold."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ CALLS = {
 
 
 async def asked(caller: Caller, call: str, more: dict[str, Any]) -> tuple[int, list[str] | None]:
-    """The status, and the scopes that were given; None if it was refused."""
+    """The status and the granted scopes; None if refused."""
     method, path, body = CALLS[call]
     answer = await (caller.post if method == "POST" else caller.patch)(path, {**body, **more})
     if answer.status >= 400:
@@ -29,7 +29,7 @@ async def asked(caller: Caller, call: str, more: dict[str, Any]) -> tuple[int, l
 
 
 @pytest.mark.parametrize("call", CALLS)
-async def test_odd_scopes_are_refused_and_never_mean_everything(admin: Caller, call: str) -> None:
+async def test_invalid_scopes_are_refused_and_never_mean_everything(admin: Caller, call: str) -> None:
     caller = await admin.holder("a.b", "tokens.*", lifetime="1h")
     answers = [(scopes, *await asked(caller, call, {"scopes": scopes})) for scopes in ODD]
     assert [each for each in answers if each[1] not in (403, 422)] == []
@@ -40,7 +40,9 @@ async def test_odd_scopes_are_refused_and_never_mean_everything(admin: Caller, c
     ("call", "omitted"),
     [("create", []), ("clone", ["a.b", "tokens.*"]), ("edit", ["a.b", "tokens.*"]), ("exchange", ["a.b", "tokens.*"])],
 )
-async def test_none_is_none_and_omitted_is_at_most_what_was_there(admin: Caller, call: str, omitted: list[str]) -> None:
+async def test_empty_scopes_give_none_and_omitted_scopes_at_most_the_present_ones(
+    admin: Caller, call: str, omitted: list[str]
+) -> None:
     caller = await admin.holder("a.b", "tokens.*", lifetime="1h")
     assert (await asked(caller, call, {}))[1] == omitted
     assert (await asked(caller, call, {"scopes": []}))[1] == []
@@ -58,7 +60,7 @@ async def test_no_spelling_of_a_lifetime_outlives_its_caller(admin: Caller, life
     caller = await admin.holder("tokens.*", lifetime="1h")
     for path in ("/v1/tokens", "/v1/tokens/self/clone"):
         answer = await caller.post(path, {"name": "child", **lifetime})
-        if answer.status == 201:  # a clone lives as long as its original was meant to, and no longer than its caller
+        if answer.status == 201:  # a clone has the lifetime of its original, bounded by its caller
             ends, own = answer.json["token"]["expires_at"], (await caller.get("/v1/tokens/self")).json["expires_at"]
             assert ends is not None
             assert ends <= own

@@ -1,4 +1,4 @@
-"""How often a token may be used in all: exact over processes, wherever it or a bearer of it is presented."""
+"""The number of uses of a token is exact over processes, wherever the token or its bearers are presented."""
 
 import asyncio
 from collections import Counter
@@ -36,7 +36,7 @@ async def admin(database: Database, tmp_path: Path) -> AsyncIterator[Caller]:
 
 
 async def used(url: str, plain: str, account: str, count: int) -> list[Answer]:
-    """Use a token so often at once, in the three ways that there are."""
+    """Use a token many times at once, in its three ways."""
     async with ClientSession(url) as session:
         holder, proxy = Caller(session, f"Bearer {plain}"), Asked(session, account)
         ways = (
@@ -47,7 +47,7 @@ async def used(url: str, plain: str, account: str, count: int) -> list[Answer]:
         return await asyncio.gather(*(ways[n % 3]() for n in range(count)))
 
 
-async def test_exactly_max_uses_of_many_are_accepted_over_three_processes(database: Database, tmp_path: Path) -> None:
+async def test_exactly_max_uses_are_accepted_over_three_processes(database: Database, tmp_path: Path) -> None:
     credentials = await founded(settings_for(database.app_url), "three", tmp_path)
     async with several(database, 3) as urls, ClientSession(urls[0]) as session:
         admin = Caller(session, f"Bearer {credentials['admin_token']}")
@@ -92,7 +92,7 @@ async def test_every_way_to_present_a_secret_or_a_bearer_is_a_use(admin: Caller)
     assert (await Caller(admin.session, "").form("/v1/oauth/token", **EXCHANGE, subject_token=bearer)).status == 400
 
 
-async def test_more_uses_open_a_token_again_and_a_new_secret_does_not(admin: Caller) -> None:
+async def test_more_uses_make_a_token_usable_again_and_a_new_secret_does_not(admin: Caller) -> None:
     issued = await admin.issue(max_uses=1)
     path = f"/v1/tokens/{issued['token']['id']}"
     assert (await admin.with_token(issued["secret"]).get("/v1/tokens/self")).status == 200
@@ -111,7 +111,7 @@ async def test_more_uses_open_a_token_again_and_a_new_secret_does_not(admin: Cal
     assert (then["max_uses"], then["uses_left"]) == (1, None)
 
 
-async def test_who_may_be_used_so_often_issues_clones_and_imports_nothing_with_more_uses(admin: Caller) -> None:
+async def test_a_caller_with_limited_uses_issues_clones_and_imports_no_token_with_more(admin: Caller) -> None:
     issued = await admin.issue(scopes=["tokens.*"], max_uses=50)
     few = admin.with_token(issued["secret"])
     for wider in ({}, {"max_uses": 51}):
@@ -130,12 +130,12 @@ async def test_who_may_be_used_so_often_issues_clones_and_imports_nothing_with_m
 
 
 @pytest.mark.parametrize("number", [0, -1, 1_000_000_001, "3", 1.5])
-async def test_what_is_no_number_of_uses_is_refused_with_its_field(admin: Caller, number: object) -> None:
+async def test_an_invalid_number_of_uses_is_refused_with_its_field(admin: Caller, number: object) -> None:
     refused = await admin.post("/v1/tokens", {"name": "n", "max_uses": number})
     assert (refused.status, refused.problem) == (422, "invalid-request")
 
 
-async def test_an_operation_that_fails_costs_a_use_and_a_rate_limit_costs_none(admin: Caller) -> None:
+async def test_a_failed_operation_costs_a_use_and_a_rate_limited_one_does_not(admin: Caller) -> None:
     issued = await admin.issue(max_uses=5, rate_limit="2/10m")
     holder, path = admin.with_token(issued["secret"]), f"/v1/tokens/{issued['token']['id']}"
     missing = "/v1/tokens/00000000-0000-0000-0000-000000000009"
@@ -143,8 +143,8 @@ async def test_an_operation_that_fails_costs_a_use_and_a_rate_limit_costs_none(a
     assert (await admin.get(path)).json["uses_left"] == 3
 
 
-async def test_a_use_that_was_counted_before_a_crash_is_lost_and_never_given_twice(database: Database) -> None:
-    """The count is committed before anybody is let in: whoever dies in between has lost a use."""
+async def test_a_use_counted_before_a_crash_is_lost_and_never_given_twice(database: Database) -> None:
+    """The count is committed before the request is accepted: a crash in between loses a use."""
     pool = await open_pool(database.app_url, size=2)
     account, token = UUID(int=1), UUID(int=2)
     async with pool:
@@ -165,7 +165,7 @@ async def test_a_use_that_was_counted_before_a_crash_is_lost_and_never_given_twi
         assert all(isinstance(answer, UsesExhausted) for answer in answers if answer is not None)
 
 
-async def test_one_statement_grants_what_is_left_and_a_lower_number_holds_at_once(database: Database) -> None:
+async def test_one_statement_grants_the_remaining_uses_and_a_lower_number_applies_at_once(database: Database) -> None:
     pool = await open_pool(database.app_url, size=1)
     one, two = (UUID(int=n) for n in (1, 2))
     async with pool:

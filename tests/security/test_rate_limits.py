@@ -1,4 +1,4 @@
-"""E. Quotas are exact and say so; an address is believed from our own proxies alone."""
+"""E. Rate limits are exact and announced; a client address is accepted only from trusted proxies."""
 
 import asyncio
 import re
@@ -14,7 +14,7 @@ from counterfoil.core.secret import mint
 from counterfoil_api.application import make_app
 from counterfoil_dev.postgres import Database
 from counterfoil_dev.valkey import Valkey
-from security.limited import LIMIT, Place, limited, look
+from security.limited_service import LIMIT, Place, limited, look
 from security.processes import several
 
 
@@ -24,7 +24,7 @@ async def place(database: Database, valkey: Valkey, tmp_path: Path) -> AsyncIter
         yield opened
 
 
-async def test_exactly_a_hundred_of_two_hundred_pass_over_three_processes(
+async def test_exactly_a_hundred_of_two_hundred_requests_pass_over_three_processes(
     database: Database, valkey: Valkey, tmp_path: Path
 ) -> None:
     limits = valkey.database(3)
@@ -52,7 +52,7 @@ async def asks(url: str, plain: str, count: int) -> list[Answer]:
         return await asyncio.gather(*(Caller(session, f"Bearer {plain}").get("/v1/tokens/self") for _ in range(count)))
 
 
-async def test_each_caller_has_a_quota_of_their_own(database: Database, tmp_path: Path) -> None:
+async def test_each_caller_has_its_own_rate_limit(database: Database, tmp_path: Path) -> None:
     settings = settings_for(database.app_url, RATE_LIMIT="3/10m")
     credentials = await founded(settings, "own", tmp_path)
     async with served(make_app(settings)) as url, ClientSession(url) as session:
@@ -62,7 +62,7 @@ async def test_each_caller_has_a_quota_of_their_own(database: Database, tmp_path
         bought = [await holder.post("/v1/exchange") for _ in range(4)]
         assert [answer.status for answer in bought] == [200, 200, 200, 429]
         bearer = admin.with_token(bought[0].json["access_token"])
-        # A token and the bearers that it bought are one caller.
+        # A token and the bearers issued for it are one caller.
         statuses = [await look(each) for each in (holder, bearer, bearer, holder, bearer)]
         assert statuses == [200, 200, 200, 429, 429]
         assert await look(admin) == 200
@@ -72,7 +72,7 @@ async def test_each_caller_has_a_quota_of_their_own(database: Database, tmp_path
 
 
 @pytest.mark.parametrize(("trusted", "elsewhere"), [("", 429), ("10.0.0.0/8", 429), ("127.0.0.1/32", 401)])
-async def test_an_address_is_believed_from_a_proxy_of_ours_alone(
+async def test_a_client_address_is_accepted_only_from_a_trusted_proxy(
     database: Database, trusted: str, elsewhere: int
 ) -> None:
     settings = settings_for(database.app_url, TRUSTED_PROXIES=trusted, GUESS_LIMIT=f"{LIMIT}/10m")
@@ -83,11 +83,11 @@ async def test_an_address_is_believed_from_a_proxy_of_ours_alone(
             return await look(Caller(session, f"Bearer {mint('service').plain}", there))
 
         assert [await guessed(number) for number in range(LIMIT + 20)][-1] == elsewhere
-        # What a client writes stands left of what our proxy adds, and moves it to no other network.
+        # Values that a client sends stand left of what our proxy adds, and do not change the network.
         assert [await guessed(number, behind=", 203.0.113.50") for number in range(LIMIT + 20)][-1] == 429
 
 
-async def test_a_policy_of_networks_is_not_passed_by_a_forged_address(place: Place) -> None:
+async def test_a_forged_address_does_not_pass_a_policy_of_networks(place: Place) -> None:
     policy = {"policy": {"networks": ["203.0.113.0/24"]}}
     assert (await place.admin.patch("/v1/account", policy)).status == 200
     admin = place.credentials["admin_token"]

@@ -1,4 +1,4 @@
-"""C. What somebody holds for a time, or of somebody, reaches neither further nor longer by a way around."""
+"""C. A right with an expiry or for one owner is not extended by a detour."""
 
 import asyncio
 from pathlib import Path
@@ -18,12 +18,12 @@ ELSEWHERE = {"networks": ["192.0.2.0/24"]}
 
 @pytest.fixture
 async def chief(session: ClientSession, settings: Settings, tmp_path: Path) -> Caller:
-    """The administrator of an account of the test's own, by password."""
+    """The administrator of a separate account for the test, by password."""
     told = await founded(settings, f"reach-{token_urlsafe(6).lower()}", tmp_path)
     return Caller(session, basic(told["admin_login"], told["admin_password"]))
 
 
-async def test_who_may_open_accounts_for_a_time_opens_none_that_stays(admin: Caller) -> None:
+async def test_a_caller_with_an_expiry_opens_no_account(admin: Caller) -> None:
     first = {"email": f"{token_urlsafe(8)}@theirs.example.org", "password": "four words and a 4th"}
     body = {"name": "Parked", "administrator": first}
     passing = await admin.holder("accounts.create", lifetime="1h")
@@ -35,7 +35,7 @@ async def test_who_may_open_accounts_for_a_time_opens_none_that_stays(admin: Cal
     assert (await lasting.post("/v1/accounts", body)).status == 201
 
 
-async def test_a_token_made_for_a_user_does_not_show_them_to_who_may_see_none(admin: Caller) -> None:
+async def test_a_token_created_for_a_user_does_not_reveal_them_without_users_read(admin: Caller) -> None:
     ada = await person(admin)
     issuer = await admin.holder("tokens.create", "tokens.read", "own.read")
     mirror = {"name": "a mirror", "scopes": ["own.read"], "owner": {"type": "user", "id": ada.id}}
@@ -46,7 +46,7 @@ async def test_a_token_made_for_a_user_does_not_show_them_to_who_may_see_none(ad
     assert (await admin.with_token(own).get("/v1/users/self")).json["email"] == ada.email
 
 
-async def test_a_lost_reply_is_not_told_again_to_a_network_that_is_shut_out(chief: Caller) -> None:
+async def test_a_lost_reply_is_not_repeated_to_a_network_that_is_excluded_now(chief: Caller) -> None:
     holder, key = chief.with_token((await chief.issue(scopes=["self.rotate"]))["secret"]), token_urlsafe(32)
     first = await holder.post("/v1/tokens/self/rotate", {"grace": "0s"}, Idempotency_Key=key)
     again = await holder.post("/v1/tokens/self/rotate", {"grace": "0s"}, Idempotency_Key=key)
@@ -56,7 +56,7 @@ async def test_a_lost_reply_is_not_told_again_to_a_network_that_is_shut_out(chie
     assert (refused.problem, b"cfl_" in refused.body) == ("network-forbidden", False)
 
 
-async def test_a_lost_reply_is_not_told_again_while_the_owner_is_disabled(chief: Caller) -> None:
+async def test_a_lost_reply_is_not_repeated_while_the_owner_is_disabled(chief: Caller) -> None:
     ada = await person(chief)
     issued = await chief.issue(scopes=["self.rotate"], owner={"type": "user", "id": ada.id})
     holder, key = chief.with_token(issued["secret"]), token_urlsafe(32)
@@ -69,7 +69,7 @@ async def test_a_lost_reply_is_not_told_again_while_the_owner_is_disabled(chief:
     assert again.json["secret"] == first.json["secret"]
 
 
-async def test_a_password_from_a_network_that_is_shut_out_spends_no_code_and_is_recorded(
+async def test_a_password_from_an_excluded_network_spends_no_code_and_is_recorded(
     chief: Caller, owner: Connection
 ) -> None:
     ada = await person(chief, "administrator")
@@ -85,7 +85,7 @@ async def test_a_password_from_a_network_that_is_shut_out_spends_no_code_and_is_
             await asyncio.sleep(0.1)
 
 
-async def test_a_key_gives_a_bearer_no_answer_that_its_token_was_given(admin: Caller) -> None:
+async def test_an_idempotency_key_gives_a_bearer_no_answer_meant_for_its_token(admin: Caller) -> None:
     token = await admin.holder("tokens.create", "invoices.*")
     body, key = {"name": "child", "scopes": ["invoices.read"]}, "a-key-of-more-than-twenty-two-letters"
     first = await token.post("/v1/tokens", body, Idempotency_Key=key)
@@ -97,7 +97,7 @@ async def test_a_key_gives_a_bearer_no_answer_that_its_token_was_given(admin: Ca
     assert (await token.post("/v1/tokens", body, Idempotency_Key=key)).json == first.json
 
 
-async def test_a_key_gives_a_bearer_no_secret_that_outlives_it(admin: Caller) -> None:
+async def test_an_idempotency_key_gives_a_bearer_no_secret_that_outlives_it(admin: Caller) -> None:
     token = admin.with_token((await admin.issue(scopes=["tokens.*", "invoices.*"], lifetime="24h"))["secret"])
     bearer = admin.with_token((await token.post("/v1/exchange")).json["access_token"])
     body, key = {"name": "child", "scopes": ["invoices.read"], "lifetime": "23h"}, token_urlsafe(32)
@@ -115,7 +115,7 @@ async def test_a_key_gives_a_bearer_no_secret_that_outlives_it(admin: Caller) ->
     assert (gone.problem, b"cfl_" in gone.body) == ("secret-no-longer-available", False)
 
 
-async def test_a_key_gives_a_bearer_no_password_of_somebody_who_outlives_it(admin: Caller) -> None:
+async def test_an_idempotency_key_gives_a_bearer_no_password_of_a_user_who_outlives_it(admin: Caller) -> None:
     bearer = admin.with_token((await admin.post("/v1/exchange")).json["access_token"])
     body, key = {"email": f"{token_urlsafe(8)}@ours.example.org", "role": "member"}, token_urlsafe(32)
     made = await admin.post("/v1/users", body, Idempotency_Key=key)
@@ -127,7 +127,7 @@ async def test_a_key_gives_a_bearer_no_password_of_somebody_who_outlives_it(admi
     assert (refused.problem, reset.json["password"].encode() in refused.body) == ("beyond-caller", False)
 
 
-async def test_a_former_secret_in_its_grace_is_told_the_reply_to_its_own_rotation(admin: Caller) -> None:
+async def test_a_former_secret_in_its_grace_gets_the_reply_to_its_own_rotation(admin: Caller) -> None:
     issued = await admin.issue(scopes=["self.rotate"], lifetime="24h")
     holder, key = admin.with_token(issued["secret"]), token_urlsafe(32)
     bearer = admin.with_token((await holder.post("/v1/exchange")).json["access_token"])
@@ -139,7 +139,7 @@ async def test_a_former_secret_in_its_grace_is_told_the_reply_to_its_own_rotatio
     ).problem == "beyond-caller"
 
 
-async def test_a_dead_secret_is_told_no_reply_but_that_to_its_own_rotation(admin: Caller) -> None:
+async def test_an_ended_secret_gets_no_reply_except_to_its_own_rotation(admin: Caller) -> None:
     issued = await admin.issue(scopes=["self.rotate", "tokens.rotate"])
     path = f"/v1/tokens/{(await admin.issue())['token']['id']}/rotate"
     holder, keys, grace = admin.with_token(issued["secret"]), [token_urlsafe(32) for _ in range(3)], {"grace": "0s"}

@@ -1,4 +1,4 @@
-"""D17. Whoever reads past the second wall says why."""
+"""D17. Every read without row-level security is listed with a reason."""
 
 import ast
 from collections.abc import Iterator
@@ -7,8 +7,8 @@ from pathlib import Path
 from counterfoil import postgres
 
 PLACE = Path(postgres.__file__).parent
-# A connection that is held, by the door or an audit, reads by the keys of its commands, or everything on purpose;
-# what borrows one from a pool is asked for by somebody.
+# A connection held by the door or an audit reads by the keys of its commands, or reads everything on purpose;
+# a read that borrows a connection from a pool serves one caller.
 PAST_THE_WALL = {
     "scope_catalogue.family": "an account shows those that it opened, which lie beyond its own wall",
     "descent.moment": "the number of a transaction, and no rows",
@@ -44,7 +44,7 @@ PAST_THE_WALL = {
 
 
 def reading() -> Iterator[str]:
-    """Every function that borrows a connection from a pool and reads without further ado."""
+    """Every function that borrows a connection from a pool and reads without row-level security."""
     for path in sorted(PLACE.glob("*.py")):
         yield from _reading(ast.parse(path.read_text(encoding="utf-8")), path.stem)
 
@@ -65,7 +65,7 @@ def _asks_a_pool(node: ast.AST) -> bool:
     )
 
 
-def test_whoever_reads_past_the_second_wall_says_why() -> None:
+def test_every_read_without_row_level_security_has_a_reason() -> None:
     found = set(reading())
     assert {"lookup.Lookup._fetch_ids", "users.user_by_email"} <= found, "the search itself works"
     assert found - set(PAST_THE_WALL) == set(), "read through counterfoil.postgres.tenant_connection, or say why not"

@@ -1,4 +1,4 @@
-"""A. What a token looks like, and what cannot be told from it."""
+"""A. The form of a token, and what it does not reveal."""
 
 import re
 
@@ -14,7 +14,7 @@ from postgres.test_lookup import looking, opened
 from security.scanner import Scanner
 
 
-def test_kinds_are_told_apart_at_a_glance_and_by_a_double_click() -> None:
+def test_kinds_differ_in_their_prefix_and_a_double_click_selects_the_whole_token() -> None:
     assert len(set(PREFIXES.values())) == len(PREFIXES)
     for kind, prefix in PREFIXES.items():
         plain = mint(kind).plain
@@ -23,7 +23,7 @@ def test_kinds_are_told_apart_at_a_glance_and_by_a_double_click() -> None:
         assert len(plain) <= 255
 
 
-async def test_a_slip_is_refused_before_the_database_is_asked() -> None:
+async def test_a_mistyped_secret_is_refused_before_the_database_is_queried() -> None:
     nowhere = settings_for("postgresql://nobody@127.0.0.1:1/nothing")
     good = mint("service").plain
     async with served(make_app(nowhere)) as url, ClientSession(url) as session:
@@ -36,7 +36,7 @@ async def test_a_slip_is_refused_before_the_database_is_asked() -> None:
             assert slip == good or refused.problem == "credentials-refused"
 
 
-async def test_secrets_that_share_all_that_is_shown_each_open_their_own_token(database: Database) -> None:
+async def test_secrets_with_equal_hints_each_open_their_own_token(database: Database) -> None:
     bodies = ["cfl_service_Same" + base62(number, 39) for number in (1, 2)]
     one, two = (Secret(body + checksum(body)) for body in bodies)
     assert one.hint == two.hint
@@ -45,7 +45,7 @@ async def test_secrets_that_share_all_that_is_shown_each_open_their_own_token(da
         assert [await opened(lookup, PEPPERS, secret) for secret in (one, two)] == [token.id for token in tokens]
 
 
-async def test_nothing_that_is_shown_leads_to_a_secret_or_its_digest(admin: Caller, owner: Connection) -> None:
+async def test_no_shown_value_leads_to_a_secret_or_its_digest(admin: Caller, owner: Connection) -> None:
     scanner = Scanner()
     issued = await admin.issue(lifetime="3d")
     path = f"/v1/tokens/{issued['token']['id']}"

@@ -1,4 +1,4 @@
-"""B. What is kept of a secret, and how little it is worth alone."""
+"""B. How a secret is stored, and how little the stored value is worth alone."""
 
 import hashlib
 import hmac
@@ -15,7 +15,7 @@ from postgres.tenant import PEPPERS, tenant_of
 from postgres.test_lookup import looking
 
 
-async def test_a_secret_is_kept_as_an_hmac_and_a_password_as_argon2id(
+async def test_a_secret_is_stored_as_an_hmac_and_a_password_as_argon2id(
     admin: Caller, owner: Connection, settings: Settings
 ) -> None:
     plain = (await admin.issue())["secret"]
@@ -27,7 +27,7 @@ async def test_a_secret_is_kept_as_an_hmac_and_a_password_as_argon2id(
     assert all(each.startswith("$argon2id$") for each in hashes)
 
 
-async def test_a_dump_and_a_guess_confirm_nothing(admin: Caller, owner: Connection, settings: Settings) -> None:
+async def test_a_dump_confirms_no_guess(admin: Caller, owner: Connection, settings: Settings) -> None:
     plain = (await admin.issue())["secret"]
     tables = ("secret", "token", "idempotency_key", "subject", "private_key")
     rows = [row for table in tables for row in await owner.fetch(f"select * from {table}")]
@@ -41,7 +41,7 @@ async def test_a_dump_and_a_guess_confirm_nothing(admin: Caller, owner: Connecti
 
 
 @pytest.mark.parametrize("known", [1, 2])
-async def test_an_unknown_secret_is_as_much_work_as_a_dead_one(database: Database, known: int) -> None:
+async def test_an_unknown_secret_costs_as_much_work_as_an_ended_one(database: Database, known: int) -> None:
     peppers = Peppers({number: bytes([number]) * 32 for number in range(1, known + 1)})
     dead = mint("service")
     async with tenant_of(database) as tenant, looking(database) as (lookup, counting):
@@ -54,7 +54,7 @@ async def test_an_unknown_secret_is_as_much_work_as_a_dead_one(database: Databas
         assert work == [1, 1]
 
 
-def test_a_right_beginning_leads_no_nearer() -> None:
+def test_a_right_beginning_of_a_secret_leads_no_nearer() -> None:
     right = mint("service").plain
     stored = PEPPERS.digests(Secret(right))[0]
     shared = []
@@ -65,7 +65,7 @@ def test_a_right_beginning_leads_no_nearer() -> None:
     assert max(shared) <= 3, "what is looked up is an HMAC, which begins anew with every character"
 
 
-async def test_what_shows_a_secret_is_stored_by_nobody_and_names_it_nowhere_else(admin: Caller) -> None:
+async def test_an_answer_with_a_secret_is_not_stored_and_repeats_it_nowhere_else(admin: Caller) -> None:
     made = await admin.post("/v1/tokens", {"name": "x"}, Idempotency_Key="k" * 22)
     path = f"/v1/tokens/{made.json['token']['id']}"
     holder = Caller(admin.session, basic("", made.json["secret"]))

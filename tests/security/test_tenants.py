@@ -1,4 +1,4 @@
-"""D. One account's things are nothing at all to another."""
+"""D. Things of one account do not exist for another."""
 
 import asyncio
 from uuid import uuid4
@@ -9,7 +9,7 @@ from counterfoil.core.subjects.peppers import PEPPER_SET
 from counterfoil.core.subjects.signing_keys import RING
 
 
-async def test_foreign_ids_in_filters_find_what_random_ones_find(admin: Caller, stranger: Caller) -> None:
+async def test_ids_of_another_account_in_filters_find_what_random_ones_find(admin: Caller, stranger: Caller) -> None:
     owner = {"type": "service", "id": "shared-name"}
     token = (await admin.issue(name="ours alone", owner=owner, scopes=["ours.alone"], lifetime="3d"))["token"]
     questions: list[dict[str, str]] = [
@@ -22,10 +22,10 @@ async def test_foreign_ids_in_filters_find_what_random_ones_find(admin: Caller, 
         ]
         theirs = (await stranger.get("/v1/tokens", **question)).json["items"]
         assert token["account"] not in {each["account"] for each in theirs}
-        assert theirs == [] or "owner_type" in question  # of that kind they may well have some of their own
+        assert theirs == [] or "owner_type" in question  # they may have some of this kind themselves
 
 
-async def test_no_cursor_of_ours_is_good_elsewhere(admin: Caller, stranger: Caller) -> None:
+async def test_a_cursor_of_ours_is_refused_in_another_account(admin: Caller, stranger: Caller) -> None:
     token = (await admin.issue(lifetime="3d"))["token"]
     await admin.patch(f"/v1/tokens/{token['id']}", {"name": "a second event"})
     path = f"/v1/tokens/{token['id']}/events"
@@ -40,16 +40,14 @@ async def test_no_cursor_of_ours_is_good_elsewhere(admin: Caller, stranger: Call
     assert (await stranger.get("/v1/alerts", cursor=cursor)).problem == "bad-cursor"
 
 
-async def test_a_foreign_secret_cannot_be_told_from_a_random_one_by_introspection(
-    admin: Caller, stranger: Caller
-) -> None:
+async def test_introspection_answers_a_foreign_secret_like_a_random_one(admin: Caller, stranger: Caller) -> None:
     ours = await admin.issue()
     bearer = (await admin.with_token(ours["secret"]).post("/v1/exchange")).json["access_token"]
     answers = [shown(await stranger.form("/v1/introspect", token=text)) for text in (ours["secret"], bearer, "x")]
     assert answers == [answers[-1]] * 3
 
 
-async def test_seeing_and_ending_the_tokens_of_others_needs_its_own_scope(admin: Caller) -> None:
+async def test_reading_and_revoking_tokens_of_others_needs_its_own_scope(admin: Caller) -> None:
     other = (await admin.issue())["token"]["id"]
     needed = {"": "tokens.read", "/events": "tokens.read", "/suspend": "tokens.suspend", "/revoke": "tokens.revoke"}
     for path, scope in needed.items():
@@ -61,10 +59,10 @@ async def test_seeing_and_ending_the_tokens_of_others_needs_its_own_scope(admin:
             assert (answer.status < 400) == allowed, (path, answer.body)
 
 
-async def test_an_owner_that_is_no_user_of_the_account_is_refused_whatever_else_it_is(
+async def test_an_id_that_is_no_user_of_the_account_is_refused_as_owner(
     admin: Caller, stranger: Caller, ours: dict[str, str], theirs: dict[str, str]
 ) -> None:
-    """An account's id, or that of the signing keys: subjects are there with these ids, but no users."""
+    """An account's id, or that of the signing keys: there are subjects with these ids, but no users."""
     good = await stranger.issue(scopes=["own.read"])
     theirs_alone = (await stranger.get("/v1/users", limit="1")).json["items"][0]["id"]
     names = (ours["account"], theirs["account"], str(RING), str(PEPPER_SET), ours["admin_token_id"], theirs_alone)

@@ -1,4 +1,4 @@
-"""A token's own networks and rate limit: wherever it, or a bearer of it, is presented, and over all processes."""
+"""A token's own networks and rate limit apply wherever it or its bearers are presented, over all processes."""
 
 import asyncio
 import re
@@ -14,7 +14,7 @@ from api.proxy import Asked
 from api.service import Answer, Caller, founded, settings_for
 from counterfoil_dev.postgres import Database
 from counterfoil_dev.valkey import Valkey
-from security.limited import HERE, THERE, Place, limited
+from security.limited_service import HERE, THERE, Place, limited
 from security.processes import several
 
 OFFICE = "192.0.2.0/24"
@@ -53,7 +53,7 @@ async def asks(url: str, plain: str, count: int) -> list[Answer]:
         return await asyncio.gather(*(Caller(session, f"Bearer {plain}").get("/v1/tokens/self") for _ in range(count)))
 
 
-async def test_exchanges_and_bearers_are_counted_with_their_token(place: Place) -> None:
+async def test_exchanges_and_bearers_count_against_their_token(place: Place) -> None:
     issued = await place.admin.issue(rate_limit="4/10m")
     holder = place.caller(issued["secret"])
     bearer = (await holder.post("/v1/exchange")).json["access_token"]
@@ -68,7 +68,7 @@ async def test_exchanges_and_bearers_are_counted_with_their_token(place: Place) 
     await noted(place, "rate-limited", issued["token"]["id"])
 
 
-async def test_a_changed_limit_holds_at_once(place: Place) -> None:
+async def test_a_changed_limit_applies_at_once(place: Place) -> None:
     token = await place.admin.issue(rate_limit="2/10m")
     holder, path = place.caller(token["secret"]), f"/v1/tokens/{token['token']['id']}"
     assert [(await holder.get("/v1/tokens/self")).status for _ in range(3)] == [200, 200, 429]
@@ -78,7 +78,7 @@ async def test_a_changed_limit_holds_at_once(place: Place) -> None:
     assert [(await holder.get("/v1/tokens/self")).status for _ in range(5)] == [200] * 5
 
 
-async def test_a_limit_by_the_month_that_becomes_one_by_the_minute_does_not_last_for_a_month(place: Place) -> None:
+async def test_a_monthly_limit_changed_to_one_a_minute_does_not_last_for_a_month(place: Place) -> None:
     token = await place.admin.issue(rate_limit="2/30d")
     holder, path = place.caller(token["secret"]), f"/v1/tokens/{token['token']['id']}"
     assert [(await holder.get("/v1/tokens/self")).status for _ in range(3)] == [200, 200, 429]
@@ -88,7 +88,7 @@ async def test_a_limit_by_the_month_that_becomes_one_by_the_minute_does_not_last
         assert (refused.status, int(refused.headers["Retry-After"]) <= 60) == (429, True)
 
 
-async def test_a_token_is_refused_outside_its_networks_and_so_is_its_bearer(place: Place) -> None:
+async def test_a_token_and_its_bearer_are_refused_outside_its_networks(place: Place) -> None:
     issued = await place.admin.issue(scopes=["invoices.read", "tokens.introspect"], networks=[OFFICE])
     assert issued["token"]["networks"] == [OFFICE]
     inside, outside = (place.caller(issued["secret"], at=at) for at in (HERE, THERE))
@@ -104,7 +104,7 @@ async def test_a_token_is_refused_outside_its_networks_and_so_is_its_bearer(plac
         assert (refused.status, refused.problem) == (403, "token-network-forbidden")
     spelt = await outside.form("/v1/introspect", token=issued["secret"])
     assert (spelt.status, spelt.json["error"]) == (403, "access_denied")
-    # The resource server that asks is elsewhere, of course: the answer is about the token alone.
+    # The resource server may call from elsewhere: the answer is about the token alone.
     assert (await place.admin.form("/v1/introspect", token=issued["secret"])).json["active"] is True
     account = issued["token"]["account"]
     await noted(place, "token-network-forbidden", issued["token"]["id"])
@@ -125,7 +125,7 @@ async def test_forward_authentication_counts_against_the_tokens_own_limit(place:
     assert int(answers[-1].headers["Retry-After"]) > 1
 
 
-async def test_a_bearer_in_which_somebody_acts_stays_in_the_networks_of_both(place: Place) -> None:
+async def test_a_bearer_with_an_actor_is_bound_to_the_networks_of_both(place: Place) -> None:
     subject = await place.admin.issue(scopes=["invoices.read"])
     actor = await place.admin.issue(networks=[OFFICE])
     given = {
@@ -141,7 +141,7 @@ async def test_a_bearer_in_which_somebody_acts_stays_in_the_networks_of_both(pla
     assert [(await proxy.about(headers[at])).status for at in (HERE, THERE)] == [200, 403]
 
 
-async def test_a_bearer_in_which_a_bounded_token_acts_buys_another_one(place: Place) -> None:
+async def test_a_bearer_with_a_bounded_actor_is_exchanged_again(place: Place) -> None:
     subject = await place.admin.issue(scopes=["invoices.read"])
     actor = await place.admin.issue(networks=[OFFICE], rate_limit="600/1m")
     kind = "urn:ietf:params:oauth:token-type:access_token"
@@ -153,7 +153,7 @@ async def test_a_bearer_in_which_a_bounded_token_acts_buys_another_one(place: Pl
     assert [(await nobody[at].form("/v1/oauth/token", **given)).status for at in (HERE, THERE)] == [200, 403]
 
 
-async def test_a_bounded_token_issues_clones_imports_and_edits_only_what_is_as_bounded(place: Place) -> None:
+async def test_a_bounded_token_issues_clones_imports_and_edits_only_equally_bounded_tokens(place: Place) -> None:
     anywhere = await place.admin.issue(scopes=[])
     issued = await place.admin.issue(scopes=["tokens.*"], networks=[OFFICE], rate_limit="600/1m")
     holder, other = place.caller(issued["secret"]), f"/v1/tokens/{anywhere['token']['id']}"
@@ -179,7 +179,7 @@ async def test_a_bounded_token_issues_clones_imports_and_edits_only_what_is_as_b
     assert (copy["networks"], copy["rate_limit"]) == (made["networks"], made["rate_limit"])
 
 
-async def test_bounds_stand_in_the_log_and_in_the_past(place: Place) -> None:
+async def test_bounds_are_shown_in_the_log_and_in_past_states(place: Place) -> None:
     token = (await place.admin.issue(networks=[OFFICE], rate_limit="600/1m"))["token"]
     path = f"/v1/tokens/{token['id']}"
     await place.admin.patch(path, {"networks": [], "rate_limit": None})
@@ -200,7 +200,7 @@ async def test_bounds_stand_in_the_log_and_in_the_past(place: Place) -> None:
         ({"rate_limit": "600/0s"}, "bad-rate-limit", "rate_limit"),
     ],
 )
-async def test_what_is_no_bound_is_refused_and_says_why(
+async def test_an_invalid_bound_is_refused_with_the_reason(
     place: Place, fields: dict[str, Any], problem: str, field: str
 ) -> None:
     refused = await place.admin.post("/v1/tokens", {"name": "n", **fields})
@@ -209,7 +209,7 @@ async def test_what_is_no_bound_is_refused_and_says_why(
 
 
 async def noted(place: Place, kind: str, token: str) -> None:
-    """Wait until an attempt of this kind with this token stands in the account's list."""
+    """Wait until an attempt of this kind with this token is in the account's list."""
     for _ in range(300):
         items = (await place.admin.get("/v1/attempts", kind=kind)).json["items"]
         if token in {item["subject"] for item in items}:

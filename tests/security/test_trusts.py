@@ -1,4 +1,4 @@
-"""JWTs in place of secrets, over several processes: each is accepted as often as it may be, and kept nowhere."""
+"""JWTs instead of secrets, over several processes: each is accepted as often as allowed and stored nowhere."""
 
 import asyncio
 import re
@@ -39,7 +39,7 @@ def egress(issuer: OidcIssuer, tmp_path: Path) -> dict[str, str]:
 async def processes(
     database: Database, issuer: OidcIssuer, egress: dict[str, str], tmp_path: Path
 ) -> AsyncIterator[list[Trusting]]:
-    """Three processes of one service, each asked by the same administrator."""
+    """Three processes of one service with the same administrator."""
     admin = (await founded(settings_for(database.app_url), "three", tmp_path))["admin_token"]
     async with several(database, 3, **egress) as urls:
         sessions = [ClientSession(url) for url in urls]
@@ -49,7 +49,7 @@ async def processes(
 
 
 async def at_once(processes: list[Trusting], token: Any, jwts: list[str]) -> list[Answer]:
-    """The answers of several processes, of which each is given some of the JWTs at the same time."""
+    """The answers of several processes, each of which gets some of the JWTs at the same time."""
     asked = ((processes[n % len(processes)], jwt) for n, jwt in enumerate(jwts))
     return await asyncio.gather(*(process.exchange(token, jwt) for process, jwt in asked))
 
@@ -72,16 +72,16 @@ async def test_a_jwt_is_accepted_exactly_once_over_three_processes(processes: li
     assert (len(jtis), len(set(jtis))) == (3 + MANY, 3 + MANY)
 
 
-async def test_a_number_of_uses_holds_for_jwts_over_three_processes(processes: list[Trusting]) -> None:
+async def test_a_number_of_uses_applies_to_jwts_over_three_processes(processes: list[Trusting]) -> None:
     token = await processes[0].issue(trust={"once": True}, max_uses=7)
     again = processes[0].issuer.jwt()
     await processes[0].bearer(token, again)
-    assert accepted(await at_once(processes, token, [again] * 6)) == 0  # which are no uses
+    assert accepted(await at_once(processes, token, [again] * 6)) == 0  # refused JWTs are no uses
     different = [processes[0].issuer.jwt() for _ in range(MANY)]
     assert accepted(await at_once(processes, token, different)) == 6
 
 
-async def test_a_maker_who_loses_power_loses_it_in_every_process_at_once(processes: list[Trusting]) -> None:
+async def test_a_maker_loses_rights_in_every_process_at_once(processes: list[Trusting]) -> None:
     made = await processes[0].admin.issue(scopes=["deploy.*", "tokens.create"])
     token = await processes[0].issue(processes[0].admin.with_token(made["secret"]))
     for process in processes:
@@ -96,12 +96,12 @@ async def test_a_maker_who_loses_power_loses_it_in_every_process_at_once(process
 
 @pytest.fixture
 def environment(database: Database, valkey: Valkey, egress: dict[str, str]) -> dict[str, str]:
-    """Of a process that counts in Valkey."""
+    """The environment of a process that counts in Valkey."""
     limits = {"LIMITS_REDIS_URL": valkey.database(5), "RATE_LIMIT": "1000/10m"}
     return {"database_url": database.app_url, **limits, **egress}
 
 
-async def test_no_jwt_is_kept_or_logged_and_a_refused_one_is_noted_for_the_account(
+async def test_no_jwt_is_stored_or_logged_and_a_refused_one_is_recorded_for_the_account(
     environment: dict[str, str], issuer: OidcIssuer, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     settings = settings_for(**environment)

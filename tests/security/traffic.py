@@ -1,4 +1,4 @@
-"""Everything that callers do with secrets: rightly, again, wrongly, and in places where no secret belongs."""
+"""All kinds of traffic with secrets: valid, repeated, wrong, and in places where no secret belongs."""
 
 import asyncio
 import base64
@@ -20,7 +20,7 @@ FORM = "application/x-www-form-urlencoded"
 
 @dataclass(slots=True)
 class Caller:
-    """Somebody with an administrator's credentials, who remembers every secret sent or shown, and every answer."""
+    """A caller with an administrator's credentials that records every secret sent or shown, and every answer."""
 
     session: ClientSession
     credentials: dict[str, str]
@@ -50,13 +50,13 @@ class Caller:
             return answer.status, await answer.read() + repr(answer.headers).encode()
 
     async def said(self, method: str, path: str, body: object = None, /, **headers: str) -> int:
-        """Ask for something in whose answer no secret belongs; gives the status."""
+        """Send a request whose answer contains no secret; return the status."""
         status, shown = await self.ask(method, path, body, **headers)
         self.silent.append(shown)
         return status
 
     async def shown(self, path: str, body: object, /, **headers: str) -> Any:
-        """Ask for something that shows a secret, this once."""
+        """Send a request whose answer shows a secret this once."""
         status, answer = await self.ask("POST", path, body, **headers)
         assert status in (200, 201), answer
         document = json.JSONDecoder().raw_decode(answer.decode())[0]
@@ -66,7 +66,7 @@ class Caller:
         return document
 
     async def raw(self, request: bytes) -> None:
-        """Send bytes that are perhaps no request at all."""
+        """Send bytes that may be no valid request."""
         url = URL(self.credentials["url"])
         reader, writer = await asyncio.open_connection(url.host, url.port)
         writer.write(request)
@@ -90,7 +90,7 @@ def basic(user: str, password: str) -> str:
 
 
 async def issue(caller: Caller) -> tuple[str, str]:
-    """Every way in which a secret is issued, retried and recalled; gives a token's id and its secret."""
+    """Issue, repeat and show secrets in every way; return a token's id and its secret."""
     body = {"name": "nightly", "scopes": ["tokens.*", "mail.send"], "lifetime": "90d"}
     made = await caller.shown("/v1/tokens", body)
     path, key = f"/v1/tokens/{made['token']['id']}", caller.key()
@@ -114,7 +114,7 @@ async def issue(caller: Caller) -> tuple[str, str]:
 
 
 async def use(caller: Caller, token_id: str, secret: str) -> list[str]:
-    """Exchange, introspect, read and change with secrets, bearers and the password; gives the bearers."""
+    """Exchange, introspect, read and change with secrets, bearers and the password; return the bearers."""
     first = await caller.shown("/v1/exchange", {}, Authorization=f"Bearer {secret}")
     asked = {"audience": ["https://mail.example"], "scopes": ["mail.send"]}
     second = await caller.shown("/v1/exchange", asked, Authorization=basic("", secret))
@@ -135,7 +135,7 @@ async def use(caller: Caller, token_id: str, secret: str) -> list[str]:
 
 
 async def misplace(caller: Caller, secret: str) -> None:
-    """Send a secret where none belongs; whatever is answered, it is not kept."""
+    """Send a secret where none belongs; whatever the answer, it is not kept."""
     password, email = caller.credentials["admin_password"], caller.credentials["admin_login"]
     headers = "Cookie", "Proxy-Authorization", "X-Api-Key", "CF-Access-Client-Secret", "X-Authorization-OTP", "Referer"
     for name in (*headers, "User-Agent", "X-Request-Id", "If-Match", "Idempotency-Key", "X-Forwarded-For"):
@@ -162,13 +162,13 @@ async def misplace(caller: Caller, secret: str) -> None:
 
 
 async def swap(caller: Caller) -> None:
-    """Send the password as the address; it is looked for as one, so Postgres hears it, and keeps nothing."""
+    """Send the password as the e-mail address; Postgres receives it in a look-up and must keep nothing."""
     swapped = basic(caller.credentials["admin_password"], caller.credentials["admin_login"])
     assert await caller.said("GET", "/v1/tokens", Authorization=swapped) == 401
 
 
 async def write_down(caller: Caller, token_id: str, secret: str) -> None:
-    """Write a secret into what people read later; it would stand there for ever, so it is refused."""
+    """Write a secret into text fields; it would be stored for ever, so it is refused."""
     said = f"found {secret} in a repository"
     for body in ({"name": said}, {"description": said}, {"metadata": {"note": said}}, {"metadata": {secret: "x"}},
                  {"scopes": [secret]}, {"scopes": [f"{secret}.*"]}):  # fmt: skip
@@ -183,7 +183,7 @@ async def write_down(caller: Caller, token_id: str, secret: str) -> None:
 
 
 async def meet_failures(caller: Caller, secret: str, broken: AbstractAsyncContextManager[None]) -> list[int]:
-    """Present a secret while the service cannot answer: what fails is logged, without what was sent. Gives statuses."""
+    """Present a secret while the service fails; errors are logged without it. Return the statuses."""
     calls: list[tuple[str, object, dict[str, str]]] = [
         ("/v1/exchange", {"scopes": ["not.held"]}, {"Authorization": f"Bearer {secret}"}),
         ("/v1/exchange", {"scopes": ["not.held"]}, {"Authorization": basic("", secret)}),
@@ -200,7 +200,7 @@ async def meet_failures(caller: Caller, secret: str, broken: AbstractAsyncContex
 
 
 async def end(caller: Caller, token_id: str, secret: str, bearers: list[str]) -> None:
-    """Revoke; what is refused afterwards is not written down either."""
+    """Revoke; later refusals do not record the secret either."""
     assert await caller.said("POST", f"/v1/tokens/{token_id}/revoke", {"reason": "the end"}) == 200
     for dead in (secret, *bearers):
         assert await caller.said("GET", "/v1/tokens/self", Authorization=f"Bearer {dead}") == 401

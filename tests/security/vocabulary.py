@@ -1,4 +1,4 @@
-"""What the operations of the API are told: which of it names a thing of an account, and which names nothing."""
+"""The parameters of the API's operations: which of them name a thing of an account, and which name nothing."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""A busy account: every kind of subject that the API shows, and everything that happens to them."""
+"""A busy account with every kind of subject that the API shows, and every event of them."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,7 +25,7 @@ _TABLES = {"event": "subject_id", "sealed": "subject_id", "token": "token_id", "
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The administrator, and some things in the account."""
+    """The administrator and subjects of the account."""
 
     id: UUID
     admin: Caller
@@ -35,7 +35,7 @@ class Account:
 
     @asynccontextmanager
     async def tampered(self, statement: str, subject: str) -> AsyncIterator[None]:
-        """Change the rows of a subject (`$1`) as the owner, past every trigger; restore them later."""
+        """Change the rows of a subject (`$1`) as the owner, bypassing every trigger; restore them later."""
         connection = await asyncpg.connect(self.database.owner_url)
         try:
             for table, key in _TABLES.items():

@@ -1,7 +1,7 @@
-"""Chaos for the sealer: many writers, rollbacks, transactions left open, and sealers that are killed without notice.
+"""Chaos for the sealer: many writers, rollbacks, open transactions, and sealers that are killed without notice.
 
-`storm` can be watched: whoever follows the log passes a function as `beside`, which runs for as long as it blows and
-returns once it has seen all of the log that there is when the event it is given is set.
+A test passes a function as `beside` to follow the log during a `storm`; it returns once it has seen the whole log as it
+is when the given event is set.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ _APPEND = """
 
 @dataclass
 class Storm:
-    """What happens to which accounts, until it is over."""
+    """The accounts and the schedule of a storm."""
 
     database: Database
     accounts: Sequence[UUID]
@@ -50,7 +50,7 @@ class Storm:
         self.subjects = [(account, uuid7()) for account in self.accounts for _ in range(SUBJECTS)]
 
     async def write(self, seed: int) -> None:
-        """Write events one by one, each after another one was seen, and take some of them back."""
+        """Write events one by one, each after reading another one, and roll some of them back."""
         dice = random.Random(seed)
         connection = await asyncpg.connect(self.database.app_url)
         try:
@@ -94,7 +94,7 @@ class Storm:
             self.committed += 1
 
     async def kill(self, directory: Path, *, kills: int, ending: ExitStack) -> list[Path]:
-        """Kill one of the sealers again and again, each time once the log has grown; another one starts at once."""
+        """Kill one of the sealers again and again, each time after the log has grown, and start another at once."""
         dice = random.Random(kills)
         logs: list[Path] = []
 

@@ -24,7 +24,7 @@ main()
 
 @contextmanager
 def sealer(database_url: str, log: Path) -> Iterator[WorkerProcess]:
-    """Run a sealer process; it is ended in any case."""
+    """Run a sealer process and end it in any case."""
     environment = {**os.environ, "DATABASE_URL": database_url, "LOG_FORMAT": "json"}
     log.touch()
     process = run_script(_SEALER, environment, log)

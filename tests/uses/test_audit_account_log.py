@@ -1,4 +1,4 @@
-"""The log of one account, line by line: nothing left out, nothing twice, nothing of anybody else."""
+"""The audit of one account's log, line by line: complete, without duplicates, without other accounts."""
 
 import base64
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from core.stories import ACCOUNT, ADMIN, BORN, CREATED, RESUMED, REVOKED, SUSPENDED
+from core.histories import ACCOUNT, ADMIN, BORN, CREATED, RESUMED, REVOKED, SUSPENDED
 from counterfoil.core import codec
 from counterfoil.core.chain import Finding
 from counterfoil.core.events import Event, Fact, Private, Subject
@@ -24,7 +24,7 @@ SALT = b"s" * 32
 
 
 class Story:
-    """Events as the API sends them, one a line."""
+    """Events in the API's form, one a line."""
 
     def __init__(self, account: UUID = ACCOUNT) -> None:
         self.account = account
@@ -55,7 +55,7 @@ def line(position: int, entry: str, private: object = None) -> bytes:
 
 @pytest.fixture
 def story() -> Story:
-    """Two tokens, whose events take turns: six lines."""
+    """Two tokens with alternating events: six lines."""
     told = Story().tell(ONE, CREATED).tell(OTHER, CREATED).tell(ONE, SUSPENDED).tell(OTHER, SUSPENDED)
     return told.tell(ONE, RESUMED).tell(OTHER, REVOKED)
 
@@ -76,7 +76,7 @@ def edited(story: Story, position: int, **changes: object) -> list[bytes]:
     return lines
 
 
-def test_what_holds_comes_to_the_states_that_it_says(story: Story) -> None:
+def test_a_valid_log_gives_its_states(story: Story) -> None:
     log, found = read(story.lines, until=6)
     assert found == []
     assert log.position == 6
@@ -87,21 +87,21 @@ def test_what_holds_comes_to_the_states_that_it_says(story: Story) -> None:
     }
 
 
-def test_a_line_that_is_left_out_is_named(story: Story) -> None:
+def test_a_missing_line_is_reported(story: Story) -> None:
     del story.lines[2]
     assert named(story.lines, until=6) == [("position-gap", 4), ("version-gap", 5)]
 
 
-def test_lines_that_are_left_out_at_the_end_are_named(story: Story) -> None:
+def test_missing_lines_at_the_end_are_reported(story: Story) -> None:
     assert named(story.lines[:4], until=6) == [("position-gap", 7)]
 
 
-def test_lines_in_another_order_are_named(story: Story) -> None:
+def test_lines_in_another_order_are_reported(story: Story) -> None:
     story.lines[2:4] = reversed(story.lines[2:4])
     assert named(story.lines, until=6) == [("position-gap", 4), ("position-repeated", 3)]
 
 
-def test_a_line_that_comes_twice_is_named_and_folded_once(story: Story) -> None:
+def test_a_repeated_line_is_reported_and_folded_once(story: Story) -> None:
     story.lines.insert(3, story.lines[2])
     log, found = read(story.lines, until=6)
     assert [finding.what for finding in found] == ["position-repeated"]
@@ -109,12 +109,12 @@ def test_a_line_that_comes_twice_is_named_and_folded_once(story: Story) -> None:
 
 
 @pytest.mark.parametrize("text", [b"", b"no json", b'{"position":1}', b'{"position":"x","entry":"{}"}', b"[" * 9_999])
-def test_what_is_no_line_is_named(story: Story, text: bytes) -> None:
+def test_an_invalid_line_is_reported(story: Story, text: bytes) -> None:
     assert named([*story.lines, text]) == [("line-unreadable", 7)]
 
 
 @pytest.mark.parametrize("entry", ["", "{}", '{"v":0}', "\x00", "[" * 9_999])
-def test_what_is_no_entry_is_named(story: Story, entry: str) -> None:
+def test_an_invalid_entry_is_reported(story: Story, entry: str) -> None:
     assert named(edited(story, 6, entry=entry), until=6) == [("entry-unreadable", 6)]
 
 
@@ -126,7 +126,7 @@ def test_a_changed_entry_breaks_the_chain(story: Story) -> None:
     assert named(edited(story, 3, entry=f"{entry} "), until=6) == [("entry-not-canonical", 3), ("prev-broken", 5)]
 
 
-def test_a_moment_without_a_zone_is_no_moment(story: Story) -> None:
+def test_a_moment_without_a_zone_is_invalid(story: Story) -> None:
     entry: str = msgspec.json.decode(story.lines[5])["entry"]
     assert named(edited(story, 6, entry=entry.replace("12:00:03Z", "12:00:03")), until=6) == [("entry-unreadable", 6)]
     lives = msgspec.structs.replace(CREATED, expires_at=BORN.replace(tzinfo=None))
@@ -134,11 +134,11 @@ def test_a_moment_without_a_zone_is_no_moment(story: Story) -> None:
     assert (finding.what, finding.stored) == ("event-impossible", "created holds a time without a zone")
 
 
-def test_times_that_run_backwards_are_named() -> None:
+def test_times_that_run_backwards_are_reported() -> None:
     assert named(Story().tell(ONE, CREATED).tell(ONE, SUSPENDED, late=5).lines) == [("time-runs-backwards", 2)]
 
 
-def test_what_cannot_happen_is_named(story: Story) -> None:
+def test_an_impossible_event_is_reported(story: Story) -> None:
     assert named(Story().tell(ONE, SUSPENDED).lines) == [("event-impossible", 1)]
     assert named(Story().tell(ONE, CREATED).tell(ONE, CREATED).lines) == [("event-impossible", 2)]
     assert named(story.tell(ONE, UserCreated(role="member"), kind="user").lines) == [("event-impossible", 7)]
@@ -146,7 +146,7 @@ def test_what_cannot_happen_is_named(story: Story) -> None:
     assert named(Story().tell(ONE, endless).lines) == [("event-impossible", 1)]
 
 
-def test_an_entry_of_another_account_is_named_and_not_folded(story: Story) -> None:
+def test_an_entry_of_another_account_is_reported_and_not_folded(story: Story) -> None:
     (smuggled,) = Story(STRANGER).tell(STRANGER, CREATED).lines
     lines = [*story.lines, msgspec.json.encode({**msgspec.json.decode(smuggled), "position": 7})]
     log, (finding,) = read(lines, until=7)
@@ -164,20 +164,20 @@ def test_an_entry_of_another_account_is_named_and_not_folded(story: Story) -> No
         (None, []),
     ],
 )
-def test_a_private_part_is_held_against_its_commitment(
+def test_a_private_part_is_checked_against_its_commitment(
     story: Story, private: object, expected: list[tuple[str, int]]
 ) -> None:
     lines = edited(story, 3, private=private)
     assert named(lines, until=6) == expected
 
 
-def test_a_private_part_that_is_not_sent_is_named_where_it_should_be(story: Story) -> None:
+def test_a_missing_private_part_is_reported_where_it_is_required(story: Story) -> None:
     log, _ = read(edited(story, 3, private=None), until=6)
     assert [(each.what, each.version) for each in log.chains[ONE].missing()] == [("private-part-missing", 2)]
     assert list(log.chains[OTHER].missing()) == []
 
 
-def test_nothing_is_kept_of_an_event_but_its_subjects_state() -> None:
+def test_only_the_state_of_each_subject_is_kept_in_memory() -> None:
     story = Story().tell(ONE, CREATED)
     for _ in range(500):
         story.tell(ONE, SUSPENDED).tell(ONE, RESUMED)
@@ -187,7 +187,7 @@ def test_nothing_is_kept_of_an_event_but_its_subjects_state() -> None:
     assert (log.chains[ONE].events, log.chains[ONE].hidden) == (1001, [])
 
 
-def test_owner_and_account_surround_a_token() -> None:
+def test_the_context_of_a_token_has_its_owner_and_account() -> None:
     user = UUID(int=0xA)
     token = Created(
         number=1, owner=Owner("user", str(user)), scopes=("mail.send",), lifetime=None, expires_at=None,

@@ -1,4 +1,4 @@
-"""An audit from anywhere finds nothing in an honest account, and names whatever it is shown that no event says."""
+"""An audit over HTTP finds nothing in an honest account and reports every document that contradicts the log."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -21,7 +21,7 @@ from counterfoil_api.http.problems import kind_of
 from counterfoil_dev.postgres import OWNER, Database, Postgres
 from postgres.sealing import seal_all
 from uses.audited_account import Account, busy
-from uses.doctored_answers import Lie, doctored, of_list, of_log
+from uses.falsified_answers import Lie, doctored, of_list, of_log
 
 READS = ("audit.read", "tokens.read", "users.read", "account.read", "scopes.read")
 Audit = Callable[..., Awaitable[tuple[list[Finding], Tally]]]
@@ -29,7 +29,7 @@ Audit = Callable[..., Awaitable[tuple[list[Finding], Tally]]]
 
 @pytest_asyncio.fixture(scope="module")
 async def database(postgres_server: Postgres, template: str) -> AsyncIterator[Database]:
-    """One for all these tests, which leave the account as it was."""
+    """One database for all these tests, which restore the account."""
     postgres_server.run(f"create database audited owner {OWNER} template {template};")
     yield postgres_server.database("audited")
     postgres_server.run("drop database if exists audited with (force);")
@@ -55,7 +55,7 @@ async def account(session: ClientSession, database: Database, tmp_path_factory: 
 
 @pytest.fixture
 def audit(account: Account, url: str) -> Audit:
-    """Have the account audited, over a proxy that lies if there is a lie, by a token with these scopes."""
+    """Audit the account with a token of these scopes, through a falsifying proxy if there is a falsification."""
 
     async def carry_out(
         lie: Lie | None = None, *scopes: str, pauses: Sequence[float] = (0.1,)
@@ -89,7 +89,7 @@ def told(findings: list[Finding]) -> list[tuple[str, str, str | None]]:
     return sorted((finding.kind, finding.what, finding.field or "") for finding in findings)
 
 
-async def test_an_honest_account_is_found_so(account: Account, audit: Audit) -> None:
+async def test_an_honest_account_has_no_findings(account: Account, audit: Audit) -> None:
     assert account.users
     findings, tally = await audit()
     assert findings == []
@@ -99,9 +99,9 @@ async def test_an_honest_account_is_found_so(account: Account, audit: Audit) -> 
     assert tally.subjects >= tally.documents
 
 
-async def test_an_auditor_needs_no_more_than_to_read(account: Account, audit: Audit) -> None:
+async def test_an_auditor_needs_only_read_scopes(account: Account, audit: Audit) -> None:
     assert account.users
-    await audit()  # the log speaks of this reading from now on
+    await audit()  # from now on the log contains this read
     findings, tally = await audit(None, *READS)
     assert findings == []
     assert tally.not_compared == {
@@ -110,7 +110,7 @@ async def test_an_auditor_needs_no_more_than_to_read(account: Account, audit: Au
     }
 
 
-async def test_what_is_not_compared_is_said(account: Account, audit: Audit) -> None:
+async def test_skipped_comparisons_are_reported(account: Account, audit: Audit) -> None:
     assert account.users
     findings, tally = await audit(None, "audit.read")
     assert findings == []
@@ -120,7 +120,7 @@ async def test_what_is_not_compared_is_said(account: Account, audit: Audit) -> N
     }  # fmt: skip
 
 
-async def test_nobody_audits_who_may_not_read_the_log(audit: Audit) -> None:
+async def test_an_audit_needs_the_right_to_read_the_log(audit: Audit) -> None:
     with pytest.raises(Forbidden, match=r"audit\.read"):
         await audit(None, *READS[1:])
 
@@ -150,7 +150,7 @@ async def test_nobody_audits_who_may_not_read_the_log(audit: Audit) -> None:
           ("token", "version-gap", "")]),
     ],
 )  # fmt: skip
-async def test_what_was_changed_behind_the_log_is_named(
+async def test_changes_outside_the_log_are_reported(
     account: Account, audit: Audit, statement: str, expected: list[tuple[str, str, str]]
 ) -> None:
     async with account.tampered(statement, account.nightly["token"]["id"]):
@@ -167,17 +167,17 @@ async def test_what_was_changed_behind_the_log_is_named(
         ("update subject set revision = 1 where subject_id = $1", "revision"),
     ],
 )
-async def test_a_user_who_was_changed_behind_the_log_is_named(
+async def test_a_user_changed_outside_the_log_is_reported(
     account: Account, audit: Audit, statement: str, field: str
 ) -> None:
     async with account.tampered(statement, account.users["active"]):
         findings, _ = await audit()
     assert ("user", "document-differs", field) in told(findings)
-    assert {finding.kind for finding in findings} <= {"user", "token"}  # what they may do surrounds their tokens
+    assert {finding.kind for finding in findings} <= {"user", "token"}  # tokens depend on what their owner may do
     assert {finding.field for finding in findings if finding.kind == "token"} <= {"effective_scopes", "refused"}
 
 
-async def test_a_place_that_is_missing_is_named(account: Account, audit: Audit) -> None:
+async def test_a_missing_position_is_reported(account: Account, audit: Audit) -> None:
     nightly = account.nightly["token"]["id"]
     async with account.tampered("delete from sealed where subject_id = $1 and version = 2", nightly):
         findings, _ = await audit()
@@ -219,7 +219,7 @@ def _scope(**changes: object) -> Lie:
          [("account", "document-differs", "name")]),
     ],
 )  # fmt: skip
-async def test_what_is_shown_otherwise_than_it_happened_is_named(
+async def test_a_document_that_contradicts_the_log_is_reported(
     account: Account, audit: Audit, lie: Lie, expected: list[tuple[str, str, str]]
 ) -> None:
     assert account.users
@@ -244,14 +244,16 @@ def _line(edit: Callable[[Any], Any], position: int = 12) -> Lie:
         (_line(lambda line: {"at": line["position"]}), ("line-unreadable", 12)),
     ],
 )  # fmt: skip
-async def test_a_doctored_log_is_named(account: Account, audit: Audit, lie: Lie, first: tuple[str, int | None]) -> None:
+async def test_a_falsified_log_is_reported(
+    account: Account, audit: Audit, lie: Lie, first: tuple[str, int | None]
+) -> None:
     assert account.users
     findings, _ = await audit(lie)
     assert findings[0].what == first[0]
     assert first[1] in (findings[0].position, None)
 
 
-async def test_an_entry_of_another_tenant_is_named(
+async def test_an_entry_of_another_account_is_reported(
     account: Account, session: ClientSession, audit: Audit, tmp_path: Path
 ) -> None:
     (tmp_path / "theirs").mkdir()
@@ -263,7 +265,7 @@ async def test_an_entry_of_another_tenant_is_named(
     assert ("entry-of-another-account", 12) in [(each.what, each.position) for each in findings]
 
 
-async def test_a_log_that_leads_nowhere_is_not_read_without_end(account: Account, audit: Audit) -> None:
+async def test_reading_a_log_without_progress_stops(account: Account, audit: Audit) -> None:
     assert account.users
 
     def lie(path: str, answered: Any) -> Any:
@@ -274,7 +276,7 @@ async def test_a_log_that_leads_nowhere_is_not_read_without_end(account: Account
     assert tally.events == 0
 
 
-async def test_what_happens_meanwhile_is_no_lie(account: Account, audit: Audit) -> None:
+async def test_changes_during_the_audit_are_no_findings(account: Account, audit: Audit) -> None:
     owner = {"type": "user", "id": account.users["active"]}
     moving = [await account.admin.issue(name=f"moving-{n}", owner=owner, scopes=["mail.send"]) for n in range(6)]
     ended = asyncio.Event()
@@ -305,5 +307,5 @@ async def test_what_happens_meanwhile_is_no_lie(account: Account, audit: Audit) 
         await asyncio.gather(*writers)
 
 
-async def test_every_problem_is_called_as_the_api_calls_it() -> None:
+async def test_every_problem_has_the_same_name_as_in_the_api() -> None:
     assert {kind: kind_of(kind()).name for kind in PROBLEMS} == dict(PROBLEMS)

@@ -1,4 +1,4 @@
-"""An audit finds nothing in an honest ledger, and names whatever was done to another."""
+"""An audit of the database finds nothing in an honest ledger and reports every manipulation."""
 
 import asyncio
 import re
@@ -36,7 +36,7 @@ async def named(database: Database) -> list[tuple[str, str | None, int | None]]:
 
 @pytest.fixture
 async def story(database: Database) -> Create:
-    """Five subjects; the token that is returned was created, renamed, exchanged, rotated and suspended (5 versions)."""
+    """Five subjects; the returned token was created, renamed, exchanged, rotated and suspended (5 versions)."""
     async with Door(database.app_url) as door:
         made = create(description="what it is for", metadata={"team": "ops"})
         await door.execute(CreateAccount(account=ACCOUNT, id=ACCOUNT, by=SYSTEM, name="first"))
@@ -63,7 +63,7 @@ async def story(database: Database) -> Create:
 
 @pytest.fixture
 def tamper(database: Database) -> Tamper:
-    """Rewrite the database with the owner's rights, past every trigger; `$1` is the account."""
+    """Change rows with the owner's rights, bypassing every trigger; `$1` is the account."""
 
     async def carry_out(statement: str, *values: object) -> None:
         connection = await asyncpg.connect(database.owner_url)
@@ -78,14 +78,14 @@ def tamper(database: Database) -> Tamper:
     return carry_out
 
 
-async def test_an_honest_ledger_is_found_so(database: Database, story: Create) -> None:
+async def test_an_honest_ledger_has_no_findings(database: Database, story: Create) -> None:
     findings, tally = await audit(database)
     assert findings == []
     assert story.name == "nightly"
     assert (tally.total, tally.events, tally.subjects) == (13, 13, 5)
 
 
-async def test_an_empty_ledger_is_honest(database: Database) -> None:
+async def test_an_empty_ledger_has_no_findings(database: Database) -> None:
     findings, tally = await audit(database)
     assert (findings, tally.total) == ([], 0)
 
@@ -99,7 +99,7 @@ async def test_an_empty_ledger_is_honest(database: Database) -> None:
         ("hint", "'cfl_user_AAAA'"), ("thresholds", "'[]'"), ("creator_id", "token_id"), ("version", "6"),
     ],
 )  # fmt: skip
-async def test_a_changed_cell_is_named(
+async def test_a_changed_cell_is_reported(
     database: Database, story: Create, tamper: Tamper, column: str, value: str
 ) -> None:
     await tamper(f"update token set {column} = {value} where token_id = $1", story.token_id)
@@ -108,7 +108,7 @@ async def test_a_changed_cell_is_named(
     assert (finding.what, finding.field, finding.subject) == ("column-differs", field, story.token_id)
 
 
-async def test_a_changed_address_of_a_user_is_named(database: Database, story: Create, tamper: Tamper) -> None:
+async def test_a_changed_address_of_a_user_is_reported(database: Database, story: Create, tamper: Tamper) -> None:
     await tamper("update subject set name = 'thief@counterfoil.example' where kind = 'user'")
     (finding,) = (await audit(database))[0]
     assert story
@@ -155,7 +155,7 @@ async def test_a_changed_address_of_a_user_is_named(database: Database, story: C
          [("secret-of-nothing", "generation", None), ("secret-missing", "generation", None)]),
     ],
 )  # fmt: skip
-async def test_what_was_done_to_history_is_named(
+async def test_manipulated_history_is_reported(
     database: Database, story: Create, tamper: Tamper, statement: str, expected: list[tuple[str, str, int]]
 ) -> None:
     await tamper(statement, story.token_id)
@@ -165,15 +165,15 @@ async def test_what_was_done_to_history_is_named(
     assert tally.findings == len(expected)
 
 
-async def test_an_invented_secret_is_named(database: Database, story: Create, tamper: Tamper) -> None:
+async def test_an_invented_secret_is_reported(database: Database, story: Create, tamper: Tamper) -> None:
     stranger = uuids.uuid7()
     await tamper("insert into secret values (sha256('x'), $1, $2, 1, 1)", story.account, stranger)
     (finding,) = (await audit(database))[0]
     assert (finding.subject, finding.what) == (stranger, "secret-of-nothing")
 
 
-async def test_a_rewritten_history_is_told_by_its_leaf(database: Database, story: Create, tamper: Tamper) -> None:
-    """Even who keeps every link and the state right must leave the next entry's `prev`, or the row's leaf, behind."""
+async def test_a_rewritten_history_is_detected_by_its_leaf(database: Database, story: Create, tamper: Tamper) -> None:
+    """Even if all links and the state are rewritten, the next entry's `prev` or the row's leaf does not match."""
     connection = await asyncpg.connect(database.owner_url)
     entry = await connection.fetchval("select entry from event where subject_id = $1 and version = 3", story.token_id)
     await connection.close()
@@ -183,7 +183,7 @@ async def test_a_rewritten_history_is_told_by_its_leaf(database: Database, story
     assert await named(database) == [("prev-broken", None, 4)]
 
 
-async def test_what_was_erased_is_not_missed(database: Database, story: Create, tamper: Tamper) -> None:
+async def test_an_erased_private_part_is_no_finding(database: Database, story: Create, tamper: Tamper) -> None:
     async with Door(database.app_url) as door:
         await door.execute(Erase(account=ACCOUNT, token_id=story.token_id, by=ADMIN))
         await door.execute(Resume(account=ACCOUNT, token_id=story.token_id, by=ADMIN))
@@ -200,7 +200,7 @@ async def test_findings_show_no_digest(database: Database, story: Create, tamper
     assert digest not in repr(findings)
 
 
-async def test_writers_are_neither_stopped_nor_mistaken_for_liars(database: Database, story: Create) -> None:
+async def test_concurrent_writers_are_neither_stopped_nor_reported(database: Database, story: Create) -> None:
     assert story
     async with Door(database.app_url) as door:
         written = 0
@@ -214,14 +214,14 @@ async def test_writers_are_neither_stopped_nor_mistaken_for_liars(database: Data
                     written += 1
 
         writers = [asyncio.create_task(write()) for _ in range(8)]
-        while written < 100:  # every one of these audits has writers beside it
+        while written < 100:  # every one of these audits runs with concurrent writers
             findings, tally = await audit(database)
             assert findings == []
             assert tally.events == tally.total
         await asyncio.gather(*writers)
 
 
-async def test_a_role_that_is_shown_a_part_cannot_find_all_well(
+async def test_a_role_that_sees_only_a_part_cannot_pass_the_audit(
     database: Database, story: Create, postgres_server: Postgres
 ) -> None:
     del story

@@ -1,4 +1,4 @@
-"""The sealer as a process: one works, others stand by, and what it cannot vouch for it does not seal."""
+"""The sealer process: one works, others stand by, and inconsistent events are not sealed."""
 
 import asyncio
 import signal
@@ -30,7 +30,7 @@ async def until_sealed(tenant: Tenant, size: int, *, seconds: float = 30) -> Non
 
 
 def cut_sealers(server: Postgres, database: Database) -> None:
-    """End the connections of every sealer, the one of its lead among them."""
+    """Cut the connections of every sealer, including that of its lead."""
     server.run(
         f"""select pg_terminate_backend(a.pid)
               from pg_stat_activity a
@@ -40,7 +40,7 @@ def cut_sealers(server: Postgres, database: Database) -> None:
     )
 
 
-async def test_a_sealer_seals_what_is_there_and_what_comes(database: Database, tenant: Tenant, tmp_path: Path) -> None:
+async def test_a_sealer_seals_present_and_new_events(database: Database, tenant: Tenant, tmp_path: Path) -> None:
     token = await written(tenant, 3)
     with sealer(database.app_url, tmp_path / "sealer.log") as process:
         await until_sealed(tenant, 3)
@@ -53,7 +53,7 @@ async def test_a_sealer_seals_what_is_there_and_what_comes(database: Database, t
     assert [line["event"] for line in process.lines] == ["sealer_started", "lead_taken", "sealer_stopped"]
 
 
-async def test_an_idle_sealer_writes_a_sign_of_life_about_once_a_second(database: Database, tenant: Tenant) -> None:
+async def test_an_idle_sealer_reports_about_once_a_second(database: Database, tenant: Tenant) -> None:
     await written(tenant, 2)
     stopping = asyncio.Event()
     working = asyncio.create_task(Sealer(database.app_url).run(stopping))
@@ -70,7 +70,7 @@ async def test_an_idle_sealer_writes_a_sign_of_life_about_once_a_second(database
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_sealer_that_stands_by_or_has_no_database_ends_when_asked(
+async def test_a_sealer_without_the_lead_or_the_database_stops_on_request(
     database: Database, tmp_path: Path, number: signal.Signals
 ) -> None:
     nowhere = "postgresql://nobody@/nothing?host=/nonexistent"
@@ -89,7 +89,7 @@ async def test_a_sealer_that_stands_by_or_has_no_database_ends_when_asked(
     assert lost.said("lead_unknown") == 1
 
 
-async def test_the_next_sealer_takes_over_from_one_that_is_killed_or_hangs(
+async def test_another_sealer_takes_over_from_one_that_is_killed_or_hangs(
     database: Database, tenant: Tenant, tmp_path: Path
 ) -> None:
     token = await written(tenant, 2)
@@ -114,7 +114,7 @@ async def test_the_next_sealer_takes_over_from_one_that_is_killed_or_hangs(
     assert await places(tenant) == [(n, n, n) for n in range(1, 6)]
 
 
-async def test_a_sealer_survives_the_loss_of_its_connections_and_says_so_once(
+async def test_a_sealer_survives_the_loss_of_its_connections_and_logs_it_once(
     database: Database, postgres_server: Postgres, tenant: Tenant
 ) -> None:
     token = await written(tenant, 2)
@@ -132,7 +132,7 @@ async def test_a_sealer_survives_the_loss_of_its_connections_and_says_so_once(
     assert said.count("sealing_fails") == said.count("sealing_again") <= 2
 
 
-async def test_a_version_out_of_order_stops_the_sealer_loudly(
+async def test_a_version_out_of_order_stops_the_sealer_with_an_error(
     database: Database, tenant: Tenant, tmp_path: Path
 ) -> None:
     token, other = await written(tenant, 2), await written(tenant, 2)
@@ -148,13 +148,13 @@ async def test_a_version_out_of_order_stops_the_sealer_loudly(
     assert (critical["expected"], critical["found"]) == (3, 4)
     assert f"of subject {token.id} of account {tenant.account} has to be 3; it is 4." in process.log.read_text()
     assert "Traceback" not in process.log.read_text()
-    assert len(await places(tenant)) == 4  # the other's event is whole, and waits: nothing of that pass is sealed
+    assert len(await places(tenant)) == 4  # the other's event is valid and waits: nothing of that pass is sealed
     await tenant.pool.execute("update head set passed_at = passed_at - interval '1 minute'")
     said = await asyncio.to_thread(checked, database.app_url)
     assert (said.returncode, "No sealer has reported for " in said.stderr) == (3, True), said
 
 
-async def test_a_head_out_of_step_stops_the_sealer_loudly(database: Database, tenant: Tenant, tmp_path: Path) -> None:
+async def test_a_wrong_head_stops_the_sealer_with_an_error(database: Database, tenant: Tenant, tmp_path: Path) -> None:
     await written(tenant, 2)
     await tenant.pool.execute("update head set size = 5")
     with sealer(database.app_url, tmp_path / "sealer.log") as process:
@@ -170,7 +170,7 @@ _SLOW = """
     create trigger sealed_is_slow before insert on sealed for each row execute function dawdle()"""
 
 
-async def test_a_pass_that_does_not_end_is_cut_off_and_has_sealed_nothing(
+async def test_a_pass_that_takes_too_long_is_cancelled_and_has_sealed_nothing(
     database: Database, tenant: Tenant, tmp_path: Path
 ) -> None:
     await written(tenant, 2)

@@ -1,4 +1,4 @@
-"""What the one buffer promises: merged, bounded, kept while the database is away, and written at close."""
+"""The write-behind buffer: merged, bounded, kept while the database is away, and written at close."""
 
 import operator
 
@@ -9,7 +9,7 @@ from counterfoil.uses.write_behind import WriteBehind
 
 
 class Table:
-    """Adds up what is written, or fails with the next error of a list."""
+    """Adds up what is written, or raises the next error of a list."""
 
     def __init__(self, *errors: Exception) -> None:
         self.rows: dict[str, int] = {}
@@ -45,7 +45,7 @@ async def test_many_keys_are_written_in_parts() -> None:
 
 
 @pytest.mark.parametrize("error", [ConnectionRefusedError(), ValueError()])
-async def test_what_could_not_be_written_is_merged_with_what_is_newer(error: Exception) -> None:
+async def test_a_failed_write_is_merged_with_newer_values(error: Exception) -> None:
     table = Table(error)
     waiting = table.behind()
     waiting.add("a", 1)
@@ -61,7 +61,7 @@ async def test_what_could_not_be_written_is_merged_with_what_is_newer(error: Exc
     assert table.rows == {"a": 2}
 
 
-async def test_beyond_the_limit_the_oldest_go_and_the_log_says_how_many() -> None:
+async def test_beyond_the_limit_the_oldest_values_are_dropped_and_counted_in_the_log() -> None:
     table = Table(ConnectionRefusedError())
     waiting = table.behind(key_limit=10)
     for number in range(8):
@@ -76,7 +76,7 @@ async def test_beyond_the_limit_the_oldest_go_and_the_log_says_how_many() -> Non
     assert [(line["event"], line["keys"]) for line in logs] == [("values_dropped", 5)]
 
 
-async def test_a_close_without_a_database_says_what_is_lost() -> None:
+async def test_a_close_without_a_database_reports_what_is_lost() -> None:
     waiting = Table(*[ConnectionRefusedError()] * 9).behind()
     with capture_logs() as logs:
         async with waiting:

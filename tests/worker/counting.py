@@ -1,4 +1,4 @@
-"""A follower for tests: notes each position, and counts the events of each account, in tables of its own."""
+"""A follower for tests: it records each position and counts the events of each account in its own tables."""
 
 import asyncio
 import os
@@ -28,7 +28,7 @@ run(Settings.from_environment(command="worker"), (*JOBS, *following([counting()]
 
 
 def counting(name: str = "counting", *, batch_size: int = 50, from_now: bool = False) -> Follower:
-    """The follower; several of other names keep their notes apart."""
+    """The follower; followers of other names have separate records."""
     pause = float(os.environ.get("COUNTING_PAUSE", "0"))
 
     async def apply(connection: Transaction, batch: Sequence[LoggedEvent]) -> None:
@@ -48,7 +48,7 @@ def counting(name: str = "counting", *, batch_size: int = 50, from_now: bool = F
 
 
 async def make_tables(database: Database) -> None:
-    """Make the tables that the follower writes."""
+    """Create the tables of the follower."""
     owner = await asyncpg.connect(database.owner_url)
     await owner.execute(
         f"""
@@ -60,7 +60,7 @@ async def make_tables(database: Database) -> None:
 
 
 async def handled(database: Database, name: str = "counting") -> list[int]:
-    """The positions that were handled, as often as they were, in the order in which they were."""
+    """The handled positions in the order of handling, with repetitions."""
     owner = await asyncpg.connect(database.owner_url)
     try:
         rows = await owner.fetch("select position from handled where follower = $1 order by place", name)
@@ -70,7 +70,7 @@ async def handled(database: Database, name: str = "counting") -> list[int]:
 
 
 async def counted(database: Database, name: str = "counting") -> dict[UUID, int]:
-    """How many events of each account were counted."""
+    """The number of events of each account."""
     owner = await asyncpg.connect(database.owner_url)
     try:
         rows = await owner.fetch("select account_id, events from counted where follower = $1", name)

@@ -1,4 +1,4 @@
-"""A job for tests, as the guide says: one module, and one line in the list of jobs that a worker runs."""
+"""A job for tests, written as the guide says: one module, and one line in a worker's list of jobs."""
 
 from typing import Final
 
@@ -22,7 +22,7 @@ run(Settings.from_environment(command="worker"), (*JOBS, greeting.JOB))
 
 
 class Greeter(Shifts):
-    """Greets each name of a table once. Rows are held by a lock, so that several workers greet nobody twice."""
+    """Greets each name of a table once. Row locks keep several workers from greeting a name twice."""
 
     name = "greet"
     seconds = 5.0

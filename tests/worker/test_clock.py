@@ -34,7 +34,7 @@ SETTINGS = Settings.from_environment(
 
 
 async def held_within(lead: Lead, seconds: float) -> bool:
-    """Whether the lead is taken before so long."""
+    """Whether the lead is taken within this time."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             while not await lead.held():  # noqa: ASYNC110 - another session's lock
@@ -50,12 +50,12 @@ async def first(database: Database) -> AsyncIterator[Lead]:
         yield lead
 
 
-async def test_one_leads_at_a_time(database: Database, first: Lead) -> None:
+async def test_one_process_leads_at_a_time(database: Database, first: Lead) -> None:
     async with Lead(database.app_url, "clock") as second:
         assert [await second.held(), await first.held(), await second.held()] == [False, True, False]
 
 
-async def test_leads_of_different_names_are_held_side_by_side(database: Database, first: Lead) -> None:
+async def test_leads_of_different_names_are_independent(database: Database, first: Lead) -> None:
     async with Lead(database.app_url, "sealer") as other:
         assert await other.held()
         assert await first.held()
@@ -67,7 +67,7 @@ def test_the_name_of_a_lead_fits_the_number_of_its_lock(name: str) -> None:
         Lead("postgresql://nobody@/nothing", name)
 
 
-async def test_who_leaves_hands_the_lead_over(database: Database) -> None:
+async def test_a_leader_that_leaves_hands_the_lead_over(database: Database) -> None:
     async with Lead(database.app_url, "clock") as second:
         async with Lead(database.app_url, "clock") as first:
             assert await first.held()
@@ -75,7 +75,7 @@ async def test_who_leaves_hands_the_lead_over(database: Database) -> None:
         assert await held_within(second, 1)
 
 
-async def test_a_leader_whose_connection_is_cut_leads_no_longer(
+async def test_a_leader_loses_the_lead_with_its_connection(
     postgres_server: Postgres, database: Database, first: Lead
 ) -> None:
     cut_everybody(postgres_server, database)
@@ -85,9 +85,7 @@ async def test_a_leader_whose_connection_is_cut_leads_no_longer(
         assert not await first.held()
 
 
-async def test_the_server_deposes_a_leader_that_says_nothing(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_server_deposes_a_silent_leader(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leader, "_SILENCE_SECONDS", 1)
     async with Lead(database.app_url, "clock") as hung, Lead(database.app_url, "clock") as next_one:
         assert await hung.held()
@@ -95,14 +93,14 @@ async def test_the_server_deposes_a_leader_that_says_nothing(
         assert not await hung.held()
 
 
-async def test_without_a_database_nobody_leads_and_it_is_said_once() -> None:
+async def test_without_a_database_nobody_leads_and_it_is_logged_once() -> None:
     async with Lead("postgresql://nobody@/nothing?host=/nonexistent", "clock") as lead:
         with capture_logs() as lines:
             assert [await lead.held() for _ in range(3)] == [False, False, False]
     assert [line["event"] for line in lines] == ["lead_unknown"]
 
 
-async def test_work_that_fails_without_redis_stops_neither_the_clock_nor_other_work(database: Database) -> None:
+async def test_a_call_that_fails_without_redis_stops_neither_the_clock_nor_other_calls(database: Database) -> None:
     worked: list[str] = []
 
     def away() -> None:
@@ -133,7 +131,7 @@ async def test_work_that_fails_without_redis_stops_neither_the_clock_nor_other_w
 async def nothing(_: str) -> None: ...
 
 
-def test_calls_carry_nothing(valkey: Valkey) -> None:
+def test_calls_have_no_arguments(valkey: Valkey) -> None:
     broker = broker_of(valkey.url)
     broker.flush(QUEUE)
     for call in declare(broker, JOBS, SETTINGS, nothing):
@@ -156,12 +154,12 @@ def test_each_job_has_a_call_at_its_interval(valkey: Valkey) -> None:
     }  # fmt: skip
 
 
-def test_the_followers_are_one_job_and_without_a_follower_there_is_none() -> None:
+def test_all_followers_are_one_job_and_without_followers_there_is_none() -> None:
     assert following([]) == ()
     assert [job.name for job in following([counting(), counting("other")])] == ["follow"]
 
 
-def test_a_consumer_complains_once_a_minute_and_without_a_traceback_about_redis() -> None:
+def test_a_consumer_logs_the_loss_of_redis_once_a_minute_without_a_traceback() -> None:
     complaint = "Consumer encountered an unexpected error."
     hung = redis.TimeoutError("timed out")
     records = [

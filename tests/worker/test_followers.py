@@ -1,4 +1,4 @@
-"""Followers of the log with real workers: every event once and in order, whoever dies, fails or works beside."""
+"""Followers of the log in real workers: every event once and in order, through kills, failures and concurrency."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -64,7 +64,7 @@ async def until_handled(pool: Pool, position: int, *, name: str = "counting", se
 
 
 async def remove_from_the_log(owner: Connection, position: int) -> None:
-    """Do what the database refuses."""
+    """Delete from the log, which the database normally refuses."""
     await owner.execute("alter table sealed disable trigger sealed_is_append_only")
     await owner.execute("delete from sealed where pos = $1", position)
     await owner.execute("alter table sealed enable always trigger sealed_is_append_only")
@@ -82,13 +82,13 @@ async def test_every_event_is_handled_once_and_in_order(database: Database, door
     assert await handled(database) == list(range(1, size + 1))
     assert await counted(database) == {ACCOUNT: size}
     await many_born(door, 7, ends_in=3_600)
-    assert await followers.work() == 0  # what is not sealed is not there yet
+    assert await followers.work() == 0  # unsealed events are not there yet
     await seal_all(database.app_url)
     assert await followers.work() == 7
     assert await handled(database) == list(range(1, size + 8))
 
 
-async def test_a_worker_killed_between_a_batch_and_its_commit_leaves_neither(
+async def test_a_worker_killed_before_the_commit_of_a_batch_leaves_no_trace_of_it(
     database: Database, valkey: Valkey, door: Door, pool: Pool, tmp_path: Path
 ) -> None:
     await many_born(door, 130, ends_in=3_600)
@@ -104,7 +104,7 @@ async def test_a_worker_killed_between_a_batch_and_its_commit_leaves_neither(
     assert await counted(database) == {ACCOUNT: size}
 
 
-async def test_two_workers_killed_again_and_again_while_the_log_grows_handle_everything_once(
+async def test_two_workers_killed_again_and_again_handle_a_growing_log_once(
     database: Database, valkey: Valkey, door: Door, pool: Pool, tmp_path: Path
 ) -> None:
     async def write() -> None:
@@ -136,7 +136,7 @@ async def test_two_workers_killed_again_and_again_while_the_log_grows_handle_eve
     assert await counted(database) == {ACCOUNT: size}
 
 
-async def test_runners_side_by_side_never_handle_one_batch_twice(database: Database, door: Door, pool: Pool) -> None:
+async def test_concurrent_runners_never_handle_one_batch_twice(database: Database, door: Door, pool: Pool) -> None:
     await many_born(door, 300, ends_in=3_600)
     size = await seal_all(database.app_url)
     runners = [Followers(pool, [counting(batch_size=10)]) for _ in range(4)]
@@ -165,7 +165,7 @@ async def test_a_follower_refuses_a_gap_and_the_others_go_on(
     assert f"expects the log to go on at position {missing}" in str(complaint["error"])
 
 
-async def test_a_follower_refuses_a_log_that_is_shorter_than_what_it_has_handled(
+async def test_a_follower_refuses_a_log_shorter_than_what_it_has_handled(
     database: Database, door: Door, pool: Pool, owner: Connection
 ) -> None:
     """A database that was restored to an earlier time."""
@@ -180,7 +180,7 @@ async def test_a_follower_refuses_a_log_that_is_shorter_than_what_it_has_handled
     assert [each.status for each in await followings(pool)] == ["beyond the log"]
 
 
-async def test_a_batch_that_fails_is_repeated_later_and_stops_no_other_follower(
+async def test_a_failed_batch_is_retried_later_and_stops_no_other_follower(
     database: Database, door: Door, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(running_followers, "_FIRST_REST_SECONDS", 0.05)
@@ -211,7 +211,7 @@ async def test_a_batch_that_fails_is_repeated_later_and_stops_no_other_follower(
     assert len(said(lines, "follower_goes_on")) == 1
 
 
-async def test_a_failing_follower_is_asked_ever_more_seldom(database: Database, door: Door, pool: Pool) -> None:
+async def test_a_failing_follower_is_retried_at_growing_intervals(database: Database, door: Door, pool: Pool) -> None:
     asked = 0
 
     async def apply(_: Transaction, __: Sequence[LoggedEvent]) -> None:
@@ -227,7 +227,9 @@ async def test_a_failing_follower_is_asked_ever_more_seldom(database: Database, 
     assert asked == 1
 
 
-async def test_a_new_follower_begins_at_the_first_event_or_from_now(database: Database, door: Door, pool: Pool) -> None:
+async def test_a_new_follower_begins_at_the_first_event_or_at_the_present(
+    database: Database, door: Door, pool: Pool
+) -> None:
     await many_born(door, 5, ends_in=3_600)
     await seal_all(database.app_url)
     followers = Followers(pool, [counting(), counting("late", from_now=True)])
@@ -239,7 +241,7 @@ async def test_a_new_follower_begins_at_the_first_event_or_from_now(database: Da
     assert (await handled(database), await handled(database, "late")) == ([1, 2, 3, 4, 5, 6, 7], [6, 7])
 
 
-async def test_stopping_ends_the_work_after_the_present_batch(database: Database, door: Door, pool: Pool) -> None:
+async def test_stopping_ends_the_work_after_the_current_batch(database: Database, door: Door, pool: Pool) -> None:
     await many_born(door, 40, ends_in=3_600)
     await seal_all(database.app_url)
     good = counting(batch_size=10)
@@ -288,7 +290,7 @@ async def test_a_lost_database_is_no_error_and_loses_nothing(
     assert await handled(database) == list(range(1, size + 1))
 
 
-async def test_two_followers_of_one_name_are_a_mistake(pool: Pool) -> None:
+async def test_two_followers_of_one_name_are_refused(pool: Pool) -> None:
     with pytest.raises(ValueError, match="same name"):
         Followers(pool, [counting(), counting()])
 
@@ -307,7 +309,7 @@ async def test_two_followers_of_one_name_are_a_mistake(pool: Pool) -> None:
         (7, [], 6, 8),
     ],
 )
-def test_positions_follow_each_other_up_to_the_size_of_a_batch_or_the_head(
+def test_positions_are_consecutive_up_to_the_batch_size_or_the_head(
     position: int, found: list[int], head: int, expected: int | None
 ) -> None:
     follower = counting(batch_size=3)

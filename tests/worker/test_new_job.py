@@ -1,4 +1,4 @@
-"""A new job is one module and one line: `greeting.py` runs in real workers, and no other file knows of it."""
+"""A new job is one module and one line: `greeting.py` runs in real workers, and no other file names it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ from worker.workers import running
 
 @pytest.fixture
 async def owner(database: Database) -> AsyncIterator[Connection]:
-    """A connection to a database that has five guests."""
+    """A connection to a database with five guests."""
     owner = await asyncpg.connect(database.owner_url)
     await owner.execute(
         f"""
@@ -59,11 +59,11 @@ async def test_two_workers_do_a_new_job_exactly_once(
         assert one.said("greeted") + other.said("greeted") == 5
     assert await greeted(owner) == [1] * 5
     broker = broker_of(valkey.url)
-    broker.flush(QUEUE)  # a call that no worker took would be an unknown one to the workers of other tests
+    broker.flush(QUEUE)  # workers of other tests would not know the call
     broker.client.close()
 
 
-async def test_a_shift_goes_on_until_nothing_is_left_and_no_second_one_joins_it(
+async def test_a_shift_runs_until_nothing_is_left_and_no_second_one_joins_it(
     database: Database, pool: Pool, owner: Connection
 ) -> None:
     async with Door(database.app_url) as door:
@@ -73,7 +73,7 @@ async def test_a_shift_goes_on_until_nothing_is_left_and_no_second_one_joins_it(
 
 
 @pytest.mark.usefixtures("owner")
-async def test_a_job_that_is_asked_to_stop_begins_nothing(database: Database, pool: Pool) -> None:
+async def test_a_stopping_job_begins_nothing(database: Database, pool: Pool) -> None:
     async with Door(database.app_url) as door:
         greeter = Greeter(pool, door)
         greeter.stop()

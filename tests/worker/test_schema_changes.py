@@ -1,4 +1,4 @@
-"""A migration beside a running worker costs at most one repetition: no call fails, and nothing is done twice."""
+"""A migration under a running worker costs at most one repetition: no call fails, and nothing is done twice."""
 
 import asyncio
 
@@ -48,7 +48,7 @@ async def test_a_column_of_another_type_stops_no_work(database: Database, table:
                 )
             )
             with capture_logs() as lines:
-                while not await told_of(database.app_url, expired):  # its second has to pass
+                while not await told_of(database.app_url, expired):  # it expires within a second
                     await sweeper.work()
                     await asyncio.sleep(0.1)
                 for _ in range(2):

@@ -1,4 +1,4 @@
-"""The same promises for longer: whatever dies, every expiry is said once."""
+"""The promises of the sweep for longer: whatever is killed, every expiry is announced once."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.soak
 _ROUNDS = 12
 
 
-async def test_workers_valkey_and_postgres_are_killed_and_each_expiry_is_said_once(
+async def test_workers_valkey_and_postgres_are_killed_and_each_expiry_is_announced_once(
     postgres_server: Postgres, database: Database, valkey: Valkey, tmp_path: Path
 ) -> None:
     chance = random.Random(7)
@@ -60,7 +60,7 @@ async def _until_all_are_told(url: str, tokens: list[Token]) -> None:
     pytest.fail("an expiry was never said")
 
 
-async def test_a_redis_that_hangs_delays_a_sweep_by_seconds_only(
+async def test_a_frozen_redis_delays_a_sweep_only_by_seconds(
     database: Database, valkey: Valkey, tmp_path: Path
 ) -> None:
     with running(database.app_url, valkey.url, tmp_path / "log") as worker:
@@ -74,7 +74,7 @@ async def test_a_redis_that_hangs_delays_a_sweep_by_seconds_only(
             os.kill(valkey.child.pid, signal.SIGCONT)
 
 
-def test_a_leader_that_hangs_is_deposed_within_seconds(database: Database, valkey: Valkey, tmp_path: Path) -> None:
+def test_a_frozen_leader_is_deposed_within_seconds(database: Database, valkey: Valkey, tmp_path: Path) -> None:
     with (
         running(database.app_url, valkey.url, tmp_path / "first") as first,
         running(database.app_url, valkey.url, tmp_path / "second") as second,

@@ -1,4 +1,4 @@
-"""The sweep against a real Postgres: said once, whoever sweeps, however often, however late."""
+"""The sweep with a real Postgres: each expiry is announced once, by any sweeper, however often and late."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -33,7 +33,7 @@ async def stack() -> AsyncIterator[AsyncExitStack]:
 
 
 async def a_sweeper(url: str, stack: AsyncExitStack) -> Sweeper:
-    """A sweeper with a pool and a door of its own, as every worker process has."""
+    """A sweeper with its own pool and door, as in every worker process."""
     pool = await stack.enter_async_context(await open_pool(url, size=2))
     return Sweeper(pool, await stack.enter_async_context(Door(url)))
 
@@ -43,7 +43,7 @@ async def sweeper(database: Database, stack: AsyncExitStack) -> Sweeper:
     return await a_sweeper(database.app_url, stack)
 
 
-async def test_an_expiry_is_said_once_however_often_it_is_swept(
+async def test_an_expiry_is_announced_once_however_often_it_is_swept(
     database: Database, door: Door, sweeper: Sweeper
 ) -> None:
     token = await born(door, ends_in=-HOUR)
@@ -51,7 +51,7 @@ async def test_an_expiry_is_said_once_however_often_it_is_swept(
     assert await told_of(database.app_url, token) == ["expired"]
 
 
-async def test_a_sweep_logs_how_many_of_what_kind(database: Database, door: Door, sweeper: Sweeper) -> None:
+async def test_a_sweep_logs_its_announcements_by_kind(database: Database, door: Door, sweeper: Sweeper) -> None:
     await many_born(door, 3, ends_in=-HOUR)
     for seconds in (60, 60, 3_600):
         await lived_longer(database.app_url, await born(door, ends_in=seconds, thresholds=(seconds,)))
@@ -63,7 +63,9 @@ async def test_a_sweep_logs_how_many_of_what_kind(database: Database, door: Door
     }  # fmt: skip
 
 
-async def test_each_threshold_is_said_once_as_its_time_comes(database: Database, door: Door, sweeper: Sweeper) -> None:
+async def test_each_threshold_is_announced_once_when_it_is_reached(
+    database: Database, door: Door, sweeper: Sweeper
+) -> None:
     token = await born(door, ends_in=3.4, thresholds=(2, 1))
     for _ in range(18):
         await sweeper.work()
@@ -71,7 +73,7 @@ async def test_each_threshold_is_said_once_as_its_time_comes(database: Database,
     assert await told_of(database.app_url, token) == ["expired", "expiring 1", "expiring 2"]
 
 
-async def test_when_several_are_overdue_only_the_smallest_is_said(
+async def test_of_several_overdue_thresholds_only_the_smallest_is_announced(
     database: Database, door: Door, sweeper: Sweeper
 ) -> None:
     token = await born(door, ends_in=HOUR - 1, thresholds=(3600, 3599, 60))
@@ -80,7 +82,7 @@ async def test_when_several_are_overdue_only_the_smallest_is_said(
     assert await told_of(database.app_url, token) == ["expiring 3599"]
 
 
-async def test_after_a_renewal_the_same_threshold_counts_again(
+async def test_after_a_renewal_the_same_threshold_is_announced_again(
     database: Database, door: Door, sweeper: Sweeper
 ) -> None:
     token = await born(door, ends_in=60, thresholds=(60,))
@@ -105,7 +107,7 @@ async def test_suspended_tokens_are_announced_and_revoked_ones_are_not(
     assert await told_of(database.app_url, revoked) == ["revoked"]
 
 
-async def test_the_system_speaks_within_the_tokens_account(database: Database, door: Door, sweeper: Sweeper) -> None:
+async def test_the_system_acts_within_the_tokens_account(database: Database, door: Door, sweeper: Sweeper) -> None:
     token = await born(door, ends_in=-HOUR)
     await sweeper.work()
     connection = await asyncpg.connect(database.app_url)
@@ -117,7 +119,7 @@ async def test_the_system_speaks_within_the_tokens_account(database: Database, d
     assert "system" in by
 
 
-async def test_two_sweepers_at_once_say_each_of_2000_expiries_once(
+async def test_two_simultaneous_sweepers_announce_each_of_2000_expiries_once(
     database: Database, door: Door, stack: AsyncExitStack
 ) -> None:
     tokens = await many_born(door, 2_000, ends_in=-HOUR)
@@ -128,12 +130,12 @@ async def test_two_sweepers_at_once_say_each_of_2000_expiries_once(
     assert [expired[token.id, "expired"] for token in tokens] == [1] * 2_000
 
 
-async def test_a_second_call_leaves_the_work_to_the_sweep_under_way(door: Door, sweeper: Sweeper) -> None:
+async def test_a_second_call_leaves_the_work_to_the_running_sweep(door: Door, sweeper: Sweeper) -> None:
     await many_born(door, PAGE + 1, ends_in=-HOUR)
     assert sorted(await asyncio.gather(*(sweeper.work() for _ in range(3)))) == [0, 0, PAGE + 1]
 
 
-async def test_one_bad_token_stops_no_other_and_is_left_alone_for_a_while(
+async def test_one_failing_token_stops_no_other_and_is_skipped_for_a_while(
     database: Database, door: Door, sweeper: Sweeper
 ) -> None:
     bad, *good = await many_born(door, 40, ends_in=-HOUR)
@@ -147,7 +149,7 @@ async def test_one_bad_token_stops_no_other_and_is_left_alone_for_a_while(
     assert {(await told(database.app_url))[token.id, "expired"] for token in good} == {1}
 
 
-async def test_a_row_held_by_somebody_else_is_swept_once_it_is_free(
+async def test_a_row_held_by_another_transaction_is_swept_when_it_is_free(
     database: Database, door: Door, sweeper: Sweeper
 ) -> None:
     held, free = await born(door, ends_in=-HOUR), await born(door, ends_in=-HOUR)
@@ -160,7 +162,7 @@ async def test_a_row_held_by_somebody_else_is_swept_once_it_is_free(
     assert (await told(database.app_url))[free.id, "expired"] == 1
 
 
-async def test_a_sweep_that_is_asked_to_stop_leaves_the_rest_for_the_next(
+async def test_a_stopping_sweep_leaves_the_rest_for_the_next(
     database: Database, door: Door, sweeper: Sweeper, stack: AsyncExitStack
 ) -> None:
     await many_born(door, 3 * PAGE, ends_in=-HOUR)
@@ -179,7 +181,7 @@ async def test_without_a_database_the_sweep_is_postponed(stack: AsyncExitStack) 
     assert [line["event"] for line in lines] == ["work_postponed"]
 
 
-async def test_the_lag_is_that_of_the_longest_overdue(
+async def test_the_lag_is_that_of_the_most_overdue_token(
     database: Database, door: Door, sweeper: Sweeper, stack: AsyncExitStack
 ) -> None:
     pool = await stack.enter_async_context(await open_pool(database.app_url, size=1))
@@ -193,7 +195,7 @@ async def test_the_lag_is_that_of_the_longest_overdue(
     assert await due.lag_seconds(pool) == 0
 
 
-async def test_active_tokens_are_counted_by_how_soon_they_expire(
+async def test_active_tokens_are_counted_by_their_time_to_expiry(
     database: Database, door: Door, stack: AsyncExitStack
 ) -> None:
     day = 24 * HOUR
@@ -207,7 +209,7 @@ async def test_active_tokens_are_counted_by_how_soon_they_expire(
     assert await due.expiring(pool) == {"1d": 2, "7d": 1, "30d": 1, "90d": 1, "later": 1, "never": 1}
 
 
-async def test_the_expiry_of_a_removed_users_token_is_announced_to_nobody(
+async def test_the_expiry_of_a_removed_users_token_is_not_announced(
     database: Database, door: Door, sweeper: Sweeper, stack: AsyncExitStack
 ) -> None:
     owner = await hired(door)
@@ -221,7 +223,9 @@ async def test_the_expiry_of_a_removed_users_token_is_announced_to_nobody(
     assert (await sweeper.work(), await due.lag_seconds(pool)) == (0, 0)
 
 
-async def test_a_disabled_users_token_is_announced_as_before(database: Database, door: Door, sweeper: Sweeper) -> None:
+async def test_the_expiry_of_a_disabled_users_token_is_announced(
+    database: Database, door: Door, sweeper: Sweeper
+) -> None:
     owner = await hired(door)
     token = await born(door, ends_in=-1, owner=owner)
     await left(door, owner, DisableUser)

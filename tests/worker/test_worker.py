@@ -1,4 +1,4 @@
-"""Worker processes with real Postgres and Valkey: woken, killed, restarted, without Redis, side by side."""
+"""Worker processes with real Postgres and Valkey: woken, killed, restarted, without Redis, and several at once."""
 
 import asyncio
 import signal
@@ -33,7 +33,7 @@ async def expiries(url: str) -> int:
 
 
 async def until_expired(url: str, count: int, *, seconds: float = 15) -> None:
-    """Return once at least so many expiries have been said."""
+    """Return once at least this many expiries have been announced."""
     async with asyncio.timeout(seconds):
         while await expiries(url) < count:  # noqa: ASYNC110 - another process's work
             await asyncio.sleep(0.01)
@@ -44,7 +44,7 @@ async def each_said_once(url: str, tokens: list[Token]) -> bool:
     return all(said[token.id, "expired"] == 1 for token in tokens)
 
 
-async def test_a_worker_says_expiries_as_they_come_and_leaves_cleanly(
+async def test_a_worker_announces_expiries_as_they_come_and_stops_cleanly(
     database: Database, valkey: Valkey, door: Door, tmp_path: Path
 ) -> None:
     with running(database.app_url, valkey.url, tmp_path / "log") as worker:
@@ -57,7 +57,7 @@ async def test_a_worker_says_expiries_as_they_come_and_leaves_cleanly(
         assert [line for line in worker.lines if line["level"] != "info"] == []
 
 
-async def test_2000_tokens_due_at_once_are_each_said_once_by_two_workers(
+async def test_2000_simultaneous_expiries_are_each_announced_once_by_two_workers(
     database: Database, valkey: Valkey, door: Door, tmp_path: Path
 ) -> None:
     tokens = await many_born(door, 2_000, ends_in=1.5)
@@ -65,11 +65,11 @@ async def test_2000_tokens_due_at_once_are_each_said_once_by_two_workers(
         for name in "ab":
             stack.enter_context(running(database.app_url, valkey.url, tmp_path / name))
         await until_expired(database.app_url, 2_000)
-        await asyncio.sleep(1)  # for whatever might say something twice
+        await asyncio.sleep(1)  # time for a possible second announcement
     assert await each_said_once(database.app_url, tokens)
 
 
-async def test_a_worker_killed_in_mid_sweep_leaves_nothing_unsaid_or_said_twice(
+async def test_a_worker_killed_during_a_sweep_omits_and_repeats_no_announcement(
     database: Database, valkey: Valkey, door: Door, tmp_path: Path
 ) -> None:
     tokens = await many_born(door, 3_000, ends_in=-60)
@@ -82,7 +82,7 @@ async def test_a_worker_killed_in_mid_sweep_leaves_nothing_unsaid_or_said_twice(
     assert await each_said_once(database.app_url, tokens)
 
 
-async def test_without_redis_the_leader_sweeps_and_complains_once(
+async def test_without_redis_the_leader_sweeps_and_logs_it_once(
     database: Database, valkey: Valkey, door: Door, tmp_path: Path
 ) -> None:
     with running(database.app_url, valkey.url, tmp_path / "log") as worker:
@@ -130,7 +130,7 @@ async def test_when_the_leader_dies_another_worker_leads_within_seconds(
         await until_expired(database.app_url, 1)
 
 
-async def test_a_worker_outlives_its_database(
+async def test_a_worker_survives_a_restart_of_its_database(
     postgres_server: Postgres, database: Database, valkey: Valkey, door: Door, tmp_path: Path
 ) -> None:
     with running(database.app_url, valkey.url, tmp_path / "log") as worker:
@@ -143,12 +143,12 @@ async def test_a_worker_outlives_its_database(
     assert await told_of(database.app_url, token) == ["expired"]
 
 
-def test_a_worker_that_cannot_start_ends(valkey: Valkey, tmp_path: Path) -> None:
+def test_a_worker_that_cannot_start_exits(valkey: Valkey, tmp_path: Path) -> None:
     with running("postgresql://app@/x?sslmode=nonsense", valkey.url, tmp_path / "log") as worker:
         assert worker.process.wait(15) == 1
 
 
-async def test_a_second_signal_does_not_hurry_a_worker(
+async def test_a_second_signal_does_not_interrupt_a_stopping_worker(
     database: Database, valkey: Valkey, door: Door, tmp_path: Path
 ) -> None:
     await many_born(door, 1_500, ends_in=-60)
@@ -159,7 +159,7 @@ async def test_a_second_signal_does_not_hurry_a_worker(
         assert worker.process.wait(15) == 0
 
 
-async def test_idempotency_replies_are_forgotten(database: Database, valkey: Valkey, tmp_path: Path) -> None:
+async def test_idempotency_replies_are_deleted(database: Database, valkey: Valkey, tmp_path: Path) -> None:
     owner = await asyncpg.connect(database.owner_url)
     await owner.execute(
         """
@@ -176,7 +176,7 @@ async def test_idempotency_replies_are_forgotten(database: Database, valkey: Val
     assert [tuple(row) for row in left] == [(b"new", b"r"), (b"new secret", b"r"), (b"old secret", None)]
 
 
-async def test_old_attempts_are_forgotten(database: Database, valkey: Valkey, tmp_path: Path) -> None:
+async def test_old_attempts_are_deleted(database: Database, valkey: Valkey, tmp_path: Path) -> None:
     owner = await asyncpg.connect(database.owner_url)
     await owner.execute(
         """
@@ -191,7 +191,7 @@ async def test_old_attempts_are_forgotten(database: Database, valkey: Valkey, tm
     await owner.close()
 
 
-async def test_what_cannot_be_forgotten_keeps_nothing_else(database: Database, valkey: Valkey, tmp_path: Path) -> None:
+async def test_a_failed_deletion_does_not_stop_the_others(database: Database, valkey: Valkey, tmp_path: Path) -> None:
     owner = await asyncpg.connect(database.owner_url)
     await owner.execute(
         """
@@ -215,7 +215,7 @@ async def test_what_cannot_be_forgotten_keeps_nothing_else(database: Database, v
     await owner.close()
 
 
-async def test_old_uses_are_forgotten(database: Database, valkey: Valkey, door: Door, tmp_path: Path) -> None:
+async def test_old_uses_are_deleted(database: Database, valkey: Valkey, door: Door, tmp_path: Path) -> None:
     token = await born(door, ends_in=3_600)
     owner = await asyncpg.connect(database.owner_url)
     await owner.execute(

@@ -1,4 +1,4 @@
-"""Tokens that expire soon, and what the log says about them."""
+"""Tokens that expire soon, and their events."""
 
 import asyncio
 from collections import Counter
@@ -52,7 +52,7 @@ async def born(
     at: datetime | None = None,
     owner: Owner = Owner("service", "billing"),  # noqa: B008 - it is frozen
 ) -> Token:
-    """Create a token that expires in so many seconds, or expired so many seconds ago."""
+    """Create a token that expires in this many seconds, or expired this many seconds ago."""
     token_id = uuids.uuid7()
     created = await door.execute(
         Create(
@@ -71,7 +71,7 @@ async def many_born(door: Door, count: int, *, ends_in: float) -> list[Token]:
 
 
 async def lived_longer(url: str, token: Token) -> None:
-    """Move its creation back by an hour: a notice is raised only if the lifetime is longer than the threshold."""
+    """Move its creation back by an hour, since a threshold counts only for a longer lifetime."""
     connection = await asyncpg.connect(url)
     await connection.execute(
         """

@@ -1,4 +1,4 @@
-"""Worker processes as they run in production: started, asked to stop, killed; what they log is read."""
+"""Worker processes as in production: start, stop and kill them, and read their logs."""
 
 import json
 import os
@@ -30,7 +30,7 @@ class WorkerProcess:
 
     @property
     def lines(self) -> list[dict[str, Any]]:
-        """What it logged so far; a line that is being written is left out."""
+        """The complete lines of its log so far."""
         whole = self.log.read_text().splitlines(keepends=True)
         return [json.loads(line) for line in whole if line.startswith("{") and line.endswith("\n")]
 
@@ -42,18 +42,18 @@ class WorkerProcess:
         wait_until(lambda: self.said(event) >= times, seconds=seconds, what=self.log.read_text)
 
     def stop(self) -> int:
-        """Ask it to stop; gives its exit code."""
+        """Ask it to stop; return its exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(30)
 
     def kill(self) -> None:
-        """End it as a crash would."""
+        """Kill it without notice."""
         self.process.kill()
         self.process.wait()
 
 
 def wait_until(true: Callable[[], object], *, seconds: float = 20, what: Callable[[], str] = lambda: "") -> None:
-    """Return as soon as it is true; fail if that takes too long."""
+    """Return as soon as the condition is true; fail if that takes too long."""
     until = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < until, what()
@@ -64,7 +64,7 @@ def wait_until(true: Callable[[], object], *, seconds: float = 20, what: Callabl
 def running(
     database_url: str, redis_url: str, log: Path, *, script: str = _RUN, **settings: str
 ) -> Iterator[WorkerProcess]:
-    """A worker process; at the end it is gone, however it was left."""
+    """A worker process that is ended in any case."""
     environment: Mapping[str, str] = {
         **os.environ,
         "DATABASE_URL": database_url,

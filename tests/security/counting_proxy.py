@@ -1,4 +1,4 @@
-"""A way to the database that counts what is said on it: how many statements were run, and how many rows came back."""
+"""A proxy of the database connection that counts statements and returned rows."""
 
 import asyncio
 import shutil
@@ -16,7 +16,7 @@ _RUN, _ROW = b"QE", b"D"
 
 
 class Said(NamedTuple):
-    """How much was said so far."""
+    """The counts so far."""
 
     statements: int
     rows: int
@@ -27,7 +27,7 @@ class Said(NamedTuple):
 
 
 class Wire:
-    """Forwards everything and counts it; `answered` are bytes of the backend's."""
+    """Forwards everything and counts it; `answered` counts bytes of the backend."""
 
     def __init__(self, database: Database, directory: Path) -> None:
         parts = urlsplit(database.app_url)
@@ -50,7 +50,7 @@ class Wire:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server_reader, server_writer = await asyncio.open_unix_connection(self._target)
         with suppress(OSError, asyncio.IncompleteReadError):
-            length = await reader.readexactly(4)  # the first message has no kind
+            length = await reader.readexactly(4)  # the first message has no type
             server_writer.write(length + await reader.readexactly(int.from_bytes(length) - 4))
             await asyncio.gather(_carry(reader, server_writer, self._asked), _carry(server_reader, writer, self._told))
         for end in (server_writer, writer):
@@ -69,7 +69,7 @@ async def _carry(
 
 @asynccontextmanager
 async def overheard(database: Database) -> AsyncIterator[Wire]:
-    """A wire to this database."""
+    """A counting proxy of this database."""
     directory = Path(tempfile.mkdtemp(prefix="cf-wire-", dir="/tmp"))
     wire = Wire(database, directory)
     server = await asyncio.start_unix_server(wire.serve, wire.socket)

@@ -1,4 +1,4 @@
-"""Every place of every operation where something can be named, found by looking at the routes themselves."""
+"""Every parameter of every operation that can name a thing, found from the routes themselves."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _CHANGING: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an operation is told a name of a thing, and of which kind."""
+    """A parameter of an operation that names a thing, and the thing's kind."""
 
     route: Route
     where: Where
@@ -43,7 +43,7 @@ class Place:
 
     @property
     def kinds(self) -> frozenset[str]:
-        """The kinds of things that a question in this place names."""
+        """The kinds of things that a request in this place names."""
         path = re.findall(r"{(\w+)}", self.route.path)
         return frozenset({self.kind, *(kind for name in path for kind in NAMES.get(f"path {name}", ())[:1])})
 
@@ -53,7 +53,7 @@ class Place:
 
 @dataclass(slots=True)
 class Things:
-    """What an account has, by kind; a cursor by the list that it belongs to."""
+    """The things of an account by kind, and its cursors by list."""
 
     of: dict[str, str] = field(default_factory=dict)
 
@@ -62,7 +62,7 @@ class Things:
 
 
 def places(routes: Iterable[Route]) -> list[Place]:
-    """Every place of these operations that names a thing."""
+    """Every parameter of these operations that names a thing."""
     return [
         Place(route, where, name, kind)
         for route in routes
@@ -72,7 +72,7 @@ def places(routes: Iterable[Route]) -> list[Place]:
 
 
 def unknown(routes: Iterable[Route]) -> list[str]:
-    """What these operations are told, and nobody has thought of: put it into NAMES or into WORDS."""
+    """Parameters of these operations that are in neither NAMES nor WORDS; add them there."""
     return [
         f"{route.method} {route.path}: {where} {name}"
         for route in routes
@@ -82,14 +82,14 @@ def unknown(routes: Iterable[Route]) -> list[str]:
 
 
 def _known_as(where: Where, name: str) -> str:
-    """What a name is called in the tables: in a list of things it is that of one of them."""
+    """The key of a parameter in the tables: in a list of things it is that of one thing."""
     if where == "path":
         return f"path {name}"
     return name if name in PROOFS else name.rpartition("[].")[2].removeprefix("filter.")
 
 
 def _told(route: Route) -> Iterator[tuple[Where, str]]:
-    """Everything that an operation is told, and where."""
+    """Every parameter of an operation, and where it is."""
     for name in re.findall(r"{(\w+)}", route.path):
         yield "path", name
     for parameter in route.parameters:
@@ -121,7 +121,7 @@ CHOICES = {"owner_type": "service"}
 
 
 def random_things(like: Things) -> Things:
-    """Things that nobody has, of every kind, and as long as these."""
+    """Random things of every kind that do not exist, as long as these."""
     kinds = ("scope", "set", "owner", "email")
     names = {str(kind): _random(like[kind], "-.@") for kind in kinds if kind in like.of}
     return Things({
@@ -138,7 +138,7 @@ def _random(text: str, kept: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One request, with what is asked about in one place of it."""
+    """One request with a name in one of its places."""
 
     method: str
     path: str
@@ -151,22 +151,22 @@ class Question:
         return await caller.ask(self.method, self.path, self.body, headers=self.headers)
 
     def shown(self, answer: Answer) -> str:
-        """All that a caller can see of an answer, but for what they said themselves and what is never the same."""
+        """All of an answer except the caller's own values and time-dependent parts."""
         hidden = ("date", "x-request-id")
         headers = {name.lower(): value for name, value in answer.headers.items() if name.lower() not in hidden}
         said = f"{answer.status} {headers} {answer.body.decode()}"
-        if not self.asked.isdigit():  # a number of few digits stands in many a word, and is never repeated
+        if not self.asked.isdigit():  # a short number occurs in many words, and is never repeated
             said = said.replace(self.asked, "(asked)")
         for kind in ("token", "user", "owner", "scope", "set", "bulk_revocation"):
             said = said.replace(self.own.of.get(kind, "(own)"), "(own)")
-        if answer.status < 300:  # something was made or changed: its id and times differ
+        if answer.status < 300:  # a thing was created or changed: its id and times differ
             said = _CHANGING.sub("(new)", said)
             said = re.sub(r"'(content-length|etag)': '[^']*'", "", said)
         return said
 
 
 def question(place: Place, asked: str, own: Things, variant: str = "") -> Question:
-    """Ask about a thing in one place; all others name what is the caller's own, or nothing."""
+    """Name a thing in one place; all other places name the caller's own things or nothing."""
     path, body, headers = place.route.path, None, {}
     if variant in ("If-Match", "Idempotency-Key"):
         headers[variant] = '"1"' if variant == "If-Match" else secrets.token_hex(16)
@@ -192,7 +192,7 @@ def question(place: Place, asked: str, own: Things, variant: str = "") -> Questi
 
 
 def variants(place: Place) -> Iterator[str]:
-    """How else a question in this place can be put."""
+    """Other forms of a request in this place."""
     said = {parameter.source for parameter in place.route.parameters}
     yield ""
     if place.where == "path":
@@ -201,7 +201,7 @@ def variants(place: Place) -> Iterator[str]:
 
 
 def _said(route: Route, source: Source) -> dict[str, Any]:
-    """A body or a form that is good, but for what will be named in it."""
+    """A valid body or form, without the name to be added."""
     if route.example is None:
         shape = next(each.type for each in route.parameters if each.source is source)
         return {each.encode_name: NEEDED[each.encode_name] for each in msgspec.structs.fields(shape) if each.required}

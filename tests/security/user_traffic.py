@@ -1,4 +1,4 @@
-"""What people do with passwords, seeds and codes: rightly, again and wrongly."""
+"""Passwords, seeds and codes in the traffic of users: valid, repeated and wrong."""
 
 import json
 from time import time
@@ -11,7 +11,7 @@ from security.traffic import Caller
 
 
 async def meet_people(caller: Caller) -> None:
-    """A life with a password: made up, used, mistaken, guarded by codes, bought for a token, reset and forgotten."""
+    """All uses of a password: generated, used, mistyped, protected by codes, exchanged, reset and removed."""
     email = "somebody@people.example.org"
     made = await told(caller, "/v1/users", {"email": email, "role": "member"}, Idempotency_Key=caller.key())
     user, password = made["user"]["id"], caller.know("a password", made["password"])
@@ -23,7 +23,7 @@ async def meet_people(caller: Caller) -> None:
     bought = await told(caller, "/v1/login", {}, **with_code)
     secret = caller.know("a login", bought["issued"]["secret"])
     await caller.said("GET", "/v1/tokens/self", Authorization=f"Bearer {secret}")
-    await caller.said("GET", "/v1/users/self", **with_code)  # it was good once
+    await caller.said("GET", "/v1/users/self", **with_code)  # a code is accepted once
     own = caller.know("a password of one's own", "cork nimbus 71 lantern fjord")
     with_code["X_Authorization_OTP"] = codes[1]
     await caller.said("POST", "/v1/users/self/password", {"password": own}, **with_code)
@@ -36,7 +36,7 @@ async def meet_people(caller: Caller) -> None:
 
 
 async def enrol(caller: Caller, email: str, password: str) -> list[str]:
-    """Begin, mistake the code, and confirm; gives the recovery codes."""
+    """Begin, send a wrong code, and confirm; return the recovery codes."""
     asking = {"Authorization": basic(email, password)}
     seed = caller.know("a seed", (await told(caller, "/v1/users/self/totp", {}, **asking))["secret"])
     caller.scanner.know("the bytes of a seed", TOTP(seed).byte_secret())
@@ -46,7 +46,7 @@ async def enrol(caller: Caller, email: str, password: str) -> list[str]:
 
 
 async def told(caller: Caller, path: str, body: object, /, **headers: str) -> Any:
-    """Ask for something that shows a secret, this once."""
+    """Send a request whose answer shows a secret this once."""
     status, answer = await caller.ask("POST", path, body, **headers)
     assert status in (200, 201), answer
     return json.JSONDecoder().raw_decode(answer.decode())[0]

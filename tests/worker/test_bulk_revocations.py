@@ -1,4 +1,4 @@
-"""Jobs with real workers: shared, killed again and again, cancelled, without Redis; each token is revoked once."""
+"""Bulk revocations in real workers: shared, killed, cancelled, without Redis; each token is revoked once."""
 
 import asyncio
 from collections import Counter
@@ -52,7 +52,7 @@ async def staged(pool: Pool, job: UUID, wanted: Filter = EVERYTHING) -> int:
 
 
 async def accepted(pool: Pool, door: Door, job: UUID | None = None, wanted: Filter = EVERYTHING) -> BulkRevocation:
-    """A job that revokes all there is, or what is wanted."""
+    """A bulk revocation of all tokens, or of the given ones."""
     job = job or uuids.uuid7()
     total = await staged(pool, job, wanted)
     outcome = await door.execute(
@@ -63,7 +63,7 @@ async def accepted(pool: Pool, door: Door, job: UUID | None = None, wanted: Filt
 
 
 async def revocations(url: str) -> Counter[UUID]:
-    """How often each token was revoked by a job."""
+    """How often each token was revoked by a bulk revocation."""
     connection = await asyncpg.connect(url)
     try:
         rows = await connection.fetch(
@@ -101,7 +101,7 @@ async def state_of(database: Database, job: BulkRevocation) -> tuple[str, int | 
 
 @asynccontextmanager
 async def held(database: Database, *tokens: UUID) -> AsyncIterator[None]:
-    """Somebody else holds the rows of these tokens, and does not let go."""
+    """Another transaction that holds the rows of these tokens."""
     somebody = await asyncpg.connect(database.owner_url)
     try:
         async with somebody.transaction():
@@ -119,7 +119,7 @@ def each_once(said: Counter[UUID], tokens: list[Token]) -> bool:
     return said == Counter(token.id for token in tokens)
 
 
-async def test_killed_again_and_again_a_job_is_done_and_each_token_revoked_once(
+async def test_a_repeatedly_killed_job_is_finished_and_each_token_revoked_once(
     database: Database, valkey: Valkey, door: Door, pool: Pool, tmp_path: Path
 ) -> None:
     tokens = await many_born(door, 6 * PART, ends_in=3_600)
@@ -136,7 +136,7 @@ async def test_killed_again_and_again_a_job_is_done_and_each_token_revoked_once(
     assert await state_of(database, job) == ("finished", len(tokens), len(tokens))
 
 
-async def test_two_workers_share_a_job_and_double_nothing(
+async def test_two_workers_share_a_job_and_duplicate_nothing(
     database: Database, valkey: Valkey, door: Door, pool: Pool, tmp_path: Path
 ) -> None:
     tokens = await many_born(door, 4 * PART, ends_in=3_600)
@@ -150,7 +150,7 @@ async def test_two_workers_share_a_job_and_double_nothing(
     assert await state_of(database, job) == ("finished", len(tokens), len(tokens))
 
 
-async def test_the_database_may_go_away_in_the_middle(
+async def test_a_job_survives_a_restart_of_the_database(
     postgres_server: Postgres, database: Database, valkey: Valkey, door: Door, tmp_path: Path
 ) -> None:
     tokens = await many_born(door, 4 * PART, ends_in=3_600)
@@ -166,7 +166,7 @@ async def test_the_database_may_go_away_in_the_middle(
     assert await state_of(database, job) == ("finished", len(tokens), len(tokens))
 
 
-async def test_a_cancelled_job_stops_after_what_is_in_hand(
+async def test_a_cancelled_job_stops_after_its_current_part(
     database: Database, valkey: Valkey, door: Door, pool: Pool, tmp_path: Path
 ) -> None:
     tokens = await many_born(door, 8 * PART, ends_in=3_600)
@@ -193,7 +193,7 @@ async def test_without_redis_the_leader_does_the_job(
     assert each_once(await revocations(database.app_url), tokens)
 
 
-async def test_a_part_that_somebody_holds_is_passed_over_and_done_when_it_is_free(door: Door, pool: Pool) -> None:
+async def test_a_held_part_is_skipped_and_done_when_it_is_free(door: Door, pool: Pool) -> None:
     tokens = await many_born(door, PART + 7, ends_in=3_600)
     job = await accepted(pool, door)
     jobs = BulkRevocations(pool, door)
@@ -207,7 +207,7 @@ async def test_a_part_that_somebody_holds_is_passed_over_and_done_when_it_is_fre
     assert (await progress(pool, job)).revoked == len(tokens)
 
 
-async def test_what_others_revoked_meanwhile_is_not_counted_as_the_jobs(door: Door, pool: Pool) -> None:
+async def test_tokens_that_others_revoked_meanwhile_are_not_counted(door: Door, pool: Pool) -> None:
     tokens = await many_born(door, 9, ends_in=3_600)
     job = await accepted(pool, door)
     for token in tokens[:4]:
@@ -217,7 +217,7 @@ async def test_what_others_revoked_meanwhile_is_not_counted_as_the_jobs(door: Do
     assert (far.done, far.revoked, far.failed) == (9, 5, 0)
 
 
-async def test_freezing_twice_freezes_the_same_and_what_nobody_accepts_is_forgotten(
+async def test_freezing_twice_gives_the_same_plan_and_an_unaccepted_plan_is_deleted(
     database: Database, door: Door, pool: Pool
 ) -> None:
     await many_born(door, PART + 1, ends_in=3_600)
@@ -236,7 +236,7 @@ async def test_freezing_twice_freezes_the_same_and_what_nobody_accepts_is_forgot
     await owner.close()
 
 
-async def test_what_is_frozen_again_is_not_forgotten_before_it_is_accepted(
+async def test_a_plan_frozen_again_is_not_deleted_before_it_is_accepted(
     database: Database, door: Door, pool: Pool
 ) -> None:
     tokens = await many_born(door, PART + 1, ends_in=3_600)
@@ -250,7 +250,9 @@ async def test_what_is_frozen_again_is_not_forgotten_before_it_is_accepted(
     assert await state_of(database, again) == ("finished", len(tokens), len(tokens))
 
 
-async def test_a_job_whose_parts_are_gone_is_never_called_finished(database: Database, door: Door, pool: Pool) -> None:
+async def test_a_job_with_missing_parts_is_never_reported_as_finished(
+    database: Database, door: Door, pool: Pool
+) -> None:
     tokens = await many_born(door, PART + 1, ends_in=3_600)
     job = await accepted(pool, door)
     await pool.execute("delete from bulk_revocation_part where part = 1")
@@ -261,7 +263,7 @@ async def test_a_job_whose_parts_are_gone_is_never_called_finished(database: Dat
     assert (told["log_level"], told["job"], told["total"], told["done"]) == ("error", job.id, len(tokens), PART)
 
 
-async def test_held_tokens_hold_up_neither_others_nor_later_parts_nor_later_jobs(
+async def test_held_tokens_delay_no_others_and_no_later_parts_or_jobs(
     database: Database, door: Door, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queue, "PATIENCE_SECONDS", 3.0)
@@ -270,7 +272,7 @@ async def test_held_tokens_hold_up_neither_others_nor_later_parts_nor_later_jobs
     others = await many_born(door, 5, ends_in=3_600)
     later = await accepted(pool, door, wanted=those_after(tokens))
     ids, jobs = sorted(token.id for token in tokens), BulkRevocations(pool, door)
-    async with held(database, ids[0], ids[PART]):  # as many parts as are worked on at once
+    async with held(database, ids[0], ids[PART]):  # as many parts as run at once
         await jobs.work()
         assert each_once(
             await revocations(database.app_url), [t for t in tokens + others if t.id not in ids[::PART][:2]]
@@ -285,7 +287,7 @@ async def test_held_tokens_hold_up_neither_others_nor_later_parts_nor_later_jobs
     assert each_once(await revocations(database.app_url), tokens + others)
 
 
-async def test_a_job_that_uses_up_the_whole_shift_is_not_the_first_of_the_next_one(
+async def test_a_job_that_uses_up_a_shift_is_not_first_in_the_next_one(
     database: Database, door: Door, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queue, "PATIENCE_SECONDS", 2.0)
@@ -317,7 +319,7 @@ create trigger poison before insert on event for each row when (new.type = 'revo
 
 
 @pytest.mark.parametrize("error", ["deadlock_detected", "query_canceled", "raise_exception"])
-async def test_what_fails_without_a_verdict_is_tried_again(
+async def test_a_failure_without_a_refusal_is_retried(
     database: Database, door: Door, pool: Pool, monkeypatch: pytest.MonkeyPatch, error: str
 ) -> None:
     tokens = await many_born(door, 5, ends_in=3_600)
@@ -338,9 +340,7 @@ async def test_what_fails_without_a_verdict_is_tried_again(
     await owner.close()
 
 
-async def test_a_refusal_is_a_verdict_and_the_job_goes_on_without_that_token(
-    database: Database, door: Door, pool: Pool
-) -> None:
+async def test_a_refused_token_is_skipped_and_the_job_goes_on(database: Database, door: Door, pool: Pool) -> None:
     await many_born(door, 3, ends_in=3_600)
     job, nobody = await accepted(pool, door), uuids.uuid7()
     await pool.execute("update bulk_revocation_part set token_ids[2] = $1", nobody)

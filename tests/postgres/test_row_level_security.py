@@ -1,4 +1,4 @@
-"""Behind every `where account_id = …` of ours stands the database itself."""
+"""Row-level security stands behind every `where account_id = …` of ours."""
 
 import asyncio
 import re
@@ -31,7 +31,7 @@ WITHOUT_ROWS_OF_ACCOUNTS = {"follower", "head", "migration"}
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """Two accounts in one database, each with a token that was used."""
+    """Two accounts in one database, each with a used token."""
 
     database: Database
     pool: Pool
@@ -52,11 +52,11 @@ async def neighbours(database: Database) -> AsyncIterator[Neighbours]:
 
 
 async def seen(connection: Tenant, table: str) -> set[UUID]:
-    """Whose rows a statement that names no account sees."""
+    """The accounts whose rows a statement without an account filter sees."""
     return {row["account_id"] for row in await connection.fetch(f"select account_id from {table}")}
 
 
-async def test_a_statement_that_names_no_account_sees_one_all_the_same(neighbours: Neighbours) -> None:
+async def test_a_statement_without_an_account_filter_sees_only_one_account(neighbours: Neighbours) -> None:
     both = {neighbours.ours.account, neighbours.theirs.account}
     for table in ("event", "sealed", "token", "token_use"):
         async with neighbours.pool.acquire() as connection:
@@ -66,7 +66,7 @@ async def test_a_statement_that_names_no_account_sees_one_all_the_same(neighbour
                 assert await seen(connection, table) == {account}
 
 
-async def test_without_an_account_there_is_nothing(neighbours: Neighbours) -> None:
+async def test_without_an_account_nothing_is_seen(neighbours: Neighbours) -> None:
     async with tenant(neighbours.pool, neighbours.ours.account) as connection:
         assert await seen(connection, "token")
     async with neighbours.pool.acquire() as connection, connection.transaction():
@@ -82,7 +82,7 @@ async def test_without_an_account_there_is_nothing(neighbours: Neighbours) -> No
 
 
 class Forgetful:
-    """A pool whose connections lose every word about the account on the way, as a careless change might."""
+    """A pool that removes every account filter from statements, as a faulty change might."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -115,7 +115,7 @@ class Forgetful:
 
 
 async def everything(pool: Pool, account: UUID, token: Token) -> list[object]:
-    """All that can be asked about the tokens of an account, with the id of one."""
+    """All queries about the tokens of an account, with the id of one."""
     asked: list[object] = [
         *await page_of(pool, account, Filter(), sort="created", descending=False, after=None, limit=10),
         await one(pool, account, token_id=token.id),
@@ -128,7 +128,7 @@ async def everything(pool: Pool, account: UUID, token: Token) -> list[object]:
     return [each for each in asked if each is not None]
 
 
-async def test_a_forgotten_account_shows_nothing_foreign(neighbours: Neighbours) -> None:
+async def test_a_missing_account_filter_shows_nothing_of_other_accounts(neighbours: Neighbours) -> None:
     ours, theirs = neighbours.ours, neighbours.theirs
     async with tenants.tenant_of(neighbours.database) as asking:
         asking.account = theirs.account
@@ -139,7 +139,7 @@ async def test_a_forgotten_account_shows_nothing_foreign(neighbours: Neighbours)
         foreign = [each for each in shown if str(theirs.id) in str(each) or isinstance(each, int)]
         assert bool(foreign) == own, foreign
         assert len(forgetful.asked) >= 7
-    # Without the wall such carelessness would show: the same words, said by the application's role, find the token.
+    # Without row-level security the fault would show: the same statement by the application's role finds the token.
     async with Forgetful(neighbours.pool).acquire() as connection:
         query = "select token_id from token where account_id = $1 and token_id = $2"
         assert await connection.fetchrow(query, ours.account, theirs.id)
@@ -148,7 +148,7 @@ async def test_a_forgotten_account_shows_nothing_foreign(neighbours: Neighbours)
 @pytest.mark.parametrize(
     "said", ["x' or true --", "x'; set local role counterfoil_app; --", "' union select * from token"]
 )
-async def test_what_callers_say_never_widens_what_they_see(neighbours: Neighbours, said: str) -> None:
+async def test_no_argument_of_a_caller_widens_what_they_see(neighbours: Neighbours, said: str) -> None:
     account = neighbours.ours.account
     wanted = Filter(name=said, owner_id=said, scope=said)
     assert await page_of(neighbours.pool, account, wanted, sort="name", descending=False, after=None, limit=9) == []
@@ -165,7 +165,7 @@ async def test_what_callers_say_never_widens_what_they_see(neighbours: Neighbour
             pass
 
 
-async def test_even_a_condition_from_outside_ends_at_the_wall(neighbours: Neighbours) -> None:
+async def test_an_injected_condition_is_limited_to_the_account(neighbours: Neighbours) -> None:
     async with tenant(neighbours.pool, neighbours.ours.account) as connection:
         for injected in ("or true", "or account_id is not null", f"or account_id = '{neighbours.theirs.account}'"):
             rows = await connection.fetch(f"select account_id from token where name = 'x' {injected}")
@@ -177,7 +177,7 @@ async def test_even_a_condition_from_outside_ends_at_the_wall(neighbours: Neighb
 
 
 @pytest.mark.parametrize("table", sorted(set(PRIVILEGES) - set(READABLE)))
-async def test_the_reader_may_read_nothing_else(neighbours: Neighbours, table: str) -> None:
+async def test_the_reader_may_read_only_its_tables(neighbours: Neighbours, table: str) -> None:
     async with tenant(neighbours.pool, neighbours.ours.account) as connection:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.fetch(f"select from {table}")
@@ -189,7 +189,7 @@ async def test_the_reader_changes_nothing(neighbours: Neighbours) -> None:
             async with tenant(neighbours.pool, neighbours.ours.account) as connection:
                 with pytest.raises((asyncpg.InsufficientPrivilegeError, asyncpg.ReadOnlySQLTransactionError)):
                     await connection.execute(change)
-    async with neighbours.pool.acquire() as connection, connection.transaction():  # nor where writing is allowed
+    async with neighbours.pool.acquire() as connection, connection.transaction():  # even in a writing transaction
         await connection.execute(f"set local role {READER}")
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute("update token set name = name")
@@ -210,14 +210,14 @@ async def test_role_and_account_end_with_the_transaction(neighbours: Neighbours)
                 assert await seen(connection, "token") == {neighbours.theirs.account}
 
 
-async def test_who_gives_up_midway_leaves_nothing_behind(neighbours: Neighbours) -> None:
+async def test_a_cancelled_reader_leaves_nothing_behind(neighbours: Neighbours) -> None:
     async with await open_pool(neighbours.database.app_url, size=1) as pool:
 
         async def slow() -> None:
             async with tenant(pool, neighbours.ours.account) as connection:
                 await connection.fetch("select pg_sleep(60)")
 
-        for times in range(1, 4):  # given up while it begins, while it asks, and once more while it ends
+        for times in range(1, 4):  # cancelled at its begin, during its query, and at its end
             asking = asyncio.create_task(slow())
             for _ in range(times):
                 await asyncio.sleep(0.02)
@@ -230,7 +230,7 @@ async def test_who_gives_up_midway_leaves_nothing_behind(neighbours: Neighbours)
             }  # fmt: skip
 
 
-async def test_every_table_of_accounts_is_guarded(database: Database) -> None:
+async def test_every_table_with_accounts_is_guarded(database: Database) -> None:
     connection = await asyncpg.connect(database.owner_url)
     tables = await connection.fetch(
         """
@@ -248,4 +248,4 @@ async def test_every_table_of_accounts_is_guarded(database: Database) -> None:
         expected = [] if row["relname"] in WITHOUT_ROWS_OF_ACCOUNTS else ["application"]
         expected += ["tenant"] if row["relname"] in READABLE else []
         assert (row["relrowsecurity"], row["policies"]) == (bool(expected), expected), row["relname"]
-        assert not row["relforcerowsecurity"]  # a migration of the owner's that saw no rows would say nothing
+        assert not row["relforcerowsecurity"]  # otherwise a migration by the owner would silently see no rows

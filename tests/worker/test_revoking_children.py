@@ -1,4 +1,4 @@
-"""Jobs that go on to what their tokens made: shared by two workers, killed, and counted once each."""
+"""Bulk revocations with children: shared by two workers, killed, and counted once for each token."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -30,7 +30,7 @@ from counterfoil.postgres.selection import stage
 from counterfoil_dev.postgres import Database
 from counterfoil_dev.valkey import Valkey
 from counterfoil_worker.bulk_revocations import BulkRevocations
-from worker.test_jobs import revocations, state_of, until_over
+from worker.test_bulk_revocations import revocations, state_of, until_over
 from worker.token_lifetimes import ACCOUNT, ROOT
 from worker.workers import running
 
@@ -59,7 +59,7 @@ def create(by: Principal, owner: Owner = CI) -> Create:
 
 
 async def made(door: Door, creator: UUID | None = None, owner: Owner = CI) -> UUID:
-    """A token that this one made, or the administrator."""
+    """A token created by this one, or by the administrator."""
     by = ROOT if creator is None else Principal(
         actor=Actor("token", creator), account=ACCOUNT, scopes=("tokens.create",), owner=CI
     )  # fmt: skip
@@ -67,7 +67,7 @@ async def made(door: Door, creator: UUID | None = None, owner: Owner = CI) -> UU
 
 
 async def tree(door: Door, width: int, depth: int) -> list[UUID]:
-    """A token, so many that it made, and so on."""
+    """A token with this many children, and so on."""
     found = level = [await made(door)]
     for _ in range(depth):
         level = await asyncio.gather(*(made(door, parent) for parent in level for _ in range(width)))
@@ -76,7 +76,7 @@ async def tree(door: Door, width: int, depth: int) -> list[UUID]:
 
 
 async def accepted(pool: Pool, door: Door, root: UUID, owner: Owner | None = None) -> BulkRevocation:
-    """The job that comes with the revocation of this token."""
+    """The bulk revocation that comes with the revocation of this token."""
     job_id, children = uuids.uuid7(), Children(made_by=root, owner=owner)
     found = await stage(pool, ACCOUNT, Filter(creator=root), revocation=job_id, digest=None, children=children)
     await door.execute(Revoke(account=ACCOUNT, token_id=root, by=ROOT, reason="leaked"))
@@ -88,7 +88,7 @@ async def accepted(pool: Pool, door: Door, root: UUID, owner: Owner | None = Non
     return state
 
 
-async def test_two_workers_that_are_killed_end_a_whole_tree_and_each_of_it_once(
+async def test_two_killed_workers_revoke_a_whole_tree_and_each_token_once(
     database: Database, valkey: Valkey, door: Door, pool: Pool, tmp_path: Path
 ) -> None:
     root, *tokens = await tree(door, width=5, depth=4)
@@ -104,7 +104,7 @@ async def test_two_workers_that_are_killed_end_a_whole_tree_and_each_of_it_once(
     assert await state_of(database, job) == ("finished", len(tokens), len(tokens))
 
 
-async def test_what_comes_between_looks_is_found_part_by_part(door: Door, pool: Pool) -> None:
+async def test_children_created_between_passes_are_found_part_by_part(door: Door, pool: Pool) -> None:
     root, child = await tree(door, width=1, depth=1)
     job = await accepted(pool, door, root)
     jobs = BulkRevocations(pool, door)
@@ -119,7 +119,7 @@ async def test_what_comes_between_looks_is_found_part_by_part(door: Door, pool: 
     }  # fmt: skip
 
 
-async def test_a_cancelled_job_goes_on_to_no_children(door: Door, pool: Pool) -> None:
+async def test_a_cancelled_bulk_revocation_does_not_go_on_to_children(door: Door, pool: Pool) -> None:
     root, child = await tree(door, width=1, depth=1)
     job = await accepted(pool, door, root)
     await door.execute(StartBulkRevocation(account=ACCOUNT, id=job.id, by=ROOT))
@@ -129,7 +129,7 @@ async def test_a_cancelled_job_goes_on_to_no_children(door: Door, pool: Pool) ->
     assert await pool.fetchval(status, child) == "active"
 
 
-async def test_tokens_of_other_owners_are_passed_through_and_left_alone(door: Door, pool: Pool) -> None:
+async def test_tokens_of_other_owners_are_passed_through_and_left_active(door: Door, pool: Pool) -> None:
     root = await made(door)
     other = await made(door, root, Owner("service", "other"))
     own = await made(door, other)
@@ -139,13 +139,13 @@ async def test_tokens_of_other_owners_are_passed_through_and_left_alone(door: Do
     assert {row["token_id"]: row["status"] for row in rows} == {root: "revoked", other: "active", own: "revoked"}
 
 
-async def test_a_moment_is_settled_once_all_that_had_begun_to_write_is_over(database: Database, pool: Pool) -> None:
+async def test_a_moment_is_settled_when_all_earlier_writers_have_ended(database: Database, pool: Pool) -> None:
     async with await open_pool(database.app_url, size=1) as other, other.acquire() as connection:
         async with connection.transaction():
             await connection.fetchval("select pg_current_xact_id()")
             since = await moment(pool)
             assert not await settled(pool, since)
-        for _ in range(600):  # whatever else writes in this server is waited for, too
+        for _ in range(600):  # other writers on this server are awaited, too
             if await settled(pool, since):
                 break
             await asyncio.sleep(0.05)

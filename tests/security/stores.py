@@ -1,4 +1,4 @@
-"""Every place in which a running service could have kept something."""
+"""Every store in which a running service could have kept something."""
 
 import base64
 from collections.abc import Iterator
@@ -19,14 +19,14 @@ OWN = {"secrets.env", "service.env", "credentials.json"}
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """A service, and the way to each of its stores."""
+    """A service and access to each of its stores."""
 
     service: Service
     told: dict[str, str]
 
     @classmethod
     def of(cls, service: Service) -> "Places":
-        """Where this service keeps things, as its own environment says."""
+        """The stores of this service, from its environment."""
         lines = service_environment_of(State.at(service.root)).read_text().splitlines()
         pairs = (line.partition("=")[::2] for line in lines)
         return cls(service, {name: value.strip("'") for name, value in pairs})
@@ -37,7 +37,7 @@ class Places:
         return await asyncpg.connect(f"postgresql://postgres{at}{rest}")
 
     async def log_every_statement(self) -> None:
-        """Have Postgres write down all that it is told, parameters included: what it never hears it cannot keep."""
+        """Make Postgres log every statement with its parameters: what is not in its log, it never received."""
         connection = await self.superuser()
         for name, value in {"log_statement": "all", "log_parameter_max_length_on_error": "-1"}.items():
             await connection.execute(f"alter system set {name} = '{value}'")
@@ -45,20 +45,20 @@ class Places:
         await connection.close()
 
     async def dump(self) -> dict[str, bytes]:
-        """All that a dump would hold."""
+        """The content of a complete dump."""
         connection = await self.superuser()
         found = await dump_of(connection)
         await connection.close()
         return found
 
     async def checkpoint(self) -> None:
-        """Have all that Postgres holds in memory written to its files."""
+        """Make Postgres write everything in its memory to its files."""
         connection = await self.superuser()
         await connection.execute("checkpoint")
         await connection.close()
 
     async def valkey(self) -> bytes:
-        """Every key of every kind with all that it holds: wake-up calls, and what limits count."""
+        """Every Valkey key with its value: wake-up calls and counters."""
         found: list[bytes] = []
         for url in (self.told["REDIS_URL"], self.told["LIMITS_REDIS_URL"]):
             async with Redis.from_url(url) as client:
@@ -66,14 +66,14 @@ class Places:
         return b"\n".join(found)
 
     def files(self) -> Iterator[Path]:
-        """Every file of the state but those that hold secrets on purpose: data, WAL, AOF, logs, metrics, pids."""
+        """Every file of the state except those that hold secrets on purpose: data, WAL, AOF, logs, metrics, pids."""
         for path in sorted(self.service.root.rglob("*")):
             if path.is_file() and path.name not in OWN:
                 yield path
 
 
 async def dump_of(connection: asyncpg.Connection) -> dict[str, bytes]:
-    """Every row of every table as text, bytes in hex and in base64; what sessions last asked; every comment."""
+    """Every row of every table as text, bytes in hex and base64; the last queries of sessions; every comment."""
     tables = await connection.fetch(
         "select format('%I.%I', schemaname, tablename) as name from pg_tables"
         " where schemaname not in ('pg_catalog', 'information_schema')"

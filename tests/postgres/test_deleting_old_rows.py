@@ -1,4 +1,4 @@
-"""However much is old, it is forgotten in steps that none cancels, and what is young stays."""
+"""Old rows are deleted in small steps, however many there are, and young rows stay."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -68,7 +68,7 @@ async def pool(database: Database) -> AsyncIterator[Pool]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_very_many_old_rows_are_forgotten_some_at_a_time(owner: Connection, pool: Pool, kind: str) -> None:
+async def test_many_old_rows_are_deleted_in_parts(owner: Connection, pool: Pool, kind: str) -> None:
     table, forget = KINDS[kind]
     await owner.execute(OLD[kind], ACCOUNT, 1, MANY)
     await owner.execute(OLD[kind], UUID(int=8), 0, 3)
@@ -78,7 +78,7 @@ async def test_very_many_old_rows_are_forgotten_some_at_a_time(owner: Connection
     assert await owner.fetchval(f"select count(*) from {table}") == 3 + (MANY if kind == "secrets" else 0)
 
 
-async def test_what_there_is_no_time_for_is_left_for_the_next_call(
+async def test_rows_that_exceed_the_time_are_left_for_the_next_call(
     owner: Connection, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(forgetting, "LONGEST_SECONDS", 0)
@@ -86,7 +86,7 @@ async def test_what_there_is_no_time_for_is_left_for_the_next_call(
     assert [await idempotency_keys.forget(pool) for _ in range(4)] == [BATCH, BATCH, 5, 0]
 
 
-async def test_a_row_that_somebody_holds_is_passed_over(owner: Connection, pool: Pool) -> None:
+async def test_a_row_held_by_another_transaction_is_skipped(owner: Connection, pool: Pool) -> None:
     await owner.execute(OLD["replies"], ACCOUNT, 1, 10)
     async with owner.transaction():
         await owner.fetch("select from idempotency_key limit 1 for update")
@@ -95,9 +95,7 @@ async def test_a_row_that_somebody_holds_is_passed_over(owner: Connection, pool:
 
 
 @pytest.mark.parametrize("kind", ["replies", "secrets", "attempts"])
-async def test_what_is_old_is_found_without_reading_what_is_not(
-    database: Database, owner: Connection, kind: str
-) -> None:
+async def test_old_rows_are_found_without_reading_young_ones(database: Database, owner: Connection, kind: str) -> None:
     table, forget = KINDS[kind]
     await owner.execute(OLD[kind], ACCOUNT, 1, 100)
     await owner.execute(OLD[kind], UUID(int=8), 0, MANY)
@@ -106,5 +104,5 @@ async def test_what_is_old_is_found_without_reading_what_is_not(
     before = await owner.fetchval(scans)
     async with await open_pool(database.app_url, size=1) as pool:
         assert await forget(pool) == 100
-    await asyncio.sleep(0.1)  # a connection that ends tells what it read
+    await asyncio.sleep(0.1)  # a closing connection reports its statistics
     assert await owner.fetchval(scans) == before

@@ -1,4 +1,4 @@
-"""K48. Everything of one user, or of all, ends in one call."""
+"""K48. All tokens of one user, or of an account, are revoked in one call."""
 
 import secrets
 from collections.abc import AsyncIterator
@@ -39,7 +39,9 @@ async def opens(admin: Caller, issued: Any) -> bool:
     return by_secret
 
 
-async def test_all_tokens_of_one_user_end_in_one_call_and_nobody_elses(admin: Caller, worker: BulkRevocations) -> None:
+async def test_all_tokens_of_one_user_are_revoked_in_one_call_and_no_others(
+    admin: Caller, worker: BulkRevocations
+) -> None:
     ada, eve = await person(admin), await person(admin)
     owner = {"type": "user", "id": ada.id}
     hers = [await admin.issue(owner=owner, scopes=["own.read"]) for _ in range(3)]
@@ -57,7 +59,7 @@ async def test_all_tokens_of_one_user_end_in_one_call_and_nobody_elses(admin: Ca
     assert (await ada.asks().get("/v1/users/self")).status == 200, "she herself is not disabled by that"
 
 
-async def test_all_tokens_of_an_account_end_in_one_call_and_those_of_no_other(
+async def test_all_tokens_of_an_account_are_revoked_in_one_call_and_no_others(
     session: ClientSession, settings: Settings, admin: Caller, worker: BulkRevocations, tmp_path: Path
 ) -> None:
     doomed = Caller(session, f"Bearer {(await founded(settings, 'doomed', tmp_path))['admin_token']}")

@@ -1,4 +1,4 @@
-"""D17. The whole API, asked by one account about the things of another, answers as if there were no such things."""
+"""D17. The whole API answers requests about things of another account as if these did not exist."""
 
 from collections.abc import AsyncIterator
 from itertools import count
@@ -14,11 +14,11 @@ from api.service import Caller, served, settings_for
 from counterfoil_api.application import make_app, routes
 from counterfoil_api.operations.api import Api
 from counterfoil_dev.postgres import Database
-from security.overhearing import Said, Wire, overheard
-from security.sweep import Place, Question, Things, places, question, random_things, unknown, variants
+from security.counting_proxy import Said, Wire, overheard
+from security.parameters import Place, Question, Things, places, question, random_things, unknown, variants
 
 PLACES = places(routes())
-# A secret or a bearer is found, whosever it is: who presents one learns nothing by that which its use would not tell.
+# Presenting a secret or a bearer of another account reveals no more than its use would.
 AT_WORK = [place for place in PLACES if place.where != "body" and place.kind not in ("secret", "bearer")]
 NAMED = ("scope", "set", "owner")
 """What an account calls as it likes: asked to change one that is not there, it makes it."""
@@ -26,7 +26,7 @@ _TURNS = count(1)
 
 
 async def things_of(caller: Caller, place: Place | None = None) -> Things:
-    """Make a token of the caller's account, and things of the kinds that the place is about (all without a place)."""
+    """Create a token in the caller's account, and things of the kinds that the place names (all without a place)."""
     name = f"swept-{next(_TURNS)}"
     issued = await caller.issue(
         name=name, owner={"type": "service", "id": name}, scopes=["introspected"], lifetime="1h"
@@ -86,7 +86,7 @@ _MAKERS = {
 
 
 async def state_of(owner: Caller, things: Things) -> list[bytes]:
-    """All that the other account has, as it sees it."""
+    """All things of the other account, as that account sees them."""
     paths = [f"/v1/tokens/{things['token']}", "/v1/scopes", "/v1/scope-sets", "/v1/owner-quotas"]
     paths += [f"/v1/users/{things['user']}"] if "user" in things.of else []
     paths += [f"/v1/revocations/{things['bulk_revocation']}"] if "bulk_revocation" in things.of else []
@@ -94,32 +94,32 @@ async def state_of(owner: Caller, things: Things) -> list[bytes]:
 
 
 async def cursor_for(place: Place, owner: Caller, things: Things) -> str | None:
-    """A cursor that the other account was given by this very list, if it has a second page there."""
+    """A cursor that the other account got from this very list, if it has a second page there."""
     path = place.route.path.replace("{ref}", things["token"]).replace("{user}", things.of.get("user", ""))
     more: str | None = (await owner.get(path, limit=1)).json["next_cursor"]
     return more
 
 
-def test_everything_that_is_told_to_any_operation_was_thought_of() -> None:
+def test_every_parameter_of_every_operation_is_in_the_table() -> None:
     assert unknown(routes()) == []
     assert {place.operation for place in PLACES} == {
         f"{route.method} {route.path}" for route in routes() if "{" in route.path
     } | {place.operation for place in PLACES if place.where != "path"}
 
 
-def test_an_operation_that_nobody_thought_of_is_noticed() -> None:
+def test_an_operation_missing_from_the_table_is_detected() -> None:
     strange = Api("strange")
 
     @strange.get("/v1/vaults/{vault}")
     async def get_vault(_ledger: object, *, vault: str) -> None:
-        """Look at a vault."""
+        """Read a vault."""
 
     assert unknown(strange.routes) == ["GET /v1/vaults/{vault}: path vault"]
 
 
 @pytest_asyncio.fixture(scope="session", autouse=True)
 async def numbers_apart(checked_database: Database, ours: dict[str, str]) -> None:
-    """Numbers are counted for each account by itself: let ours lie where the stranger has none."""
+    """Numbers are counted for each account: give our things numbers that the stranger does not have."""
     connection = await asyncpg.connect(checked_database.owner_url)
     await connection.execute(
         """
@@ -133,7 +133,7 @@ async def numbers_apart(checked_database: Database, ours: dict[str, str]) -> Non
 
 
 @pytest.mark.parametrize("place", PLACES, ids=str)
-async def test_the_whole_api_answers_about_foreign_things_as_about_none(
+async def test_the_whole_api_answers_about_things_of_another_account_as_about_missing_ones(
     place: Place, admin: Caller, stranger: Caller
 ) -> None:
     foreign = await things_of(admin, place)
@@ -167,31 +167,31 @@ async def wire(checked_database: Database) -> AsyncIterator[Wire]:
 
 @pytest_asyncio.fixture(scope="session")
 async def listening(wire: Wire, theirs: dict[str, str]) -> AsyncIterator[Caller]:
-    """The stranger, at a service of the same database that is overheard."""
+    """The stranger, at a service with the same database and a counting proxy."""
     async with served(make_app(settings_for(wire.url))) as url, ClientSession(url) as session:
         yield Caller(session, f"Bearer {theirs['admin_token']}")
 
 
 @pytest.mark.parametrize("place", AT_WORK, ids=str)
-async def test_a_foreign_thing_is_as_much_work_as_none(
+async def test_a_thing_of_another_account_costs_as_much_work_as_a_missing_one(
     place: Place, admin: Caller, stranger: Caller, listening: Caller, wire: Wire
 ) -> None:
     foreign, own = await things_of(admin, place), await things_of(stranger, place)
     never = random_things(foreign)
     questions = [question(place, things[place.kind], own) for things in (foreign, never)]
     work: list[list[Said]] = [[], []]
-    for _ in range(8):  # in between there may be a clock at work, or a connection be opened
+    for _ in range(8):  # a timer may run in between, or a connection be opened
         for asked, said in zip(questions, work, strict=True):
             before = wire.said
             await asked.put(listening)
             said.append(wire.said.since(before))
-    # What is made or ended by the first is there, or gone, from then on.
+    # Things that the first request creates or ends exist, or are gone, from then on.
     least = [min(said[1:]) for said in work]
     assert least[0].statements > 0 or place.where == "form"
     assert least[0] == least[1]
 
 
-async def test_a_foreign_thing_takes_as_long_as_none(admin: Caller, stranger: Caller) -> None:
+async def test_a_thing_of_another_account_takes_as_long_as_a_missing_one(admin: Caller, stranger: Caller) -> None:
     foreign, own = await things_of(admin), await things_of(stranger)
     never, sums = random_things(foreign), [0.0, 0.0]
     for place in [each for each in PLACES if each.where == "path" and each.kind not in NAMED]:
@@ -202,9 +202,9 @@ async def test_a_foreign_thing_takes_as_long_as_none(admin: Caller, stranger: Ca
 
 
 async def took(questions: list[Question], stranger: Caller) -> list[float]:
-    """Return the quickest answer to each of two questions, which take turns.
+    """Return the quickest answer to each of two alternating requests.
 
-    Whatever else runs on the machine only adds to a time, so more turns are taken until the two are alike.
+    Other load on the machine only adds to a time, so the measurement goes on until the two are alike.
     """
     quickest = [inf, inf]
     for turn in range(300):

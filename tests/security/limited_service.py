@@ -1,4 +1,4 @@
-"""A service with limits, as two processes see it: who asks comes from wherever a proxy says."""
+"""A service with limits, seen from two processes; a trusted proxy states the address of each caller."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -25,7 +25,7 @@ HERE, THERE = "192.0.2.7", "198.51.100.7"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Two processes of one service, and what both share; a proxy before them says who asks from where."""
+    """Two processes of one service with shared stores, behind a proxy that states the callers' addresses."""
 
     sessions: tuple[ClientSession, ClientSession]
     credentials: dict[str, str]
@@ -36,7 +36,7 @@ class Place:
 
     @property
     def admin(self) -> Caller:
-        """From a network of its own."""
+        """The administrator, from a separate network."""
         return self.caller(self.credentials["admin_token"], at="203.0.113.1")
 
     def login(self, password: str | None = None, *, at: str, email: str = "", process: int = 0) -> Caller:
@@ -45,7 +45,7 @@ class Place:
         return Caller(self.sessions[process], given, {"X-Forwarded-For": at})
 
     async def told(self) -> None:
-        """Wait until what the first process has met is known to both."""
+        """Wait until both processes share what the first one has counted."""
         async with asyncio.timeout(20):
             while not [key async for key in self.redis.scan_iter(f"{PREFIX}met:*")]:  # noqa: ASYNC110 - as Valkey is
                 await asyncio.sleep(0.02)
@@ -61,7 +61,7 @@ async def guesses(place: Place, count: int, *, at: str = HERE, process: int = 0)
 
 @asynccontextmanager
 async def limited(database: Database, valkey: Valkey, directory: Path) -> AsyncIterator[Place]:
-    """A service whose networks may guess `LIMIT` times, and which gives up nothing on a machine that is merely busy."""
+    """A service whose networks may guess `LIMIT` times, with time-outs that suit a busy machine."""
     limits = valkey.database(2)
     settings = settings_for(
         database.app_url, LIMITS_REDIS_URL=limits, GUESS_LIMIT=f"{LIMIT}/10m", TRUSTED_PROXIES="127.0.0.1/32",

@@ -1,4 +1,4 @@
-"""A proxy that changes the answers of the ledger."""
+"""A proxy that falsifies answers of the ledger."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,7 +15,7 @@ Lie = Callable[[str, Any], Any]
 
 @asynccontextmanager
 async def doctored(target: str, lie: Lie) -> AsyncIterator[str]:
-    """Serve the answers of `target` with one lie; yield the address."""
+    """Serve the answers of `target` with one falsification; yield the address."""
     async with ClientSession(target) as session:
 
         async def pass_on(request: web.Request) -> web.Response:
@@ -33,7 +33,7 @@ async def doctored(target: str, lie: Lie) -> AsyncIterator[str]:
 
 
 def of_log(edit: Callable[[list[Any]], list[Any]]) -> Lie:
-    """Lie about the lines of the log."""
+    """Falsify the lines of the log."""
 
     def lie(path: str, answered: Any) -> Any:
         return {**answered, "items": edit(answered["items"])} if path == "/v1/events" else answered
@@ -42,7 +42,7 @@ def of_log(edit: Callable[[list[Any]], list[Any]]) -> Lie:
 
 
 def of_list(path: str, edit: Callable[[list[Any]], list[Any]]) -> Lie:
-    """Lie about a list."""
+    """Falsify a list."""
 
     def lie(asked: str, answered: Any) -> Any:
         return {**answered, "items": edit(answered["items"])} if asked == path else answered

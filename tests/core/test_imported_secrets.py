@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
-from core.stories import CREATED, JTI, NOON, asks, given
+from core.histories import CREATED, JTI, NOON, asks, given
 from counterfoil.core.events import Private
 from counterfoil.core.imported_secrets import ImportedSecret, by_digest, by_value, could_be_imported
 from counterfoil.core.principal import Owner
