@@ -17,6 +17,7 @@ from counterfoil.postgres.connection import LOST, Pool
 from counterfoil.postgres.due import expiring, lag_seconds
 from counterfoil.postgres.followers import Following, followings
 from counterfoil.postgres.log_state import LogState, log_state
+from counterfoil.uses.repeating import in_background
 
 _CENSUS_SECONDS = 60
 _PULSE_SECONDS = 1
@@ -82,11 +83,8 @@ async def gauged(door: Door, readers: Pool) -> AsyncIterator[None]:
             gauge(door, readers)
             await asyncio.sleep(_PULSE_SECONDS)
 
-    keeping = asyncio.create_task(keep())
-    try:
+    async with in_background(keep()):
         yield
-    finally:
-        keeping.cancel()
 
 
 def exposition(census: "Census", *, several_processes: bool) -> bytes:

@@ -1,8 +1,8 @@
 """Tells every process within a second about rotations of keys and peppers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from time import monotonic
 from typing import Final
@@ -16,6 +16,7 @@ from counterfoil.core.refusals import Misconfigured, Refusal
 from counterfoil.postgres.connection import LOST, Connection, connect
 from counterfoil.postgres.peppers import announce
 from counterfoil.postgres.subject_row import versions
+from counterfoil.uses.repeating import in_background
 
 log = structlog.get_logger()
 
@@ -25,19 +26,12 @@ Hear = Callable[[int | None, float, datetime], Awaitable[None]]
 """Receives a version, the loop's time that it is as of, and the database's time."""
 
 
-@asynccontextmanager
-async def following(url: str, peppers: Iterable[int], listeners: Mapping[UUID, Hear]) -> AsyncIterator[None]:
+def following(url: str, peppers: Iterable[int], listeners: Mapping[UUID, Hear]) -> AbstractAsyncContextManager[None]:
     """Tell each listener its subject's version once a second, for as long as this context is open.
 
     The connection announces which peppers this process has, so that an operator sees which processes lack a new one.
     """
-    task = asyncio.create_task(_follow(url, peppers, listeners))
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+    return in_background(_follow(url, peppers, listeners))
 
 
 async def _follow(url: str, peppers: Iterable[int], listeners: Mapping[UUID, Hear]) -> None:

@@ -10,7 +10,7 @@ import asyncio
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Final, Self
 from uuid import UUID
 
@@ -19,6 +19,7 @@ import structlog
 
 from counterfoil.postgres.connection import LOST, Pool
 from counterfoil.postgres.sealed_log import LogFilter, SealedEvent, head_of, last_positions, window
+from counterfoil.uses.repeating import in_background
 from counterfoil_api.events.batches import Batch, Piece, Shape
 from counterfoil_api.events.log_watch import LogWatch
 
@@ -167,17 +168,14 @@ class Feeds:
         self._outdated: set[Feed] = set()
         """Feeds of a replaced log, until their last reader leaves."""
         self._closing: set[asyncio.Task[None]] = set()
-        self._task: asyncio.Task[None] | None = None
+        self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._spread())
+        await self._stack.enter_async_context(in_background(self._spread()))
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await self._stack.aclose()
         for feed in (*self._feeds.values(), *self._outdated):
             await feed.close()
         await asyncio.gather(*self._closing)

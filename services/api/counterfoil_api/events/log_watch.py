@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
-from typing import Final, Self
+from typing import Final
 
 import asyncpg
 import structlog
@@ -27,17 +26,6 @@ class LogWatch:
         self._url = url
         self._size: int | None = None
         self._changed = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._watch())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
 
     async def other_than(self, size: int | None) -> int:
         """Return the size of the log as soon as it differs from this one."""
@@ -45,7 +33,8 @@ class LogWatch:
             await self._changed.wait()
         return self._size
 
-    async def _watch(self) -> None:
+    async def watch(self) -> None:
+        """Follow the log until this is cancelled."""
         while True:
             try:
                 connection = await connect(self._url)

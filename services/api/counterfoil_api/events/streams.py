@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import AsyncExitStack
 from time import monotonic
 from typing import Final, Protocol, Self
 from uuid import UUID
 
 from counterfoil.core.refusals import Overloaded
 from counterfoil.postgres.connection import Pool
-from counterfoil.uses.repeating import Repeating
+from counterfoil.uses.repeating import Repeating, in_background
 from counterfoil.uses.signing_keys import Keys
 from counterfoil_api.events.feeds import Feeds
 from counterfoil_api.events.held_callers import HeldCaller, gone
@@ -57,6 +58,7 @@ class Streams:
         self.catching_up = asyncio.Semaphore(_CATCHING_UP_AT_ONCE)
         """Turns for streams that read from the database, so that other requests keep connections."""
         self._by_key, self._keys, self._most = by_key, keys, most
+        self._stack = AsyncExitStack()
         self._watch = LogWatch(url)
         self.feeds = Feeds(readers, self._watch, replaced=self._replaced)
         self._open: set[OpenStream] = set()
@@ -64,16 +66,15 @@ class Streams:
         self._looking = Repeating(self._look, seconds=LOOK_SECONDS, complaint="streams_not_confirmed")
 
     async def __aenter__(self) -> Self:
-        await self._watch.__aenter__()
-        await self.feeds.__aenter__()
+        await self._stack.enter_async_context(in_background(self._watch.watch()))
+        await self._stack.enter_async_context(self.feeds)
         self._looking.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self.stop()
         await self._looking.stop()
-        await self.feeds.__aexit__()
-        await self._watch.__aexit__()
+        await self._stack.aclose()
 
     def enter(self, stream: OpenStream) -> None:
         """Give a stream one of its account's places, or raise TooManyStreams."""
