@@ -10,6 +10,7 @@ from counterfoil.core.kinds import EVENTS
 from counterfoil_api.events.lines import LogLine
 from counterfoil_api.native.account.actor_references import ActorRef
 from counterfoil_api.native.account.periods import PeriodQuery
+from counterfoil_api.native.tokens.references import TOKEN_PATTERN
 
 LATEST: Final = "latest"
 _TYPES: Final = sorted({word for events in EVENTS.values() for word in events})
@@ -33,7 +34,7 @@ NamedToken = Annotated[
     str,
     Meta(
         description="Only what happened to this token: its id, its number, or `self`.",
-        extra_json_schema={"pattern": "^(self|[1-9][0-9]{0,18}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$"},
+        extra_json_schema={"pattern": TOKEN_PATTERN},
         examples=["7"],
     ),
 ]

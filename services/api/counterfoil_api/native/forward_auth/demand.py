@@ -18,6 +18,7 @@ from urllib.parse import unquote
 from uuid import UUID
 
 from counterfoil.core.builtin_scopes import stray
+from counterfoil.core.credentials import is_id
 from counterfoil.core.refusals import Refusal
 from counterfoil.core.scopes import well_formed
 from counterfoil_api.http.errors import ProxyMisconfigured
@@ -27,7 +28,6 @@ PATH = "/v1/forward"
 
 _NAMES = ("account", "scope", "audience")
 _MOST_SCOPES = 20
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _AUDIENCE = re.compile(r"[!-~]{1,255}")
 
 
@@ -79,7 +79,7 @@ def _demand(fields: Mapping[str, str]) -> Demand:
     if not fields.keys() <= set(_NAMES):
         raise ProxyMisconfigured("The URL may name account, scope and audience, and nothing else.")
     # The proxy has no credentials of its own: without an account, tokens of every account would pass.
-    if account is None or not _UUID.fullmatch(account):
+    if account is None or not is_id(account):
         raise ProxyMisconfigured("Name the account whose tokens may pass: account=ID.")
     if scopes is None or not all(map(well_formed, wanted := scopes.split(" "))) or len(wanted) > _MOST_SCOPES:
         raise ProxyMisconfigured("Name the scopes that are needed, with a space between them: scope=invoices.read.")

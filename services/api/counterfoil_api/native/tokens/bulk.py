@@ -1,6 +1,5 @@
 """Bulk revocation: plan what a filter finds, let a bulk revocation revoke exactly that, watch it, cancel it."""
 
-import re
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -8,6 +7,7 @@ from uuid import UUID
 import msgspec
 from uuid_utils.compat import uuid7
 
+from counterfoil.core.credentials import is_id
 from counterfoil.core.events import Conditions
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import BadReference, BadText, NotFound, PlanChanged
@@ -50,7 +50,6 @@ from counterfoil_api.operations.retries import Retry
 
 api = Api("bulk revocation", OURS)
 
-_ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _PATIENCE_SECONDS: Final = LONGEST_SECONDS + 10.0
 _SCOPE: Final = "tokens.revoke"
 
@@ -209,7 +208,7 @@ def recorded(wanted: Filter) -> Conditions:
 
 async def _permitted(reading: Reading, asker: Principal, ref: str) -> BulkRevocation:
     within = reach(asker, _SCOPE)
-    if _ID.fullmatch(ref) is None:
+    if not is_id(ref):
         raise BadReference("Name a bulk revocation by its id, such as 01a20070-9783-75f2-ab79-af3b16925535.")
     revocation = await bulk_revocation_by_id(reading.pool, asker.account, UUID(ref))
     if revocation is None or (within is not None and revocation.creator != asker.actor):

@@ -4,6 +4,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
+from counterfoil.core.credentials import ID
 from counterfoil.documents.bulk_revocations import Plan
 from counterfoil.documents.fields import Given, Why
 from counterfoil_api.native.tokens.filters import TokenFilter
@@ -13,7 +14,7 @@ BulkRevocationRef = Annotated[
     str,
     path_type(
         "A bulk revocation's id.",
-        "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$",
+        f"^{ID.pattern}$",
         "019ca8c1-7b40-7000-8000-3f2a9c51d7e4",
     ),
 ]

@@ -4,6 +4,7 @@ import re
 from typing import Annotated, Final
 from uuid import UUID
 
+from counterfoil.core.credentials import ID, is_id
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import BadReference, NotFound, Refuses
 from counterfoil.postgres.listing import Listed, one
@@ -12,20 +13,20 @@ from counterfoil_api.handling.reading import Reading
 from counterfoil_api.operations.reading import path_type
 
 SELF: Final = "self"
+TOKEN_PATTERN: Final = f"^(self|[1-9][0-9]{{0,18}}|{ID.pattern})$"
 
 TokenRef = Annotated[
     str,
     path_type(
         "A token's id, its number, or `self` for the calling token.",
-        "^(self|[1-9][0-9]{0,18}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$",
+        TOKEN_PATTERN,
         "42",
     ),
     Refuses((NotFound, BadReference)),
 ]
 _OWN: Final = frozenset({"tokens.read", "tokens.revoke"})
-_ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_NUMBER: Final = re.compile(r"[1-9][0-9]{0,18}")
-_GREATEST_NUMBER: Final = 2**63 - 1
+NUMBER: Final = re.compile(r"[1-9][0-9]{0,18}")
+GREATEST_NUMBER: Final = 2**63 - 1
 
 
 async def permitted(reading: Reading, asker: Principal, ref: str, *, scope: str) -> Listed:
@@ -54,7 +55,7 @@ def is_self(asker: Principal, ref: str) -> bool:
 
 def is_reference(text: str) -> bool:
     """Say whether a text has the form of a reference."""
-    return text == SELF or bool(_ID.fullmatch(text) or _NUMBER.fullmatch(text))
+    return text == SELF or is_id(text) or NUMBER.fullmatch(text) is not None
 
 
 async def found(reading: Reading, asker: Principal, ref: str) -> Listed:
@@ -63,11 +64,11 @@ async def found(reading: Reading, asker: Principal, ref: str) -> Listed:
         if asker.actor.kind != "token":
             raise BadReference("The caller is not a token, so `self` names none; use a token's id or number.")
         listed = await one(reading.pool, asker.account, token_id=asker.actor.id)
-    elif _ID.fullmatch(ref):
+    elif is_id(ref):
         listed = await one(reading.pool, asker.account, token_id=UUID(ref))
-    elif _NUMBER.fullmatch(ref):
+    elif NUMBER.fullmatch(ref):
         number = int(ref)
-        listed = await one(reading.pool, asker.account, number=number) if number <= _GREATEST_NUMBER else None
+        listed = await one(reading.pool, asker.account, number=number) if number <= GREATEST_NUMBER else None
     else:
         raise BadReference
     if listed is None:

@@ -12,9 +12,9 @@ from counterfoil.postgres.users import one_user
 from counterfoil_api.auth.principals import need
 from counterfoil_api.handling.reading import Reading
 from counterfoil_api.http.errors import PasswordNeeded
+from counterfoil_api.native.tokens.references import GREATEST_NUMBER, NUMBER, SELF
 from counterfoil_api.operations.reading import path_type
 
-SELF: Final = "self"
 UserRef = Annotated[
     str,
     path_type(
@@ -25,8 +25,6 @@ UserRef = Annotated[
     Refuses((NotFound, BadReference)),
 ]
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_NUMBER: Final = re.compile(r"[1-9][0-9]{0,18}")
-_GREATEST_NUMBER: Final = 2**63 - 1
 _FORMS: Final = "Name a user by an id, a number such as 2, an e-mail address or the word self."
 
 
@@ -107,8 +105,8 @@ def _parsed(asker: Principal, ref: str) -> UUID | int | str | None:
         return _self_of(asker)
     if (user_id := Owner("user", ref).user) is not None:
         return user_id
-    if _NUMBER.fullmatch(ref):
-        return number if (number := int(ref)) <= _GREATEST_NUMBER else None
+    if NUMBER.fullmatch(ref):
+        return number if (number := int(ref)) <= GREATEST_NUMBER else None
     if "@" in ref and not _CONTROL.search(ref):
         return ref
     raise BadReference(_FORMS)
