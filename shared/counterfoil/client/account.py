@@ -48,7 +48,7 @@ class OwnAccount(Calls):
         call = Call("POST", "/v1/account/end-secrets", body=spelling.body(reason=reason))
         return spelling.read(await self.wire.ask(call), Account)
 
-    async def account_events(
+    def account_events(
         self,
         *,
         since: datetime | str | None = None,
@@ -60,10 +60,9 @@ class OwnAccount(Calls):
         `since` and `until` are moments, dates, or durations back from now such as 7d.
         """
         query = spelling.said(since=since, until=until)
-        async for event in self.pages("/v1/account/events", query, AccountEvent, limit=limit):
-            yield event
+        return self.pages("/v1/account/events", query, AccountEvent, limit=limit)
 
-    async def attempts(
+    def attempts(
         self,
         *,
         kind: str | None = None,
@@ -77,10 +76,9 @@ class OwnAccount(Calls):
         `since` and `until` are moments, dates, or durations back from now such as 7d.
         """
         query = spelling.said(kind=kind, subject=subject, since=since, until=until)
-        async for attempt in self.pages("/v1/attempts", query, Attempt, limit=limit):
-            yield attempt
+        return self.pages("/v1/attempts", query, Attempt, limit=limit)
 
-    async def reads(
+    def reads(
         self,
         *,
         reader: UUID | str | None = None,
@@ -93,13 +91,11 @@ class OwnAccount(Calls):
         `since` and `until` are moments, dates, or durations back from now such as 7d.
         """
         query = spelling.said(reader=reader, since=since, until=until)
-        async for reading in self.pages("/v1/reads", query, Reading, limit=limit):
-            yield reading
+        return self.pages("/v1/reads", query, Reading, limit=limit)
 
-    async def scopes(self, *, limit: int | None = None) -> AsyncIterator[Scope]:
+    def scopes(self, *, limit: int | None = None) -> AsyncIterator[Scope]:
         """Yield the scopes of the catalogue, the built-in ones first."""
-        async for scope in self.pages("/v1/scopes", {}, Scope, limit=limit):
-            yield scope
+        return self.pages("/v1/scopes", {}, Scope, limit=limit)
 
     async def describe_scope(self, scope: str, sentence: str, *, documentation: str | None = None) -> Scope:
         """Describe a scope in the catalogue."""
@@ -110,10 +106,9 @@ class OwnAccount(Calls):
         """Remove a scope from the catalogue."""
         return await self.changed(Scope, _path("scopes", scope), b"", method="DELETE")
 
-    async def scope_sets(self, *, limit: int | None = None) -> AsyncIterator[ScopeSet]:
+    def scope_sets(self, *, limit: int | None = None) -> AsyncIterator[ScopeSet]:
         """Yield the sets of scopes that are granted together, the built-in ones first."""
-        async for each in self.pages("/v1/scope-sets", {}, ScopeSet, limit=limit):
-            yield each
+        return self.pages("/v1/scope-sets", {}, ScopeSet, limit=limit)
 
     async def define_scope_set(self, name: str, scopes: Sequence[str], *, sentence: str = "") -> ScopeSet:
         """Define a set of scopes under a name."""
@@ -124,10 +119,9 @@ class OwnAccount(Calls):
         """Remove a set from the catalogue."""
         return await self.changed(ScopeSet, _path("scope-sets", name), b"", method="DELETE")
 
-    async def owner_quotas(self, *, limit: int | None = None) -> AsyncIterator[OwnerQuota]:
+    def owner_quotas(self, *, limit: int | None = None) -> AsyncIterator[OwnerQuota]:
         """Yield the quotas of owners, by the owner's type and id."""
-        async for each in self.pages("/v1/owner-quotas", {}, OwnerQuota, limit=limit):
-            yield each
+        return self.pages("/v1/owner-quotas", {}, OwnerQuota, limit=limit)
 
     async def owner_quota(self, owner: tuple[str, str]) -> OwnerQuota:
         """Return the quota of an owner, which is a type (user, application or service) and an id."""

@@ -16,7 +16,7 @@ from counterfoil.client.wire import Call
 
 _PATIENCE_SECONDS: Final = 120.0
 """A plan over a million tokens takes this long."""
-LEAKS: Final = 1_000
+LEAK_LIMIT: Final = 1_000
 """Secrets in one report of leaked secrets."""
 _REVOCATIONS: Final = "/v1/revocations"
 
@@ -52,10 +52,9 @@ class Bulk(Calls):
         """Return a bulk revocation and how far it is."""
         return await self.fetched(BulkRevocation, f"{_REVOCATIONS}/{spelling.bulk_revocation_id(revocation)}")
 
-    async def revocations(self, *, limit: int | None = None) -> AsyncIterator[BulkRevocation]:
+    def revocations(self, *, limit: int | None = None) -> AsyncIterator[BulkRevocation]:
         """Yield bulk revocations, the latest first."""
-        async for revocation in self.pages(_REVOCATIONS, {}, BulkRevocation, limit=limit):
-            yield revocation
+        return self.pages(_REVOCATIONS, {}, BulkRevocation, limit=limit)
 
     async def cancel_revocation(self, revocation: UUID | str) -> BulkRevocation:
         """Cancel a bulk revocation: its remaining tokens stay as they are; a second call changes nothing."""
@@ -77,8 +76,8 @@ class Bulk(Calls):
         It needs no token. More than a thousand secrets go in several reports; a second call changes nothing.
         """
         received = 0
-        for start in range(0, len(secrets), LEAKS):
-            body = msgspec.json.encode(secrets[start : start + LEAKS])
+        for start in range(0, len(secrets), LEAK_LIMIT):
+            body = msgspec.json.encode(secrets[start : start + LEAK_LIMIT])
             answer = await self.wire.ask(Call("POST", "/v1/leak-reports", body=body))
             received += spelling.read(answer, _Received).received
         return received

@@ -53,7 +53,7 @@ class Tokens(Calls):
         query = {} if as_of is None else {"as_of": spelling.text(as_of)}
         return await self.fetched(Token, spelling.path_of(ref), query)
 
-    async def list(self, *, limit: int | None = None, **query: Stated) -> AsyncIterator[Token]:
+    def list(self, *, limit: int | None = None, **query: Stated) -> AsyncIterator[Token]:
         """Yield tokens, fetching page after page, up to `limit`.
 
         Filters: name (a glob, in which a backslash escapes), status, owner_type, owner_id, creator (user:2, token:7 or
@@ -63,8 +63,7 @@ class Tokens(Calls):
         sort (created, name, expires, …; `-` reverses). A time may also be a duration such as "7d": of an expiry that
         long from now, of all else that long ago.
         """
-        async for token in self.pages("/v1/tokens", query, Token, limit=limit):
-            yield token
+        return self.pages("/v1/tokens", query, Token, limit=limit)
 
     async def update(
         self,
@@ -171,15 +170,11 @@ class Tokens(Calls):
         body = spelling.body(reason=reason, with_children=with_children or None, dry_run=dry_run or None)
         return await self.changed(Token, spelling.path_of(ref, "revoke"), body, if_match=if_match)
 
-    async def token_events(
-        self, ref: Ref, *, sort: str = "version", limit: int | None = None
-    ) -> AsyncIterator[Happening]:
+    def token_events(self, ref: Ref, *, sort: str = "version", limit: int | None = None) -> AsyncIterator[Happening]:
         """Yield the events of a token, the oldest first, or with `-version` the newest."""
-        pages = self.pages(spelling.path_of(ref, "events"), {"sort": sort}, Happening, limit=limit)
-        async for happening in pages:
-            yield happening
+        return self.pages(spelling.path_of(ref, "events"), {"sort": sort}, Happening, limit=limit)
 
-    async def alerts(
+    def alerts(
         self, *, within: str | None = None, creator: str | None = None, limit: int | None = None
     ) -> AsyncIterator[Alert]:
         """Yield tokens that expire soon or have expired, the most urgent first.
@@ -187,10 +182,7 @@ class Tokens(Calls):
         With `within`, a duration such as 7d: every token that expires in that window or has expired within the last 30
         days, with or without a notice. With `creator`, such as user:2, only tokens that this user or token made.
         """
-        given = {"within": within, "creator": creator}
-        query = {name: value for name, value in given.items() if value is not None}
-        async for alert in self.pages("/v1/alerts", query, Alert, limit=limit):
-            yield alert
+        return self.pages("/v1/alerts", spelling.said(within=within, creator=creator), Alert, limit=limit)
 
     async def unannounced(self, *, creator: str | None = None) -> int:
         """Return how many tokens expire within a day without a notice, 1,000 at most; `alerts` has them by `within`."""

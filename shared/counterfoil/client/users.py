@@ -31,7 +31,7 @@ class Users(Calls):
         """Return a user."""
         return await self.fetched(User, _path(ref))
 
-    async def users(
+    def users(
         self,
         *,
         email: str | None = None,
@@ -40,15 +40,11 @@ class Users(Calls):
         limit: int | None = None,
     ) -> AsyncIterator[User]:
         """Yield users, the oldest first; `email` is a glob, in which a backslash escapes."""
-        given = {"email": email, "role": role, "status": status}
-        query = {name: value for name, value in given.items() if value is not None}
-        async for user in self.pages("/v1/users", query, User, limit=limit):
-            yield user
+        return self.pages("/v1/users", spelling.said(email=email, role=role, status=status), User, limit=limit)
 
-    async def user_events(self, ref: Ref = "self", *, limit: int | None = None) -> AsyncIterator[Happening]:
+    def user_events(self, ref: Ref = "self", *, limit: int | None = None) -> AsyncIterator[Happening]:
         """Yield the events of a user, in order."""
-        async for happening in self.pages(_path(ref, "events"), {}, Happening, limit=limit):
-            yield happening
+        return self.pages(_path(ref, "events"), {}, Happening, limit=limit)
 
     async def update_user(
         self,
