@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from api.freezing_proxy import Freezing, freezing
 from api.service import Caller, founded, served, settings_for
 from api.test_service import answered
 from counterfoil.uses import signing_keys
+from counterfoil_api import application
 from counterfoil_api.application import make_app, routes
 from counterfoil_api.operations.api import Route
 from counterfoil_api.operations.reading import Source
@@ -31,6 +32,8 @@ class Place:
 @pytest.fixture
 async def place(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
     credentials = await founded(settings_for(database.app_url), "frozen", tmp_path)
+    every = [replace(route, patience_seconds=None) for route in routes()]
+    monkeypatch.setattr(application, "routes", lambda: every)  # none waits longer than the others
     async with freezing(database) as way:
         settings = settings_for(way.url, REQUEST_TIMEOUT="4s")
         async with served(make_app(settings)) as url, ClientSession(url) as session:

@@ -222,7 +222,7 @@ async def test_a_failing_follower_is_retried_at_growing_intervals(database: Data
     await many_born(door, 3, ends_in=3_600)
     await seal_all(database.app_url)
     followers = Followers(pool, [Follower(name="failing", apply=apply)])
-    for _ in range(50):
+    for _ in range(10):
         await followers.work()
     assert asked == 1
 
