@@ -1,7 +1,7 @@
 """How live streams end: with the credential, the process or the connection; each end frees a place."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -90,17 +90,16 @@ async def _networks(chief: Caller, _: str) -> None:
 
 
 @pytest.mark.parametrize("ended", [_rotated, _suspended, _less, _elsewhere, _secrets_ended, _networks])
-@pytest.mark.parametrize("by", ["secret", "bearer"])
-async def test_a_stream_ends_when_its_token_loses_a_needed_right(chief: Caller, ended: object, by: str) -> None:
+async def test_a_stream_ends_when_its_token_loses_a_needed_right(
+    chief: Caller, ended: Callable[[Caller, str], Awaitable[None]]
+) -> None:
     issued = await chief.issue(scopes=["audit.read"])
-    reader = chief.with_token(issued["secret"])
-    if by == "bearer":
-        reader = chief.with_token((await reader.post("/v1/exchange", {})).json["access_token"])
-    async with following(reader) as stream:
+    by_secret = chief.with_token(issued["secret"])
+    by_bearer = chief.with_token((await by_secret.post("/v1/exchange", {})).json["access_token"])
+    async with following(by_secret) as one, following(by_bearer) as other:
         since = monotonic()
-        assert callable(ended)
         await ended(chief, issued["token"]["id"])
-        await refuse_to_go_on(stream, since)
+        await asyncio.gather(refuse_to_go_on(one, since), refuse_to_go_on(other, since))
 
 
 async def test_a_stream_survives_unrelated_changes(chief: Caller) -> None:
