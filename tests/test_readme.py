@@ -69,10 +69,11 @@ def toured(service: Service, checkout: Path) -> list[str]:
 
 
 @pytest.mark.timeout(500)
-def test_the_tour_prints_what_the_readmes_say_also_when_it_is_repeated(place: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("times", [1, pytest.param(2, marks=pytest.mark.soak)])
+def test_the_tour_prints_what_the_readmes_say_also_when_it_is_repeated(place: Path, tmp_path: Path, times: int) -> None:
     with running_service(place) as service:
         checkout = checkout_with(service, tmp_path)
-        for printed in (toured(service, checkout), toured(service, checkout)):
+        for printed in (toured(service, checkout) for _ in range(times)):
             untrue = [
                 f"$ {command}\n--- promised\n{promised}\n--- printed\n{really}"
                 for (command, promised), really in zip(steps(), printed, strict=False)
