@@ -243,7 +243,7 @@ async def test_without_the_database_no_request_passes_and_the_reason_is_given() 
 ANYTHING = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="#"), max_size=60)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     st.sampled_from(METHODS), ANYTHING, st.sampled_from(["Authorization", "X-Client-Id", "X-Client-Secret"]), ANYTHING
 )

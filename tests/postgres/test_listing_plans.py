@@ -20,7 +20,7 @@ from counterfoil.postgres.listing import Filter, Sort, numbered_page, page_of
 from counterfoil.postgres.selection import Look, look
 from counterfoil_dev.postgres import OWNER, Database, Postgres
 
-MANY = 40_000
+MANY = 100_000
 ACCOUNT = UUID(int=0xACC)
 CREATOR = UUID(hashlib.md5(b"creator 7").hexdigest())
 FEW_BUFFERS = 1_200

@@ -11,7 +11,7 @@ from counterfoil.postgres.connection import Pool, open_pool
 from counterfoil.postgres.sealed_log import LOOKED_AT, LogFilter, head_of, window
 from counterfoil_dev.postgres import OWNER, Database, Postgres
 
-MANY = 200_000
+MANY = 50_000
 ACCOUNT = UUID(int=0xACC)
 BUSY = UUID(int=0xB)
 """A subject with every second event; all others have one."""

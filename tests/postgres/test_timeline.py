@@ -46,7 +46,7 @@ async def after(pool: Pool, token: Token, version: int) -> Past | None:
     return None if at is None else past(await changes_until(pool, token.account, token.id, version=version), at)
 
 
-@pytest.mark.parametrize(("lives", "asked"), [(60, 1_500), pytest.param(150, 10_000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(("lives", "asked"), [(40, 800), pytest.param(150, 10_000, marks=pytest.mark.soak)])
 async def test_any_past_equals_an_independent_replay(database: Database, lives: int, asked: int) -> None:
     async with tenant_of(database) as tenant:
         tokens = await asyncio.gather(*(lived(tenant, random.Random(seed)) for seed in range(lives)))

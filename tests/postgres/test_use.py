@@ -142,7 +142,7 @@ async def test_the_last_use_is_the_later_of_exchange_and_verification(database: 
 
 
 @given(steps=st.lists(st.tuples(st.sampled_from(["rotate", "newest", "previous"]), st.integers(0, 40)), max_size=40))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_the_last_use_is_found_however_often_a_token_is_rotated(
     database: Database, steps: list[tuple[str, int]]
 ) -> None:
