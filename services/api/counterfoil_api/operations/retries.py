@@ -36,9 +36,9 @@ def by_key(request: web.Request, raw: bytes) -> Retry | None:
             "An Idempotency-Key is 1 to 255 visible ASCII characters, such as a random UUID.",
             where="header", field="Idempotency-Key",
         )  # fmt: skip
-    return Retry(match[1], asked(request, raw))
+    return Retry(match[1], whole_request(request, raw))
 
 
-def asked(request: web.Request, raw: bytes) -> tuple[bytes, ...]:
+def whole_request(request: web.Request, raw: bytes) -> tuple[bytes, ...]:
     """Return the whole request: the method, the path and the body."""
     return (request.method.encode(), request.rel_url.raw_path.encode(), raw)

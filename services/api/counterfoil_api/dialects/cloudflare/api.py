@@ -19,7 +19,7 @@ from counterfoil_api.http.addresses import client_of
 from counterfoil_api.http.errors import CredentialsMissing, CredentialsRepeated, UnknownScheme
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.conventions import Conventions
-from counterfoil_api.operations.retries import Retry, asked, by_key
+from counterfoil_api.operations.retries import Retry, by_key, whole_request
 
 NAME: Final = "cloudflare"
 SHAPE: Final = SecretShape("", HEX, 64)
@@ -63,7 +63,7 @@ def by_attempt(request: web.Request, raw: bytes) -> Retry | None:
     stated = request.headers.get(_ATTEMPT, "")
     if "Idempotency-Key" in request.headers or not _COUNT.fullmatch(stated):
         return by_key(request, raw)
-    given, whole = presented(request, raw).credentials, asked(request, raw)
+    given, whole = presented(request, raw).credentials, whole_request(request, raw)
     if isinstance(given, PasswordGiven):  # which `presented` never gives
         return None
     secret = given.text if isinstance(given, BearerGiven) else given.plain

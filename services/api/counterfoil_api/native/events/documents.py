@@ -23,7 +23,7 @@ After = Annotated[
         examples=["17"],
     ),
 ]
-PageSize = Annotated[int, Meta(ge=1, le=1_000, description="Answer with one page of JSON with at most so many events.")]
+PageSize = Annotated[int, Meta(ge=1, le=1_000, description="Return one page of JSON with at most so many events.")]
 SubjectKind = Annotated[
     str, Meta(description="Only of subjects of this kind; may be repeated.", extra_json_schema={"enum": sorted(EVENTS)})
 ]
@@ -33,7 +33,7 @@ EventType = Annotated[
 NamedToken = Annotated[
     str,
     Meta(
-        description="Only what happened to this token: its id, its number, or `self`.",
+        description="Only events of this token: its id, its number, or `self`.",
         extra_json_schema={"pattern": TOKEN_PATTERN},
         examples=["7"],
     ),
@@ -42,34 +42,34 @@ NamedUser = Annotated[
     str,
     Meta(
         max_length=255,
-        description="Only what happened to this user: an id, a number, an e-mail address, or `self`.",
+        description="Only events of this user: an id, a number, an e-mail address, or `self`.",
         examples=["grace@example.org"],
     ),
 ]
 
 
 class LogQuery(PeriodQuery, frozen=True, kw_only=True):
-    """From where on, in what form, and which events: those for which every filter holds."""
+    """The position and the form of the answer, and the filters: an event must match all of them."""
 
     after: After = "0"
     limit: PageSize | None = None
     token: NamedToken | None = None
     user: NamedUser | None = None
-    subject: Annotated[UUID, Meta(description="Only what happened to the subject with this id.")] | None = None
+    subject: Annotated[UUID, Meta(description="Only events of the subject with this id.")] | None = None
     kind: tuple[SubjectKind, ...] = ()
     type: tuple[EventType, ...] = ()
     actor: ActorRef | None = None
     follow: (
         Annotated[
             Literal["true", "false"],
-            Meta(description="`true`: go on with what is sealed from now on, until the reader leaves."),
+            Meta(description="`true`: continue with events that are sealed from now on, until the reader disconnects."),
         ]
         | None
     ) = None
     accounts: (
         Annotated[
             Literal["all"],
-            Meta(description="The log of all accounts, by positions of its own; only in the operator's account."),
+            Meta(description="The log of all accounts, with positions of its own; only in the operator's account."),
         ]
         | None
     ) = None
@@ -79,12 +79,12 @@ class LogHeaders(
     msgspec.Struct, frozen=True, kw_only=True,
     rename={"accept": "Accept", "accept_encoding": "Accept-Encoding", "last_event_id": "Last-Event-ID"},
 ):  # fmt: skip
-    """In which form the answer is wanted, and where a stream of Server-Sent Events broke off."""
+    """The requested form of the answer, and the position at which a stream of Server-Sent Events was interrupted."""
 
     accept: str = ""
     accept_encoding: Annotated[str, Meta(description="`gzip`: an answer that ends may be compressed.")] = ""
     last_event_id: Annotated[
-        str, Meta(description="Of Server-Sent Events: the position to go on after, rather than `after`.")
+        str, Meta(description="For Server-Sent Events: the position to continue after, instead of `after`.")
     ] = ""
 
 

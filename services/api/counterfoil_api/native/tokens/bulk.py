@@ -176,7 +176,7 @@ def _children(asker: Principal, given: Selection) -> Children | None:
 
 
 async def _revocation_id(reading: Reading, writing: Writing, asker: Principal, key: Retry | None) -> UUID:
-    """Return the job's id: the same for retries under an Idempotency-Key, otherwise a new one.
+    """Return the bulk revocation's id: the same for retries under an Idempotency-Key, otherwise a new one.
 
     Another request under the same key raises KeyReused before any scan, and its bulk revocation would have another id.
     """

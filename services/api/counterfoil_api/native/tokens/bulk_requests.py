@@ -21,26 +21,25 @@ BulkRevocationRef = Annotated[
 
 
 class Selection(TokenFilter, frozen=True, kw_only=True):
-    """Which tokens are meant: the filters of the list. To mean every one, say `everything`; nothing said is refused.
+    """A selection of tokens by the filters of the list, or `everything`; with neither or both it is refused.
 
-    Those that are revoked already are never meant. Times are half-open: from `…_after` on, up to but without
-    `…_before`.
+    It never contains revoked tokens. Periods are half-open: from `…_after` on, before `…_before`.
     """
 
     everything: bool = False
     with_children: Annotated[
-        bool, Meta(description="Also what these tokens made, and what that made, before it is done.")
+        bool, Meta(description="Also the tokens that these created, at any depth, until the bulk revocation ends.")
     ] = False
 
 
 class PlanRequest(Given, frozen=True, kw_only=True):
-    """Which tokens would be revoked."""
+    """The tokens that would be revoked."""
 
     filter: Selection
 
 
 class RevocationRequest(Given, frozen=True, kw_only=True):
-    """Which tokens are to be revoked, the plan that they were looked at in, and why."""
+    """The tokens to revoke, the plan that contains them, and the reason."""
 
     filter: Selection
     plan: Plan

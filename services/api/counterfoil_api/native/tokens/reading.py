@@ -155,7 +155,7 @@ async def _past_document(reading: Reading, asker: Principal, listed: Listed, as_
     known = await names(reading, asker, (token.creator.id, then.decided_by.by.id))
     document = token_document(then.token, at=at, context=then.context, last_used_at=None, known=known)
     # The log knows exchanges, not verifications: when a token was last used in the past, and how often, cannot be
-    # told from it.
+    # derived from it.
     return replace(document, last_used_at=None, uses_left=None, as_of=_as_of(then, known))
 
 
