@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import monotonic
-from typing import Final, Self
+from typing import Final
 from uuid import UUID
 
 from counterfoil.core.principal import NIL
@@ -26,35 +26,21 @@ _Count = tuple[int, str]
 """How many attempts failed, and the network of the last one."""
 
 
-class Attempts:
+class Attempts(WriteBehind[_Key, _Count]):
     """Counts failures: `async with Attempts(pool) as attempts`, then `attempts.note(…)`."""
 
     def __init__(self, pool: Pool, *, observe: Callable[[str], None] = lambda _: None) -> None:
         """Call `observe` with the kind of each failure."""
+        super().__init__(self._add_to_rows, merge=_sum, name="attempts")
         self._pool = pool
         self._observe = observe
-        self._waiting: WriteBehind[_Key, _Count] = WriteBehind(self._write, merge=_sum, name="attempts")
         self._subjects: dict[tuple[UUID, str], set[UUID]] = {}
         self._minute_ends = 0.0
-
-    async def __aenter__(self) -> Self:
-        await self._waiting.__aenter__()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._waiting.__aexit__()
-
-    def __len__(self) -> int:
-        return len(self._waiting)
 
     def note(self, account: UUID, kind: str, subject: UUID = NIL, *, network: str) -> None:
         """Count one failure of this kind. The subject is a token or a user, never a text that a stranger sent."""
         self._observe(kind)
-        self._waiting.add((account, kind, self._distinguished(account, kind, subject)), (1, network))
-
-    async def flush(self) -> None:
-        """Write the counts now."""
-        await self._waiting.flush()
+        self.add((account, kind, self._distinguished(account, kind, subject)), (1, network))
 
     def _distinguished(self, account: UUID, kind: str, subject: UUID) -> UUID:
         if monotonic() >= self._minute_ends:
@@ -66,7 +52,7 @@ class Attempts:
         subjects.add(subject)
         return subject
 
-    async def _write(self, counts: dict[_Key, _Count]) -> None:
+    async def _add_to_rows(self, counts: dict[_Key, _Count]) -> None:
         await sql.add(self._pool, [(*key, network, count) for key, (count, network) in counts.items()])
 
 

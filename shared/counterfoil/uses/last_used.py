@@ -7,7 +7,7 @@ never too low, where the connection broke between a write and its answer.
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Final, Self
+from typing import Final
 from uuid import UUID
 
 from counterfoil.postgres import last_used as sql
@@ -24,31 +24,18 @@ _Count = tuple[int, datetime]
 """How often a token was used, and when last."""
 
 
-class Uses:
+class Uses(WriteBehind[_Key, _Count]):
     """Counts verifications: `async with Uses(pool) as uses`, then `uses.note(seen, generation)`."""
 
     def __init__(self, pool: Pool) -> None:
+        super().__init__(self._add_to_rows, merge=_sum, name="uses", seconds=PRECISION_SECONDS)
         self._pool = pool
-        self._waiting: WriteBehind[_Key, _Count] = WriteBehind(
-            self._write, merge=_sum, name="uses", seconds=PRECISION_SECONDS
-        )
-
-    async def __aenter__(self) -> Self:
-        await self._waiting.__aenter__()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._waiting.__aexit__()
 
     def note(self, seen: Seen, generation: int) -> None:
         """Count one verification of a secret or bearer of this generation."""
-        self._waiting.add((seen.account, seen.id, seen.at.date(), generation), (1, seen.at))
+        self.add((seen.account, seen.id, seen.at.date(), generation), (1, seen.at))
 
-    async def flush(self) -> None:
-        """Write the counts now."""
-        await self._waiting.flush()
-
-    async def _write(self, counts: dict[_Key, _Count]) -> None:
+    async def _add_to_rows(self, counts: dict[_Key, _Count]) -> None:
         await sql.add(self._pool, [(*key, *count) for key, count in counts.items()])
 
 

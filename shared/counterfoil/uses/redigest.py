@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import Final, Self
+from typing import Final
 
 import structlog
 
@@ -17,26 +17,17 @@ log = structlog.get_logger()
 _REMEMBERED: Final = 10_000
 
 
-class Redigest:
+class Redigest(WriteBehind[bytes, sql.Again]):
     """`async with Redigest(pool, peppers) as redigest`, then `redigest.note(secret, pepper_id)` for each good secret.
 
     A secret that is lost on the way is digested again at its next use.
     """
 
     def __init__(self, pool: Pool, peppers: Peppers) -> None:
+        super().__init__(self._replace, merge=lambda _, newer: newer, name="digests", key_limit=_REMEMBERED)
         self._pool = pool
         self._peppers = peppers
-        self._waiting: WriteBehind[bytes, sql.Again] = WriteBehind(
-            self._write, merge=lambda _, newer: newer, name="digests", key_limit=_REMEMBERED
-        )
         self._done: dict[bytes, None] = {}
-
-    async def __aenter__(self) -> Self:
-        await self._waiting.__aenter__()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._waiting.__aexit__()
 
     def note(self, secret: Digestible, pepper_id: int | None = None) -> None:
         """Note a good secret, and the pepper under which it was found, if that is known."""
@@ -45,9 +36,9 @@ class Redigest:
             return
         for old, new in self._peppers.again(secret):
             if old not in self._done:
-                self._waiting.add(old, (old, new, signing))
+                self.add(old, (old, new, signing))
 
-    async def _write(self, digests: dict[bytes, sql.Again]) -> None:
+    async def _replace(self, digests: dict[bytes, sql.Again]) -> None:
         if written := await sql.keep_again(self._pool, list(digests.values())):
             log.info("secrets_digested_again", secrets=written)
         self._done |= dict.fromkeys(digests)
