@@ -13,7 +13,7 @@ from counterfoil.core.refusals import Overloaded
 from counterfoil.core.subjects.access import NAMED_LIMIT, NoteAccess, Read
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil.door import Door
-from counterfoil.postgres.access_log import reads_of
+from counterfoil.postgres.account_events import reads_of
 from counterfoil.postgres.connection import Pool, open_pool
 from counterfoil.uses.access_log import AccessLog
 from counterfoil_dev.postgres import Database

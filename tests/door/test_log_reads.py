@@ -15,7 +15,7 @@ from counterfoil.core.subjects import access
 from counterfoil.core.subjects.access import LogRange, NoteAccess, Read
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil.door import Door
-from counterfoil.postgres.access_log import reads_of
+from counterfoil.postgres.account_events import reads_of
 from counterfoil.postgres.connection import Connection, Pool, open_pool
 from counterfoil.uses.access_log import AccessLog
 from counterfoil.uses.audit.progress import Tally

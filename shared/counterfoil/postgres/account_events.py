@@ -1,10 +1,10 @@
-"""What happened in an account beside its tokens: to the account, its users, its catalogue and its bulk revocations."""
+"""Events of a whole account, the newest first: those of all subjects except tokens, and who has read what."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeAlias
 from uuid import UUID
 
 from counterfoil.core.events import Fact
@@ -14,21 +14,41 @@ from counterfoil.postgres.periods import ALWAYS, Period, during
 from counterfoil.postgres.schema_changes import repeated
 from counterfoil.postgres.tenant_connection import tenant
 
+Place: TypeAlias = tuple[datetime, UUID, int]
+"""Time, subject and version of the last event of a page."""
+
 # As in the index event_of_account: tokens have timelines of their own, and reads a list.
 _KINDS: Final = "kind <> 'token' and kind <> 'access'"
 
 
-@repeated
 async def account_events(
+    pool: Pool, account: UUID, *, period: Period = ALWAYS, after: Place | None = None, limit: int
+) -> list[Fact]:
+    """Return up to `limit` events of a period beyond a place, except those of tokens and reads."""
+    return await _latest(pool, account, _KINDS, period=period, after=after, limit=limit)
+
+
+async def reads_of(
     pool: Pool,
     account: UUID,
     *,
+    logs: Sequence[UUID] | None = None,
     period: Period = ALWAYS,
-    after: tuple[datetime, UUID, int] | None = None,
+    after: Place | None = None,
     limit: int,
 ) -> list[Fact]:
-    """Return up to `limit` events of a period beyond a place (time, subject, version), the newest first."""
-    arguments: list[object] = [account, *(after or (None, None, None)), limit]
+    """Return up to `limit` reads of a period beyond a place: all, or those in these access logs."""
+    condition = "kind = 'access' and ($6::uuid[] is null or subject_id = any($6))"
+    chosen = None if logs is None else list(logs)
+    return await _latest(pool, account, condition, chosen, period=period, after=after, limit=limit)
+
+
+@repeated
+async def _latest(
+    pool: Pool, account: UUID, condition: str, *values: object, period: Period, after: Place | None, limit: int
+) -> list[Fact]:
+    """Return events that meet a condition, whose values are $6 and so on."""
+    arguments: list[object] = [account, *(after or (None, None, None)), limit, *values]
     within = during("at", period, arguments)
     async with tenant(pool, account) as connection:
         rows = await connection.fetch(
@@ -36,8 +56,9 @@ async def account_events(
             select entry, private
               from event
              where account_id = $1
-               and {_KINDS}{within}
-               and ($2::timestamptz is null or (at, subject_id, version) < ($2, $3::uuid, $4::bigint))
+               and {condition}{within}
+               and (at, subject_id, version) < (coalesce($2::timestamptz, 'infinity'),
+                                                coalesce($3::uuid, $1), coalesce($4::bigint, 0))
              order by at desc, subject_id desc, version desc
              limit $5""",
             *arguments,

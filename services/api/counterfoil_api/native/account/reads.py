@@ -10,7 +10,7 @@ from counterfoil.core.events import Fact
 from counterfoil.core.principal import Actor, Principal
 from counterfoil.core.subjects.access import Read, access_id_of
 from counterfoil.documents.reads import LogRangeDocument, ReadDocument, ReadPage
-from counterfoil.postgres.access_log import reads_of
+from counterfoil.postgres.account_events import reads_of
 from counterfoil.uses.access_log import AccessLog
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
