@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from counterfoil.postgres.connection import Pool
-from counterfoil.postgres.forgetting import BATCH, in_batches
+from counterfoil.postgres.forgetting import in_batches, some_rows
 from counterfoil.postgres.periods import ALWAYS, Period, during
 from counterfoil.postgres.schema_changes import repeated
 from counterfoil.postgres.tenant_connection import tenant
@@ -94,14 +94,5 @@ async def attempts_of(
 
 async def forget(pool: Pool, *, kept: timedelta = KEPT) -> int:
     """Delete attempts that are too old for every reader; return how many."""
-    return await in_batches(
-        pool,
-        f"""
-        delete from attempt
-         where ctid = any(array(select a.ctid
-                                  from attempt a
-                                 where a.minute < statement_timestamp() - $1::interval
-                                 limit {BATCH:d}
-                                   for update skip locked))""",
-        kept,
-    )
+    old = some_rows("attempt", "old.minute < statement_timestamp() - $1::interval")
+    return await in_batches(pool, f"delete from attempt where {old}", kept)

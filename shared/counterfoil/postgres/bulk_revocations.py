@@ -13,9 +13,9 @@ import msgspec
 from counterfoil.core.subjects.bulk_revocation import BulkRevocation
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.descent import planned_parts
-from counterfoil.postgres.forgetting import BATCH, in_batches
+from counterfoil.postgres.forgetting import in_batches, some_rows
 from counterfoil.postgres.schema_changes import repeated
-from counterfoil.postgres.subject_row import COLUMNS, state_of
+from counterfoil.postgres.subject_row import COLUMNS, states, states_in
 from counterfoil.postgres.tenant_connection import tenant
 
 
@@ -50,7 +50,7 @@ async def open_bulk_revocations(pool: Pool) -> list[BulkRevocation]:
            and status in ('accepted', 'running')
          order by created_at"""
     )
-    return [state for state in map(state_of, rows) if isinstance(state, BulkRevocation)]
+    return states_in(rows, BulkRevocation)
 
 
 @asynccontextmanager
@@ -122,13 +122,8 @@ async def progress(pool: Pool, revocation: BulkRevocation) -> Progress:
 async def bulk_revocation_by_id(pool: Pool, account: UUID, revocation_id: UUID) -> BulkRevocation | None:
     """Return a bulk revocation of this account."""
     async with tenant(pool, account) as connection:
-        row = await connection.fetchrow(
-            f"select {COLUMNS} from subject where (account_id, subject_id, kind) = ($1, $2, 'bulk_revocation')",
-            account,
-            revocation_id,
-        )
-    state = None if row is None else state_of(row)
-    return state if isinstance(state, BulkRevocation) else None
+        which = "(account_id, subject_id, kind) = ($1, $2, 'bulk_revocation')"
+        return next(iter(await states(connection, BulkRevocation, which, account, revocation_id)), None)
 
 
 @repeated
@@ -137,33 +132,24 @@ async def latest_bulk_revocations(
 ) -> list[BulkRevocation]:
     """Return bulk revocations of this account, or those of one creator, the latest first."""
     async with tenant(pool, account) as connection:
-        rows = await connection.fetch(
-            f"""
-            select {COLUMNS}
-              from subject
-             where account_id = $1
+        return await states(
+            connection, BulkRevocation,
+            """    account_id = $1
                and kind = 'bulk_revocation'
-               and ($2::text is null or details::json #>> '{{creator,id}}' = $2)
+               and ($2::text is null or details::json #>> '{creator,id}' = $2)
                and ($3::timestamptz is null or (created_at, subject_id) < ($3, $4::uuid))
              order by created_at desc, subject_id desc
              limit $5""",
             account, None if creator is None else str(creator), before and before[0], before and before[1], limit,
         )  # fmt: skip
-    return [state for state in map(state_of, rows) if isinstance(state, BulkRevocation)]
 
 
 async def forget_unaccepted(pool: Pool) -> int:
     """Delete parts that were stored a day ago for a bulk revocation that was not accepted; return how many."""
-    return await in_batches(
-        pool,
-        f"""
-        delete from bulk_revocation_part
-         where ctid = any(array(select p.ctid
-                                  from bulk_revocation_part p
-                                 where p.staged_at < statement_timestamp() - interval '1 day'
-                                   and not exists (select from subject s
-                                                    where s.account_id = p.account_id
-                                                      and s.subject_id = p.bulk_revocation_id)
-                                 limit {BATCH:d}
-                                   for update of p skip locked))""",
+    old = some_rows(
+        "bulk_revocation_part",
+        """old.staged_at < statement_timestamp() - interval '1 day'
+           and not exists (select from subject s
+                            where (s.account_id, s.subject_id) = (old.account_id, old.bulk_revocation_id))""",
     )
+    return await in_batches(pool, f"delete from bulk_revocation_part where {old}")

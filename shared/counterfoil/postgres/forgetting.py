@@ -13,6 +13,15 @@ LONGEST_SECONDS: Final = 5.0
 """How long one call deletes rows of one kind; the next call continues."""
 
 
+def some_rows(table: str, condition: str) -> str:
+    """Return the SQL for up to `BATCH` rows of a table (`old` in the condition) that no other transaction holds."""
+    return f"""ctid = any(array(select old.ctid
+                                  from {table} old
+                                 where {condition}
+                                 limit {BATCH:d}
+                                   for update of old skip locked))"""
+
+
 async def in_batches(pool: Pool, statement: str, *arguments: object) -> int:
     """Repeat a statement that takes up to `BATCH` rows until none is left or time is up; return how many rows.
 

@@ -10,7 +10,7 @@ import msgspec
 
 from counterfoil.idempotency import REPLIES_LAST, SECRETS_LAST
 from counterfoil.postgres.connection import Connection, Pool
-from counterfoil.postgres.forgetting import BATCH, in_batches
+from counterfoil.postgres.forgetting import in_batches, some_rows
 
 ClaimKey = tuple[UUID, bytes]
 
@@ -102,32 +102,14 @@ async def store_replies(
 
 async def forget_secrets(pool: Pool) -> int:
     """Delete replies whose secret may no longer be shown; return how many."""
-    return await in_batches(
-        pool,
-        f"""
-        update idempotency_key
-           set reply = null
-         where ctid = any(array(select i.ctid
-                                  from idempotency_key i
-                                 where i.holds_secret
-                                   and i.reply is not null
-                                   and i.at < statement_timestamp() - $1::interval
-                                 limit {BATCH:d}
-                                   for update skip locked))""",
-        SECRETS_LAST,
+    old = some_rows(
+        "idempotency_key",
+        "old.holds_secret and old.reply is not null and old.at < statement_timestamp() - $1::interval",
     )
+    return await in_batches(pool, f"update idempotency_key set reply = null where {old}", SECRETS_LAST)
 
 
 async def forget(pool: Pool) -> int:
     """Delete expired keys; return how many."""
-    return await in_batches(
-        pool,
-        f"""
-        delete from idempotency_key
-         where ctid = any(array(select i.ctid
-                                  from idempotency_key i
-                                 where i.at < statement_timestamp() - $1::interval
-                                 limit {BATCH:d}
-                                   for update skip locked))""",
-        REPLIES_LAST,
-    )
+    old = some_rows("idempotency_key", "old.at < statement_timestamp() - $1::interval")
+    return await in_batches(pool, f"delete from idempotency_key where {old}", REPLIES_LAST)

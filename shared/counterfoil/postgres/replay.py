@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -12,13 +12,13 @@ import msgspec
 
 from counterfoil.core.chain import StateRow, Stored
 from counterfoil.core.refusals import Misconfigured
-from counterfoil.core.subjects.subject import SubjectState
-from counterfoil.core.subjects.token.state import Token
 from counterfoil.postgres import token_row
 from counterfoil.postgres.connection import Connection
 from counterfoil.postgres.session import open_session
 from counterfoil.postgres.subject_row import COLUMNS as SUBJECT_COLUMNS
 from counterfoil.postgres.subject_row import state_of
+
+S = TypeVar("S")
 
 _TABLES: Final = ("event", "secret", "subject", "token")
 _PREFETCH: Final = 1_000
@@ -69,7 +69,7 @@ class Snapshot:
         async for row in self._connection.cursor(
             f"select {token_row.listed('t')} from token t order by t.account_id, t.token_id", prefetch=_PREFETCH
         ):
-            yield StateRow(row["account_id"], row["token_id"], _token(row), row["leaf"])
+            yield StateRow(row["account_id"], row["token_id"], _readable(token_row.token_of, row), row["leaf"])
 
     async def subjects(self) -> AsyncIterator[StateRow]:
         """Yield the row of every subject that is no token."""
@@ -77,7 +77,7 @@ class Snapshot:
             f"select {SUBJECT_COLUMNS} from subject order by account_id, subject_id",
             prefetch=_PREFETCH,
         ):
-            yield StateRow(row["account_id"], row["subject_id"], _small(row), row["leaf"])
+            yield StateRow(row["account_id"], row["subject_id"], _readable(state_of, row), row["leaf"])
 
     async def secrets(self) -> AsyncIterator[SecretRow]:
         """Yield every secret without its digest."""
@@ -125,15 +125,8 @@ async def _refuse_part(connection: Connection) -> None:
         raise Misconfigured(f"This database role cannot see every row of {hidden}; use the application's role.")
 
 
-def _token(row: asyncpg.Record) -> Token | None:
+def _readable(read: Callable[[asyncpg.Record], S], row: asyncpg.Record) -> S | None:
     try:
-        return token_row.token_of(row)
-    except msgspec.DecodeError:
-        return None
-
-
-def _small(row: asyncpg.Record) -> SubjectState | None:
-    try:
-        return state_of(row)
+        return read(row)
     except msgspec.DecodeError:
         return None

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TypeVar
 from uuid import UUID
 
 from counterfoil.core.subjects.account import Account
-from counterfoil.core.subjects.subject import SubjectState
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.schema_changes import repeated
-from counterfoil.postgres.subject_row import COLUMNS, state_of
+from counterfoil.postgres.subject_row import COLUMNS, S, states, states_in
 from counterfoil.postgres.tenant_connection import tenant
-
-S = TypeVar("S", bound=SubjectState)
 
 
 @repeated
 async def by_name(pool: Pool, account: UUID, kind: tuple[str, type[S]], *, after: str | None, limit: int) -> list[S]:
     """Return up to `limit` active subjects of a kind whose name comes after this one, in the order of their names."""
     async with tenant(pool, account) as connection:
-        rows = await connection.fetch(
-            f"""
-            select {COLUMNS}
-              from subject
-             where account_id = $1
+        return await states(
+            connection, kind[1],
+            """    account_id = $1
                and kind = $2
                and status = 'active'
                and ($3::text is null or name collate "C" > $3)
@@ -32,21 +26,14 @@ async def by_name(pool: Pool, account: UUID, kind: tuple[str, type[S]], *, after
              limit $4""",
             account, kind[0], after, limit,
         )  # fmt: skip
-    return [state for state in map(state_of, rows) if isinstance(state, kind[1])]
 
 
 @repeated
 async def those(pool: Pool, account: UUID, ids: list[UUID], kind: type[S]) -> list[S]:
     """Return the active ones of these subjects of this kind."""
     async with tenant(pool, account) as connection:
-        rows = await connection.fetch(
-            f"""
-            select {COLUMNS}
-              from subject
-             where account_id = $1 and subject_id = any($2::uuid[]) and status = 'active'""",
-            account, ids,
-        )  # fmt: skip
-    return [state for state in map(state_of, rows) if isinstance(state, kind)]
+        which = "account_id = $1 and subject_id = any($2::uuid[]) and status = 'active'"
+        return await states(connection, kind, which, account, ids)
 
 
 async def family(pool: Pool, account: UUID, *, after: tuple[datetime, UUID] | None, limit: int) -> list[Account]:
@@ -63,4 +50,4 @@ async def family(pool: Pool, account: UUID, *, after: tuple[datetime, UUID] | No
          limit $5""",
         account, str(account), *(after or (None, None)), limit,
     )  # fmt: skip
-    return [state for state in map(state_of, rows) if isinstance(state, Account)]
+    return states_in(rows, Account)

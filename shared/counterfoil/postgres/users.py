@@ -16,7 +16,7 @@ from counterfoil.core.subjects.account import Policy
 from counterfoil.core.subjects.user import User
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.schema_changes import repeated
-from counterfoil.postgres.subject_row import listed, state_of
+from counterfoil.postgres.subject_row import listed, state_of, states
 from counterfoil.postgres.tenant_connection import tenant
 from counterfoil.postgres.token_context import around_all
 
@@ -112,32 +112,25 @@ async def users_of(
     pattern = None if wanted.email is None else glob.read(unicodedata.normalize("NFC", wanted.email), field="email")
     key = None if pattern is None or not pattern.is_exact else emails.key(pattern.prefix)
     async with tenant(pool, account) as connection:
-        rows = await connection.fetch(
-            f"""
-            select {listed("s")}
-              from subject s
-             where s.account_id = $1
-               and s.kind = 'user'
-               and ($2::timestamptz is null or (s.created_at, s.subject_id) > ($2, $3::uuid))
-               and ($4::text is null or s.details::json ->> 'role' = $4)
-               and ($5::text is null or s.status = $5)
-               and ($6::text is null or lower(s.name) like lower($6) or s.email_key = $7)
-             order by s.created_at, s.subject_id
+        return await states(
+            connection, User,
+            """    account_id = $1
+               and kind = 'user'
+               and ($2::timestamptz is null or (created_at, subject_id) > ($2, $3::uuid))
+               and ($4::text is null or details::json ->> 'role' = $4)
+               and ($5::text is null or status = $5)
+               and ($6::text is null or lower(name) like lower($6) or email_key = $7)
+             order by created_at, subject_id
              limit $8""",
             account, *(after or (None, None)), wanted.role, wanted.status, pattern and pattern.like, key, limit,
         )  # fmt: skip
-    return [user for row in rows if isinstance(user := state_of(row), User)]
 
 
 @repeated
 async def one_user(pool: Pool, account: UUID, named: UUID | int | str) -> User | None:
     """Return one user of this account, by their id, their number or their e-mail address, in whatever spelling."""
     key: UUID | int | bytes = emails.key(named) if isinstance(named, str) else named
-    condition = {UUID: "s.subject_id = $2", int: "s.number = $2", bytes: "s.email_key = $2"}[type(key)]
+    condition = {UUID: "subject_id = $2", int: "number = $2", bytes: "email_key = $2"}[type(key)]
     async with tenant(pool, account) as connection:
-        row = await connection.fetchrow(
-            f"select {listed('s')} from subject s where s.account_id = $1 and s.kind = 'user' and {condition}",
-            account, key,
-        )  # fmt: skip
-    user = None if row is None else state_of(row)
-    return user if isinstance(user, User) else None
+        found = await states(connection, User, f"account_id = $1 and kind = 'user' and {condition}", account, key)
+    return next(iter(found), None)
