@@ -259,8 +259,9 @@ async def test_a_job_with_missing_parts_is_never_reported_as_finished(
     with capture_logs() as lines:
         await BulkRevocations(pool, door).work()
     assert await state_of(database, job) == ("running", PART, PART)
-    (told,) = [line for line in lines if line["event"] == "job_incomplete"]
-    assert (told["log_level"], told["job"], told["total"], told["done"]) == ("error", job.id, len(tokens), PART)
+    (told,) = [line for line in lines if line["event"] == "bulk_revocation_incomplete"]
+    assert (told["log_level"], told["bulk_revocation"]) == ("error", job.id)
+    assert (told["total"], told["done"]) == (len(tokens), PART)
 
 
 async def test_held_tokens_delay_no_others_and_no_later_parts_or_jobs(

@@ -29,11 +29,11 @@ from counterfoil_worker.job import Job, Shifts
 log = structlog.get_logger()
 
 _TURN_SECONDS: Final = 5.0
-"""How long a job is worked on before the next one has its turn."""
+"""How long a revocation is worked on before the next one has its turn."""
 _AT_ONCE: Final = 2
 """Parts that one process works on at a time: while one is marked as done, the door works on the other."""
 _SETTLING_SECONDS: Final = 1.0
-"""How long a job waits for transactions of others before the next one has its turn."""
+"""How long a revocation waits for transactions of others before the next one has its turn."""
 _LOOK_SECONDS: Final = 0.01
 _EVERY_SECONDS: Final = 1.0
 _REST_SECONDS: Final = 30.0
@@ -42,7 +42,7 @@ _REST_SECONDS: Final = 30.0
 
 @dataclass(slots=True)
 class _Known:
-    """What this process knows of an open job: the time of its last turn, and which parts it left, and when."""
+    """What this process knows of an open bulk revocation: its last turn, and when it left which parts."""
 
     turn: float = 0.0
     left: dict[int, float] = field(default_factory=dict)
@@ -75,34 +75,36 @@ class BulkRevocations(Shifts):
             known.left.clear()
 
     async def _round(self, ends: float) -> int:
-        """Give every open job its turn; one that cannot continue now does not delay the others."""
+        """Give every open revocation its turn; one that cannot continue now does not delay the others."""
         done = 0
-        for job in await self._open():
+        for revocation in await self._open():
             if self._over(ends):
                 break
-            self._known[job.id].turn = time.monotonic()
+            self._known[revocation.id].turn = time.monotonic()
             try:
-                done += await self._work_on(job, ends)
+                done += await self._work_on(revocation, ends)
             except Unavailable as error:
-                log.warning("job_postponed", account=job.account, job=job.id, error=type(error).__name__)
+                _log(revocation).warning("bulk_revocation_postponed", error=type(error).__name__)
         return done
 
     async def _open(self) -> list[BulkRevocation]:
-        """Return the open jobs, the one that waited longest first: a shift may end before all had their turn."""
-        jobs = await sql.open_bulk_revocations(self._pool)
-        self._known = {job.id: self._known.get(job.id, _Known()) for job in jobs}
-        return sorted(jobs, key=lambda job: self._known[job.id].turn)
+        """Return the open ones, the one that waited longest first: a shift may end before all had their turn."""
+        revocations = await sql.open_bulk_revocations(self._pool)
+        self._known = {revocation.id: self._known.get(revocation.id, _Known()) for revocation in revocations}
+        return sorted(revocations, key=lambda revocation: self._known[revocation.id].turn)
 
-    async def _work_on(self, job: BulkRevocation, ends: float) -> int:
-        if job.status == "accepted":
-            await self._door.execute(StartBulkRevocation(account=job.account, id=job.id, by=_system(job)))
-        done = await self._together(job, min(ends, time.monotonic() + _TURN_SECONDS))
-        await self._finish(job)
+    async def _work_on(self, revocation: BulkRevocation, ends: float) -> int:
+        if revocation.status == "accepted":
+            await self._door.execute(
+                StartBulkRevocation(account=revocation.account, id=revocation.id, by=_system(revocation))
+            )
+        done = await self._together(revocation, min(ends, time.monotonic() + _TURN_SECONDS))
+        await self._finish(revocation)
         return done
 
-    async def _together(self, job: BulkRevocation, until: float) -> int:
+    async def _together(self, revocation: BulkRevocation, until: float) -> int:
         """Work on parts side by side, and on all of them to the end: nothing continues after this call."""
-        found = await asyncio.gather(*(self._parts(job, until) for _ in range(_AT_ONCE)), return_exceptions=True)
+        found = await asyncio.gather(*(self._parts(revocation, until) for _ in range(_AT_ONCE)), return_exceptions=True)
         done = 0
         for each in found:
             if isinstance(each, BaseException):
@@ -110,86 +112,98 @@ class BulkRevocations(Shifts):
             done += each
         return done
 
-    async def _parts(self, job: BulkRevocation, until: float) -> int:
-        known, done = self._known[job.id], 0
+    async def _parts(self, revocation: BulkRevocation, until: float) -> int:
+        known, done = self._known[revocation.id], 0
         while not self._over(until):
-            async with sql.part_of(self._pool, job, last=list(known.left)) as taken:
+            async with sql.part_of(self._pool, revocation, last=list(known.left)) as taken:
                 if taken is None or known.rests(taken[1].number):
                     break
                 connection, part = taken
-                failed, left = await self._revoke(job, part.tokens)
+                failed, left = await self._revoke(revocation, part.tokens)
                 if left:
                     known.leave(part.number)  # the part is repeated; its revoked tokens stay revoked
                 else:
-                    await sql.part_done(connection, job, part, failed=failed)
+                    await sql.part_done(connection, revocation, part, failed=failed)
             done += len(part.tokens) - left
         return done
 
-    async def _revoke(self, job: BulkRevocation, tokens: Sequence[UUID]) -> tuple[list[UUID], int]:
+    async def _revoke(self, revocation: BulkRevocation, tokens: Sequence[UUID]) -> tuple[list[UUID], int]:
         """Revoke these tokens concurrently, so that they share transactions; each with its own answer.
 
         Return those that cannot be revoked, and how many failed: a refusal is an answer, a failure is tried again.
         """
-        answers = await asyncio.gather(*(self._door.execute(_command(job, token)) for token in tokens),
+        answers = await asyncio.gather(*(self._door.execute(_command(revocation, token)) for token in tokens),
                                        return_exceptions=True)  # fmt: skip
         failed, later = [], []
         for token, answer in zip(tokens, answers, strict=True):
             if isinstance(answer, Refusal) and not isinstance(answer, Unavailable):
                 failed.append(token)
-                log.error("token_not_revoked", account=job.account, job=job.id, token_id=token, error=answer.detail)
+                _log(revocation).error("token_not_revoked", token_id=token, error=answer.detail)
             elif not isinstance(answer, Outcome):
                 later.append(answer)
         if later:
-            _log_later(job, later)
+            _log_later(revocation, later)
         return failed, len(later)
 
-    async def _finish(self, job: BulkRevocation) -> None:
-        far = await sql.progress(self._pool, job)
+    async def _finish(self, revocation: BulkRevocation) -> None:
+        far = await sql.progress(self._pool, revocation)
         if far.left or self._stopping:
             return
-        if far.planned != job.total:  # parts are missing: "finished" must mean that all are revoked
-            if not self._known[job.id].complained:  # once, and not with every call
-                log.error("job_incomplete", account=job.account, job=job.id, total=job.total, done=far.planned)
-            self._known[job.id].complained = True
+        if far.planned != revocation.total:  # parts are missing: "finished" must mean that all are revoked
+            if not self._known[revocation.id].complained:  # once, and not with every call
+                _log(revocation).error("bulk_revocation_incomplete", total=revocation.total, done=far.planned)
+            self._known[revocation.id].complained = True
             return
-        if not await self._ended_with_children(job, far.parts):
+        if not await self._ended_with_children(revocation, far.parts):
             return
         command = FinishBulkRevocation(
-            account=job.account, id=job.id, by=_system(job), revoked=far.revoked, failed=far.failed
+            account=revocation.account, id=revocation.id, by=_system(revocation), revoked=far.revoked, failed=far.failed
         )
         if (await self._door.execute(command)).facts:
-            log.info("job_finished", job=job.id, total=far.total, revoked=far.revoked, failed=far.failed)
+            _log(revocation).info("bulk_revocation_finished", total=far.total, revoked=far.revoked, failed=far.failed)
 
-    async def _ended_with_children(self, job: BulkRevocation, parts: int) -> bool:
-        """Say whether no children of the job's tokens are left; else add further parts, or leave it to the next call.
+    async def _ended_with_children(self, revocation: BulkRevocation, parts: int) -> bool:
+        """Say whether its tokens have no children left; else add further parts, or leave it to the next call.
 
         Staged tokens are revoked and issue no more. A transaction that began before that may still commit a child, so
         this waits for it.
         """
-        if job.children is None:
+        if revocation.children is None:
             return True
         since, until = await descent.moment(self._pool), time.monotonic() + _SETTLING_SECONDS
         while not await descent.settled(self._pool, since):
             if self._over(until):
                 return False
             await asyncio.sleep(_LOOK_SECONDS)
-        return await descent.stage_children(self._pool, job, parts=parts) == 0
+        return await descent.stage_children(self._pool, revocation, parts=parts) == 0
 
 
-def _command(job: BulkRevocation, token: UUID) -> Revoke:
-    by = Principal(actor=job.creator, account=job.account, scopes=())
-    return Revoke(account=job.account, token_id=token, by=by, reason=job.reason or "(erased)", bulk_revocation=job.id)
+def _command(revocation: BulkRevocation, token: UUID) -> Revoke:
+    by = Principal(actor=revocation.creator, account=revocation.account, scopes=())
+    return Revoke(
+        account=revocation.account,
+        token_id=token,
+        by=by,
+        reason=revocation.reason or "(erased)",
+        bulk_revocation=revocation.id,
+    )
 
 
-def _system(job: BulkRevocation) -> Principal:
-    return replace(SYSTEM, account=job.account)
+def _system(revocation: BulkRevocation) -> Principal:
+    return replace(SYSTEM, account=revocation.account)
 
 
-def _log_later(job: BulkRevocation, later: Sequence[BaseException]) -> None:
+def _log(revocation: BulkRevocation) -> structlog.stdlib.BoundLogger:
+    bound: structlog.stdlib.BoundLogger = log.bind(account=revocation.account, bulk_revocation=revocation.id)
+    return bound
+
+
+def _log_later(revocation: BulkRevocation, later: Sequence[BaseException]) -> None:
     """Log in one line what is left for later; the door has logged each failure."""
-    write = log.info if all(isinstance(each, Unavailable) for each in later) else log.error
+    failures = [each for each in later if not isinstance(each, Unavailable)]
+    write = _log(revocation).error if failures else _log(revocation).info
     errors = sorted({type(each).__name__ for each in later})
-    write("tokens_left_for_later", account=job.account, job=job.id, tokens=len(later), errors=errors)
+    write("tokens_left_for_later", tokens=len(later), errors=errors)
 
 
 JOB: Final = Job(name="revoke", every_seconds=lambda _: _EVERY_SECONDS, open=BulkRevocations)
