@@ -18,6 +18,7 @@ import msgspec
 
 from counterfoil.core.principal import Actor
 from counterfoil.postgres.connection import Connection, Pool
+from counterfoil.postgres.halving import halving
 from counterfoil.postgres.schema_changes import repeated
 from counterfoil.postgres.tenant_connection import Tenant, moment, tenant
 
@@ -63,25 +64,9 @@ select {_COLUMNS}
            and account_pos <= $2
          order by version) as s{_EVENTS}"""
 
-# Versions of a subject grow with their positions: the last one up to a position is found by halving, 20 look-ups in a
-# million, and `last` is where the last version lies that one window looks at, if the subject has as many.
-_PLACE: Final = """
-with recursive halving(low, high) as (
-     select 0::bigint, coalesce((select version
-                                   from sealed
-                                  where account_id = $1 and subject_id = $2
-                                  order by version desc
-                                  limit 1), 0)
-      union all
-     select case when probe.account_pos <= $3 then middle else low end,
-            case when probe.account_pos <= $3 then high else middle - 1 end
-       from halving,
-            lateral (select (low + high + 1) / 2 as middle) as half,
-            lateral (select account_pos
-                       from sealed
-                      where (account_id, subject_id, version) = ($1, $2, middle)
-                      limit 1) as probe
-      where low < high)
+# Versions of a subject grow with their positions. `last` is the position of the last version that one window looks at,
+# if the subject has as many.
+_PLACE: Final = f"""{halving("sealed", "account_pos")}
 select low as version, (select account_pos
                           from sealed
                          where (account_id, subject_id, version) = ($1, $2, low + $4)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Final
 from uuid import UUID
 
 from counterfoil.core.events import Fact
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.facts import facts_in
+from counterfoil.postgres.halving import halving
 from counterfoil.postgres.schema_changes import repeated
 from counterfoil.postgres.tenant_connection import Tenant, tenant
+
+# Time never runs backwards within a subject.
+_VERSION_AT: Final = halving("event", "at", kind="and kind = 'token'") + " select low from halving where low = high"
 
 
 @repeated
@@ -88,30 +93,7 @@ async def version_at(pool: Pool, account: UUID, token_id: UUID, at: datetime) ->
 
 
 async def _version_at(connection: Tenant, account: UUID, token_id: UUID, at: datetime) -> int:
-    """Find it by halving, since time never runs backwards within a subject: 20 look-ups in a million events."""
-    version: int = await connection.fetchval(
-        """
-        with recursive halving(low, high) as (
-               -- Not max(version): with no statistics a planner may count through all of them for it.
-               select 0::bigint, coalesce((select version
-                                             from event
-                                            where account_id = $1 and subject_id = $2 and kind = 'token'
-                                            order by version desc
-                                            limit 1), 0)
-                union all
-               select case when probe.at <= $3 then middle else low end,
-                      case when probe.at <= $3 then high else middle - 1 end
-                 from halving,
-                      lateral (select (low + high + 1) / 2 as middle) as half,
-                      -- The limit keeps each step one look-up by key, whatever the planner believes of this token.
-                      lateral (select at
-                                 from event
-                                where (account_id, subject_id, version) = ($1, $2, middle)
-                                limit 1) as probe
-                where low < high)
-        select low from halving where low = high""",
-        account, token_id, at,
-    )  # fmt: skip
+    version: int = await connection.fetchval(_VERSION_AT, account, token_id, at)
     return version
 
 
