@@ -86,6 +86,7 @@ async def keep_codes(
     connection: Connection, account: UUID, user: UUID, digests: Sequence[bytes], pepper_id: int
 ) -> None:
     """Store these recovery codes in order, in place of all others."""
+    await _delete_codes(connection, account, user)
     await connection.execute(
         """
         insert into recovery_code (account_id, user_id, place, digest, pepper_id)
@@ -108,11 +109,11 @@ async def spend(connection: Connection, account: UUID, user: UUID, place: int, d
         raise NotFound
 
 
-async def forget_codes(connection: Connection, account: UUID, user: UUID) -> None:
-    """Delete all recovery codes of a user."""
-    await connection.execute("delete from recovery_code where (account_id, user_id) = ($1, $2)", account, user)
-
-
-async def forget_seeds(connection: Connection, account: UUID, user: UUID) -> None:
-    """Delete all seeds of a user."""
+async def forget(connection: Connection, account: UUID, user: UUID) -> None:
+    """Delete all seeds and recovery codes of a user."""
     await connection.execute("delete from totp_seed where (account_id, user_id) = ($1, $2)", account, user)
+    await _delete_codes(connection, account, user)
+
+
+async def _delete_codes(connection: Connection, account: UUID, user: UUID) -> None:
+    await connection.execute("delete from recovery_code where (account_id, user_id) = ($1, $2)", account, user)

@@ -90,19 +90,13 @@ async def _keep(connection: Connection, command: Command) -> None:
             )  # fmt: skip
         case RemoveUser():
             await connection.execute("delete from password where (account_id, user_id) = ($1, $2)", account, user)
-            await _forget_second_factor(connection, account, user)
+            await one_time.forget(connection, account, user)
         case EnrolTotp():
             await one_time.enrol(connection, account, user, command.encrypted_seed, command.last_step)
-            await one_time.forget_codes(connection, account, user)
             await one_time.keep_codes(connection, account, user, command.recovery_digests, command.pepper_id)
         case RemoveTotp():
-            await _forget_second_factor(connection, account, user)
+            await one_time.forget(connection, account, user)
         case UseRecoveryCode(index=index, digest=digest):  # the state alone does not tell which code is meant
             await one_time.spend(connection, account, user, index, digest)
         case _:
             pass
-
-
-async def _forget_second_factor(connection: Connection, account: UUID, user: UUID) -> None:
-    await one_time.forget_seeds(connection, account, user)
-    await one_time.forget_codes(connection, account, user)
