@@ -7,6 +7,7 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import astuple
 
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.token_context import removed
@@ -31,11 +32,8 @@ async def tokens_due(pool: Pool, *, after: Due | None, limit: int) -> list[Due]:
            and (next_due_at, account_id, token_id) > ($1::timestamptz, $2::uuid, $3::uuid)
          order by next_due_at, account_id, token_id
          limit $4""",
-        after.at if after else _BEFORE_ALL.at,
-        after.account if after else _BEFORE_ALL.account,
-        after.token_id if after else _BEFORE_ALL.token_id,
-        limit,
-    )
+        *astuple(after or _BEFORE_ALL), limit,
+    )  # fmt: skip
     return [Due(row["next_due_at"], row["account_id"], row["token_id"]) for row in rows]
 
 

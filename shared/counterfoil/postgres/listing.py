@@ -127,8 +127,7 @@ async def page_of(
     async with tenant(pool, account) as connection:
         rows = await connection.fetch(
             f"""
-            select {listed("t")}, {LAST_USED} as last_used_at, ({key})::text as place, statement_timestamp() as clock,
-                   {token_context.COLUMNS}
+            select {_columns(key)}
               from token t {token_context.joined("t")}
              where {" and ".join(holding)}
              order by {key} {direction}, t.token_id {direction}
@@ -156,8 +155,7 @@ async def numbered_page(
         # Only those of the page are read whole.
         rows = await connection.fetch(
             f"""
-            select {listed("t")}, {LAST_USED} as last_used_at, ({key})::text as place, statement_timestamp() as clock,
-                   {token_context.COLUMNS}
+            select {_columns(key)}
               from (select t.token_id from token t where {holding} {order} limit {limit:d} offset {offset:d}) as p
               join token t on t.account_id = $1 and t.token_id = p.token_id
                    {token_context.joined("t")}
@@ -188,14 +186,18 @@ async def one(pool: Pool, account: UUID, *, token_id: UUID | None = None, number
     async with tenant(pool, account) as connection:
         row = await connection.fetchrow(
             f"""
-            select {listed("t")}, {LAST_USED} as last_used_at, t.token_id::text as place,
-                   statement_timestamp() as clock, {token_context.COLUMNS}
+            select {_columns("t.token_id")}
               from token t {token_context.joined("t")}
              where t.account_id = $1 and t.{name} = $2""",
             account,
             value,
         )
     return None if row is None else _listed(row)
+
+
+def _columns(place: str) -> str:
+    return f"""{listed("t")}, {LAST_USED} as last_used_at, ({place})::text as place,
+                   statement_timestamp() as clock, {token_context.COLUMNS}"""
 
 
 def _listed(row: asyncpg.Record) -> Listed:
