@@ -54,11 +54,7 @@ def configure(log_format: LogFormat, level: LogLevel, *, stream: TextIO = sys.st
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
     ]
-    ending: list[Processor] = [
-        structlog.processors.format_exc_info,
-        redact,
-        _scrubbing(_renderer(log_format, stream)),
-    ]
+    ending: list[Processor] = [structlog.processors.format_exc_info, redact, _scrubbing(_renderer(log_format, stream))]
     structlog.configure(
         processors=[*shared, *ending],
         wrapper_class=structlog.make_filtering_bound_logger(number),

@@ -13,12 +13,7 @@ from counterfoil_worker.clock import Call
 from counterfoil_worker.followers import FOLLOWERS, following
 from counterfoil_worker.job import Job
 
-JOBS: Final[tuple[Job, ...]] = (
-    sweep.JOB,
-    forgetting.JOB,
-    bulk_revocations.JOB,
-    *following(FOLLOWERS),
-)
+JOBS: Final[tuple[Job, ...]] = (sweep.JOB, forgetting.JOB, bulk_revocations.JOB, *following(FOLLOWERS))
 """All jobs; a new one is a line here."""
 
 _MAX_AGE_MS: Final = 60_000

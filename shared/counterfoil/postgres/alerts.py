@@ -144,12 +144,7 @@ async def unannounced(pool: Pool, account: UUID, *, owner: Owner | None = None, 
 
 
 async def _of_groups(
-    connection: Tenant,
-    whose: _Whose,
-    groups: list[_Group],
-    after: list[object] | None,
-    *,
-    limit: int,
+    connection: Tenant, whose: _Whose, groups: list[_Group], after: list[object] | None, *, limit: int
 ) -> list[Alert]:
     alerts: list[Alert] = []
     since = int(str(after[0])) if after else 0
@@ -181,12 +176,7 @@ select notice from crossed where notice is not null order by notice""",
 
 
 async def _of_group(
-    connection: Tenant,
-    whose: _Whose,
-    group: _Group,
-    after: list[object] | None,
-    *,
-    limit: int,
+    connection: Tenant, whose: _Whose, group: _Group, after: list[object] | None, *, limit: int
 ) -> list[Alert]:
     """Return up to `limit` alerts of one group, the most used first."""
     unused, expires_at, token_id = after[1:4] if after else (None, None, None)

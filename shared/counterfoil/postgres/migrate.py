@@ -82,12 +82,7 @@ def read_migrations(directory: Path) -> list[Migration]:
     return found
 
 
-async def migrate(
-    owner_url: str,
-    *,
-    app_role: str | None,
-    migrations: Sequence[Migration] | None = None,
-) -> list[str]:
+async def migrate(owner_url: str, *, app_role: str | None, migrations: Sequence[Migration] | None = None) -> list[str]:
     """Apply what is missing, grant the application's role its rights, and return the names applied.
 
     Several processes may migrate at once: one works, the others wait and find nothing to do. Who uses a table that has

@@ -74,8 +74,7 @@ class Snapshot:
     async def subjects(self) -> AsyncIterator[StateRow]:
         """Yield the row of every subject that is no token."""
         async for row in self._connection.cursor(
-            f"select {SUBJECT_COLUMNS} from subject order by account_id, subject_id",
-            prefetch=_PREFETCH,
+            f"select {SUBJECT_COLUMNS} from subject order by account_id, subject_id", prefetch=_PREFETCH
         ):
             yield StateRow(row["account_id"], row["subject_id"], _readable(state_of, row), row["leaf"])
 

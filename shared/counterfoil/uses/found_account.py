@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from argon2 import PasswordHasher
-from msgspec import structs
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 from uuid_utils.compat import uuid7
 
 from counterfoil.core import text
@@ -72,7 +71,7 @@ async def found(
         charter = read(new)
         if charter is None:
             minted = _minted(settings, name, email, FIRST_LIFETIME if lifetime is None else lifetime)
-            charter = _with_examples(minted) if examples else minted
+            charter = WithExamples(**asdict(minted), **examples_of.minted(minted.admin_email)) if examples else minted
             write(new, charter)
         else:
             _refuse_another(charter, name, email)
@@ -114,10 +113,6 @@ def _minted(settings: Settings, name: str, email: str, lifetime: str) -> Charter
         admin_user_id=uuid7(), admin_token_id=uuid7(), admin_login=f"{account}/{email}",
         admin_token_lifetime=lifetime,
     )  # fmt: skip
-
-
-def _with_examples(charter: Charter) -> WithExamples:
-    return WithExamples(**structs.asdict(charter), **examples_of.minted(charter.admin_email))
 
 
 async def _with_logins(settings: Settings, charter: Charter) -> Charter:

@@ -16,14 +16,7 @@ import structlog
 
 from counterfoil.core.principal import SYSTEM, Actor
 from counterfoil.core.subjects import access
-from counterfoil.core.subjects.access import (
-    NAMED_LIMIT,
-    Access,
-    LogRange,
-    NoteAccess,
-    WhichLog,
-    access_id_of,
-)
+from counterfoil.core.subjects.access import NAMED_LIMIT, Access, LogRange, NoteAccess, WhichLog, access_id_of
 from counterfoil.core.unit_of_work import Outcome
 
 log = structlog.get_logger()
