@@ -87,8 +87,13 @@ def modules(root: Path) -> dict[str, Module]:
             parts = path.relative_to(base).with_suffix("").parts
             package = ".".join(parts[:-1])
             name = package if parts[-1] == "__init__" else ".".join(parts)
-            found[name] = Module(name, package, ast.parse(path.read_text(encoding="utf-8")))
+            found[name] = Module(name, package, _parsed(path.read_text(encoding="utf-8")))
     return found
+
+
+@cache
+def _parsed(text: str) -> ast.Module:
+    return ast.parse(text)
 
 
 def imports(module: Module, known: dict[str, Module]) -> Iterator[str]:

@@ -26,8 +26,9 @@ from counterfoil_api.operations.readers import reader
 from counterfoil_api.operations.reading import Parameter, Source
 from fuzz.parser import ID, SECRET
 from fuzz.shapes import ODD, foreign, foreign_bytes
-from fuzz.test_parsers import BYTES_PER_BYTE, SHORT
+from fuzz.test_parsers import BYTES_PER_BYTE
 
+LENGTH = 4_000
 REFUSALS = (CredentialsInQuery, InvalidPrecondition, InvalidRequest, MalformedRequest, UnsupportedMediaType)
 MEDIA_TYPES = {Source.BODY: "application/json", Source.FORM: "application/x-www-form-urlencoded"}
 WORDS = (
@@ -124,11 +125,11 @@ def test_no_document_is_read_for_long_or_into_much(name: str) -> None:
     beginnings = ("", "{", *(f'{{"{field}":' for field in sorted(names_in(parameter.type))[:2]))
     tracemalloc.start()
     try:
-        for text in (beginning + filler * (SHORT // len(filler)) for beginning in beginnings for filler in FILLERS):
+        for text in (beginning + filler * (LENGTH // len(filler)) for beginning in beginnings for filler in FILLERS):
             tracemalloc.reset_peak()
             before = tracemalloc.get_traced_memory()[0]
             answered(parameter, text.encode("utf-8", "surrogatepass"))
-            assert tracemalloc.get_traced_memory()[1] - before <= BYTES_PER_BYTE * SHORT, text[:40]
+            assert tracemalloc.get_traced_memory()[1] - before <= BYTES_PER_BYTE * LENGTH, text[:40]
     finally:
         tracemalloc.stop()
 
