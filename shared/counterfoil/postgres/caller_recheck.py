@@ -16,7 +16,7 @@ from counterfoil.postgres.connection import Connection
 from counterfoil.postgres.peppers import peppers_of
 from counterfoil.postgres.subject_row import COLUMNS, state_of
 from counterfoil.postgres.tenant_connection import Tenant
-from counterfoil.postgres.token_context import around_all
+from counterfoil.postgres.token_context import account_context
 
 
 async def caller_states(
@@ -72,7 +72,7 @@ async def accounts(
     )
     found = {(row["account_id"], row["subject_id"]): row["details"] for row in rows}
     pepper_set = found.pop((NIL, PEPPER_SET), None)
-    context = {account: around_all(details) for (account, _), details in found.items()}
+    context = {account: account_context(details) for (account, _), details in found.items()}
     return context, peppers_of(pepper_set), frozenset(row["account_id"] for row in rows if row["ends_children"])
 
 

@@ -1,4 +1,4 @@
-"""The second wall: what a tenant is shown is read by a role that sees this tenant's rows and no others.
+"""Row-level security: a tenant's reads use a database role that sees this tenant's rows and no others.
 
 Every statement of ours names the account it means. Should one ever forget to, row-level security still shows nothing
 foreign; without an account it shows nothing at all. What grants.py gives this role is all that can be read so.

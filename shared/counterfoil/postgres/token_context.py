@@ -31,13 +31,13 @@ COLUMNS: Final = (
     " and x.owner_id = t.owner_id) as quota, "
     "a.details as account_details, "
     # What has this id may be no user. Asked in the join, the planner would read all users of the account.
-    "case when o.kind = 'user' then o.status else 'active' end as owner_standing, "
+    "case when o.kind = 'user' then o.status else 'active' end as owner_status, "
     "case when o.kind = 'user' then o.details end as owner_details"
 )
 """What `t`, a token, and what is `joined` to it show."""
 BLANK: Final = (
     "null::bigint as used, null::text as quota, "
-    "null::text as account_details, null::text as owner_standing, null::text as owner_details"
+    "null::text as account_details, null::text as owner_status, null::text as owner_details"
 )
 
 
@@ -71,7 +71,7 @@ class _Details(msgspec.Struct, frozen=True):
 
 def context_of(row: asyncpg.Record) -> Context:
     """Return the context of the token in a row that has COLUMNS."""
-    context = _surroundings(row["account_details"], row["owner_standing"])
+    context = _context(row["account_details"], row["owner_status"])
     if (owner := row["owner_details"]) is not None:
         context = replace(context, owner_holds=_held(owner))
     if (used := row["used"]) is not None:
@@ -82,15 +82,15 @@ def context_of(row: asyncpg.Record) -> Context:
     return replace(context, quota=OwnerQuota(quota, rate_limit, max_uses, max_tokens), owner_used=owner_used or 0)
 
 
-def around_all(details: str | None) -> Context:
+def account_context(details: str | None) -> Context:
     """Return the context that an account's details give all its tokens."""
-    return _surroundings(details, "active")
+    return _context(details, "active")
 
 
 _read_quota: Final = msgspec.json.Decoder(tuple[UUID, str | None, int | None, int | None, int | None]).decode
 
 
-class _Person(msgspec.Struct, frozen=True):
+class _User(msgspec.Struct, frozen=True):
     role: Role
     scopes: tuple[str, ...] = ()
 
@@ -101,16 +101,16 @@ def _held(details: str) -> tuple[str, ...]:
 
 
 def _read_held(details: str) -> tuple[str, ...]:
-    said = msgspec.json.decode(details, type=_Person)
-    return held(said.role, said.scopes)
+    found = msgspec.json.decode(details, type=_User)
+    return held(found.role, found.scopes)
 
 
 _short_held = lru_cache(maxsize=4096)(_read_held)
 
 
 @lru_cache(maxsize=4096)
-def _surroundings(details: str | None, owner: str) -> Context:
+def _context(details: str | None, owner: str) -> Context:
     if details is None:
         return ALONE
-    said = msgspec.json.decode(details, type=_Details)
-    return Context(said.policy, said.epoch, owner)
+    found = msgspec.json.decode(details, type=_Details)
+    return Context(found.policy, found.epoch, owner)

@@ -18,7 +18,7 @@ from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.schema_changes import repeated
 from counterfoil.postgres.subject_row import listed, state_of, states
 from counterfoil.postgres.tenant_connection import tenant
-from counterfoil.postgres.token_context import around_all
+from counterfoil.postgres.token_context import account_context
 
 _NAMED: Final = "select account_id from subject where (account_id, subject_id) = ($1, $1) and kind = 'account'"
 _FIRST: Final = """
@@ -79,7 +79,7 @@ def _known(row: asyncpg.Record) -> KnownUser:
     user = state_of(row)
     if not isinstance(user, User):
         raise TypeError("the state of a user is a User")
-    return KnownUser(user, around_all(row["account_details"]).policy, row["hash"])
+    return KnownUser(user, account_context(row["account_details"]).policy, row["hash"])
 
 
 async def first_account(pool: Pool, named: UUID | None) -> UUID | None:

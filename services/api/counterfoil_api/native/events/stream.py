@@ -16,9 +16,9 @@ class Stream(LiveStream):
     """Events as lines or as Server-Sent Events."""
 
     def __init__(
-        self, streams: Streams, witness: AccessLog, request: LogRequest, form: Form, caller: HeldCaller
+        self, streams: Streams, access_log: AccessLog, request: LogRequest, form: Form, caller: HeldCaller
     ) -> None:
-        self._witness, self._reading = witness, request
+        self._access_log, self._reading = access_log, request
         self._shape = Shape(form, request.sight, request.wanted)
         first = opening(form, request.after)
         super().__init__(streams, caller, request.account, request.wanted, after=request.after, first=first)
@@ -37,7 +37,7 @@ class Stream(LiveStream):
         return ending(self._shape.form, CREDENTIAL)
 
     def _looked(self, piece: Piece) -> None:
-        self._witness.note_log(
+        self._access_log.note_log(
             self._reading.asker, first=self._position + 1, last=piece.reached, shown=piece.shown,
             whole=self._reading.account is None,
         )  # fmt: skip
