@@ -12,7 +12,7 @@ from counterfoil.core.refusals import CredentialsRefused, Overloaded, ScopeMissi
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Asker, Body, Form, IdempotencyKey, IfMatch, Query
+from counterfoil_api.operations.reading import Body, Caller, Form, IdempotencyKey, IfMatch, Query
 from counterfoil_api.operations.replies import Made, Page, Tagged, encode
 from counterfoil_api.operations.streaming import NDJSON, Streamed
 
@@ -31,7 +31,7 @@ class NewThing(msgspec.Struct, forbid_unknown_fields=True):
 
 class Thing(msgspec.Struct):
     name: str
-    asker: str
+    caller: str
     key: str | None = None
 
 
@@ -64,7 +64,7 @@ things = Api("things", OURS)
 
 
 @things.post("/things", refusals=(ScopeMissing,), example=NewThing(name="a"), example_reply=Thing("a", "me"))
-async def make_thing(_: Shelf, asker: Asker[str], body: Body[NewThing], key: IdempotencyKey) -> Made[Thing]:
+async def make_thing(_: Shelf, caller: Caller[str], body: Body[NewThing], key: IdempotencyKey) -> Made[Thing]:
     """Make a thing.
 
     A longer word about it.
@@ -73,7 +73,7 @@ async def make_thing(_: Shelf, asker: Asker[str], body: Body[NewThing], key: Ide
         raise ScopeMissing(scope="things.make")
     if body.name == "bug":
         raise RuntimeError("cfl_service_secret leaks nowhere")
-    return Made(Thing(body.name, asker, key.key if key else None), revision=1, location="/things/1")
+    return Made(Thing(body.name, caller, key.key if key else None), revision=1, location="/things/1")
 
 
 @things.get("/things")

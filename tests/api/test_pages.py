@@ -19,7 +19,7 @@ from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.conventions import Conventions, error_format_under, first_of
 from counterfoil_api.operations.mounting import Mount
 from counterfoil_api.operations.openapi import document
-from counterfoil_api.operations.reading import Asker
+from counterfoil_api.operations.reading import Caller
 from counterfoil_api.operations.replies import Page
 from counterfoil_api.operations.services import Services
 
@@ -66,17 +66,17 @@ dashboard = Api(
 
 
 @dashboard.get("/tokens/{name}", refusals=(NotFound,))
-async def show(_: Shelf, asker: Asker[str], *, name: str) -> Page:
+async def show(_: Shelf, caller: Caller[str], *, name: str) -> Page:
     """Show a token."""
     if name == "missing":
         raise NotFound
-    return Page(f"<p>{name} for {asker}</p>".encode(), "text/html", {"Content-Security-Policy": POLICY})
+    return Page(f"<p>{name} for {caller}</p>".encode(), "text/html", {"Content-Security-Policy": POLICY})
 
 
 @dashboard.post("/logout")
-async def leave(_: Shelf, asker: Asker[str]) -> Page:
+async def leave(_: Shelf, caller: Caller[str]) -> Page:
     """Log out."""
-    return Page(asker.encode(), "text/html")
+    return Page(caller.encode(), "text/html")
 
 
 async def believe(presented: str | PresentedCredentials) -> str:

@@ -33,10 +33,10 @@ def service(name: str) -> dict[str, str]:
 
 async def test_reading_tokens_of_others_is_an_event(admin: Caller) -> None:
     other = (await admin.issue(owner=service("another")))["token"]["id"]
-    asker, reader = await auditor(admin)
-    listed = await asker.get("/v1/tokens", limit=3)
-    await asker.get(f"/v1/tokens/{other}")
-    await asker.get("/v1/alerts")
+    caller, reader = await auditor(admin)
+    listed = await caller.get("/v1/tokens", limit=3)
+    await caller.get(f"/v1/tokens/{other}")
+    await caller.get("/v1/alerts")
     found = await reads(admin, reader, least=3)
     calls: dict[str, int] = {}
     for each in found:
@@ -49,7 +49,7 @@ async def test_reading_tokens_of_others_is_an_event(admin: Caller) -> None:
 
 async def test_reading_the_log_is_an_event_before_the_answer(admin: Caller) -> None:
     other = (await admin.issue(owner=service("another")))["token"]["id"]
-    asker, reader = await auditor(admin)
+    caller, reader = await auditor(admin)
 
     async def newest() -> dict[str, Any]:
         answer: Answer = await admin.get("/v1/reads", reader=reader, limit=1)
@@ -57,20 +57,20 @@ async def test_reading_the_log_is_an_event_before_the_answer(admin: Caller) -> N
         return first
 
     for path, what in ((f"/v1/tokens/{other}/events", "events"), (f"/v1/tokens/{other}?as_of=1", "past")):
-        assert (await asker.ask("GET", path)).status == 200
+        assert (await caller.ask("GET", path)).status == 200
         event = await newest()
         assert (event["calls"], event["shown"], event["tokens"]) == ({what: 1}, 1, [other])
-    assert (await asker.get("/v1/reads", limit=1)).status == 200
+    assert (await caller.get("/v1/reads", limit=1)).status == 200
     assert (await newest())["calls"] == {"reads": 1}
 
 
 async def test_reads_of_the_log_record_their_range(admin: Caller, ours: dict[str, str], api_settings: Settings) -> None:
     _, reader = await auditor(admin)
-    asker = Principal(actor=Actor("token", UUID(reader)), account=UUID(ours["account"]), scopes=())
+    caller = Principal(actor=Actor("token", UUID(reader)), account=UUID(ours["account"]), scopes=())
     async with Door(api_settings.database_url) as door, AccessLog(door) as witness:
-        await witness.tell_log(asker, first=1, last=20, shown=3, filters=("type",))
-        await witness.tell_log(asker, first=1, last=90, shown=90, whole=True)
-        await witness.tell(asker, "reads", shown=1)
+        await witness.tell_log(caller, first=1, last=20, shown=3, filters=("type",))
+        await witness.tell_log(caller, first=1, last=90, shown=90, whole=True)
+        await witness.tell(caller, "reads", shown=1)
     found = await reads(admin, reader, least=3)
     assert [(each["calls"], each["log"]) for each in found] == [
         ({"reads": 1}, None),
@@ -82,23 +82,23 @@ async def test_reads_of_the_log_record_their_range(admin: Caller, ours: dict[str
 async def test_reading_own_tokens_is_no_event(admin: Caller) -> None:
     issued = await admin.issue(scopes=["tokens.read", "audit.read"], owner=service("own"))
     twin = (await admin.issue(owner=service("own")))["token"]["id"]
-    asker, reader = admin.with_token(issued["secret"]), issued["token"]["id"]
+    caller, reader = admin.with_token(issued["secret"]), issued["token"]["id"]
     for path in (
         "/v1/tokens/self", f"/v1/tokens/{twin}", f"/v1/tokens/{twin}/events", f"/v1/tokens/{twin}?as_of=1",
         "/v1/tokens?owner_type=service&owner_id=own",
     ):  # fmt: skip
-        assert (await asker.ask("GET", path)).status == 200
-    await asker.get("/v1/tokens", owner_type="service")  # this filter may show tokens of others
+        assert (await caller.ask("GET", path)).status == 200
+    await caller.get("/v1/tokens", owner_type="service")  # this filter may show tokens of others
     assert [each["calls"] for each in await reads(admin, reader, least=1)] == [{"list": 1}]
 
 
 async def test_a_refused_request_is_no_read(admin: Caller, stranger: Caller) -> None:
     foreign = (await stranger.issue())["token"]["id"]
-    asker, reader = await auditor(admin)
+    caller, reader = await auditor(admin)
     for ref in (foreign, str(uuid4())):
         for path in (f"/v1/tokens/{ref}", f"/v1/tokens/{ref}/events", f"/v1/tokens/{ref}?as_of=1"):
-            assert (await asker.ask("GET", path)).status == 404
-    await asker.get("/v1/tokens", limit=1)
+            assert (await caller.ask("GET", path)).status == 404
+    await caller.get("/v1/tokens", limit=1)
     assert [each["calls"] for each in await reads(admin, reader, least=1)] == [{"list": 1}]
 
 
@@ -115,9 +115,9 @@ async def test_reads_need_their_own_scope_and_are_limited_to_the_account(admin: 
 
 async def test_reads_are_paginated(admin: Caller, stranger: Caller) -> None:
     other = (await admin.issue(owner=service("another")))["token"]["id"]
-    asker, reader = await auditor(admin)
+    caller, reader = await auditor(admin)
     for _ in range(5):
-        await asker.get(f"/v1/tokens/{other}/events")
+        await caller.get(f"/v1/tokens/{other}/events")
     first = (await admin.get("/v1/reads", reader=reader, limit=3)).json
     rest = (await admin.get("/v1/reads", reader=reader, limit=3, cursor=first["next_cursor"])).json
     assert [each["version"] for each in first["items"] + rest["items"]] == [5, 4, 3, 2, 1]
@@ -127,8 +127,8 @@ async def test_reads_are_paginated(admin: Caller, stranger: Caller) -> None:
 
 
 async def test_a_read_is_recorded_although_the_reader_was_revoked_meanwhile(admin: Caller) -> None:
-    asker, reader = await auditor(admin)
-    await asker.get("/v1/tokens")
+    caller, reader = await auditor(admin)
+    await caller.get("/v1/tokens")
     await admin.post(f"/v1/tokens/{reader}/revoke", {"reason": "caught reading"})
     assert [each["calls"] for each in await reads(admin, reader, least=1)] == [{"list": 1}]
 

@@ -27,7 +27,7 @@ from counterfoil_api.http.errors import CredentialsMissing
 from counterfoil_api.http.problems import KINDS, kind_of, refusal_response
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.conventions import Conventions
-from counterfoil_api.operations.reading import Asker, Body, Fields, path_type
+from counterfoil_api.operations.reading import Body, Caller, Fields, path_type
 from counterfoil_api.operations.replies import New, Nothing
 
 T = TypeVar("T")
@@ -107,14 +107,14 @@ PRETEND = Dialect(name="pretend", title="Pretend", base="/pretend/api", api=api,
 
 @api.post("/keys", refusals=(ScopeMissing,))
 async def create_key(
-    writing: Writing, verifying: Verifying, asker: Asker[Principal], *, body: Body[NewKey]
+    writing: Writing, verifying: Verifying, caller: Caller[Principal], *, body: Body[NewKey]
 ) -> New[Key]:
     """Make a key."""
-    need(asker, "tokens.create")
-    assert asker.owner is not None
+    need(caller, "tokens.create")
+    assert caller.owner is not None
     secret = SHAPE.mint()
     command = Create(
-        account=asker.account, token_id=uuid7(), by=asker, owner=asker.owner, name=body.title, scopes=asker.scopes,
+        account=caller.account, token_id=uuid7(), by=caller, owner=caller.owner, name=body.title, scopes=caller.scopes,
         secret=verifying.peppers.minted(secret), dialect="pretend",
     )  # fmt: skip
     token = (await writing.execute(command)).of(Token)
@@ -122,22 +122,22 @@ async def create_key(
 
 
 @api.get("/keys", refusals=(ScopeMissing,))
-async def list_keys(reading: Reading, asker: Asker[Principal]) -> list[Key]:
+async def list_keys(reading: Reading, caller: Caller[Principal]) -> list[Key]:
     """List the keys."""
-    need(asker, "tokens.read")
+    need(caller, "tokens.read")
     found = await page_of(
-        reading.pool, asker.account, Filter(), sort="created", descending=False, after=None, limit=100
+        reading.pool, caller.account, Filter(), sort="created", descending=False, after=None, limit=100
     )
     return [Key(key_id=each.token.id.hex, title=each.token.name or "") for each in found]
 
 
 @api.delete("/keys/{key_id}", refusals=(ScopeMissing, NotFound))
-async def delete_key(writing: Writing, asker: Asker[Principal], *, key_id: KeyId) -> Nothing:
+async def delete_key(writing: Writing, caller: Caller[Principal], *, key_id: KeyId) -> Nothing:
     """End a key."""
-    need(asker, "tokens.revoke")
+    need(caller, "tokens.revoke")
     if len(key_id) != 32 or not set(key_id) <= set(HEX):
         raise NotFound
-    await writing.execute(Revoke(account=asker.account, token_id=UUID(key_id), by=asker, reason="deleted"))
+    await writing.execute(Revoke(account=caller.account, token_id=UUID(key_id), by=caller, reason="deleted"))
     return Nothing()
 
 

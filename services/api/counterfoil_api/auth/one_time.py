@@ -46,7 +46,7 @@ class OneTimeCodes:
         await sql.begin(self._pool, user.account, user.id, sealed)
         return TOTP(seed, name=user.name or "", issuer=ISSUER)
 
-    async def confirm(self, asker: Principal, user: User, code: str) -> tuple[User, list[str]]:
+    async def confirm(self, caller: Principal, user: User, code: str) -> tuple[User, list[str]]:
         """Confirm the seed; return the user, who needs codes from now on, and the recovery codes. Raises BadCode."""
         seed = await sql.seed_of(self._pool, user.account, user.id, enrolled=False)
         if seed is None:
@@ -57,7 +57,7 @@ class OneTimeCodes:
             raise BadCode(field="code")
         codes = [_recovery_code() for _ in range(RECOVERY_CODES)]
         command = EnrolTotp(
-            account=user.account, id=user.id, by=asker, encrypted_seed=seed.encrypted, last_step=step,
+            account=user.account, id=user.id, by=caller, encrypted_seed=seed.encrypted, last_step=step,
             recovery_digests=tuple(self._digests(user, _plain(code))[0] for code in codes),
             pepper_id=self._peppers.signing,
         )  # fmt: skip

@@ -5,30 +5,30 @@ from counterfoil.core.refusals import ScopeMissing
 from counterfoil.core.subjects.token.state import Token
 
 
-def need(asker: Principal, scope: str) -> None:
+def need(caller: Principal, scope: str) -> None:
     """Refuse a caller that lacks a scope."""
-    if asker.lacks(scope):
+    if caller.lacks(scope):
         raise ScopeMissing(f"This needs the scope {scope}.", scope=scope)
 
 
-def reach(asker: Principal, scope: str, *, instead: tuple[str, ...] = ()) -> Owner | None:
+def reach(caller: Principal, scope: str, *, instead: tuple[str, ...] = ()) -> Owner | None:
     """Return whose tokens a caller may do this to: everybody's (None), or with `own.…` those of its own owner.
 
     Any scope in `instead`, which a dialect gives its tokens, counts like `own.…`.
     """
-    if not asker.lacks(scope):
+    if not caller.lacks(scope):
         return None
     own = (f"own.{scope.removeprefix('tokens.')}", *instead)
-    if asker.owner is None or all(map(asker.lacks, own)):
-        need(asker, scope)
-    return asker.owner
+    if caller.owner is None or all(map(caller.lacks, own)):
+        need(caller, scope)
+    return caller.owner
 
 
-def is_own(asker: Principal, token: Token) -> bool:
+def is_own(caller: Principal, token: Token) -> bool:
     """Say whether a token is the caller itself, or acts on behalf of the same owner."""
-    return asker.actor == Actor("token", token.id) or is_for(asker, token.owner)
+    return caller.actor == Actor("token", token.id) or is_for(caller, token.owner)
 
 
-def is_for(asker: Principal, owner: Owner | None) -> bool:
+def is_for(caller: Principal, owner: Owner | None) -> bool:
     """Say whether the caller acts on behalf of this owner."""
-    return owner is not None and asker.owner == owner
+    return owner is not None and caller.owner == owner

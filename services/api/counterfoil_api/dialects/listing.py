@@ -6,13 +6,13 @@ from counterfoil.settings import Settings
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.dialects.register import DIALECTS
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Asker
+from counterfoil_api.operations.reading import Caller
 
 api = Api("dialects", OURS)
 
 
 @api.get("/v1/dialects")
-async def list_dialects(settings: Settings, _: Asker[Principal]) -> DialectList:
+async def list_dialects(settings: Settings, _: Caller[Principal]) -> DialectList:
     """List the vendors' APIs, and which of them are switched on. This needs no scope."""
     return DialectList(
         items=[

@@ -30,21 +30,21 @@ class Session:
     user: User
 
 
-async def user_of(tokens: Tokens, asker: Principal) -> User | None:
+async def user_of(tokens: Tokens, caller: Principal) -> User | None:
     """Return the calling user, or the user that the calling token acts for."""
-    user = asker.owner.user if asker.owner else None
-    return await one_user(tokens.reading.pool, asker.account, user) if user else None
+    user = caller.owner.user if caller.owner else None
+    return await one_user(tokens.reading.pool, caller.account, user) if user else None
 
 
-async def session_of(tokens: Tokens, asker: Principal) -> Listed | None:
+async def session_of(tokens: Tokens, caller: Principal) -> Listed | None:
     """Return the calling session; None for any other token."""
-    found = await one(tokens.reading.pool, asker.account, token_id=asker.actor.id)
+    found = await one(tokens.reading.pool, caller.account, token_id=caller.actor.id)
     return found if found is not None and is_session(found.token.dialect) else None
 
 
 async def log_in(
     tokens: Tokens,
-    asker: Principal,
+    caller: Principal,
     dialect: str,
     *,
     seconds: int = DAY_SECONDS,
@@ -55,15 +55,15 @@ async def log_in(
 
     A session that begins with an expiring credential does not outlive it, nor the longest lifetime of the policy.
     """
-    user = await user_of(tokens, asker)
+    user = await user_of(tokens, caller)
     if user is None:
         raise NotFound("The caller is no user; log in with an e-mail address and a password.")
     wish = Wish(
         name=f"{dialect} session",
         owner=owner_of(user.id),
-        scopes=asker.scopes if scopes is None else scopes,
-        lifetime=f"{await _seconds(tokens, asker, seconds)}s",
-        dialect=f"{dialect}{'' if asker.expires_at is None else BOUNDED}{SESSION}",
+        scopes=caller.scopes if scopes is None else scopes,
+        lifetime=f"{await _seconds(tokens, caller, seconds)}s",
+        dialect=f"{dialect}{'' if caller.expires_at is None else BOUNDED}{SESSION}",
         shape=shape,
     )
     unlisted = Undescribed((), catalogue=False) if scopes is None else None  # the user's own need no description
@@ -72,17 +72,17 @@ async def log_in(
         return Session(secret, outcome.of(Token), user)
 
     try:
-        return await tokens.issuing.issue(asker, wish, None, render, kind=Session, unlisted=unlisted)
+        return await tokens.issuing.issue(caller, wish, None, render, kind=Session, unlisted=unlisted)
     except BeyondPolicy as refusal:  # vendors' clients state no lifetime of a session
         if not isinstance(longest := refusal.facts.get("longest"), str):
             raise
         wish = replace(wish, lifetime=longest)
-        return await tokens.issuing.issue(asker, wish, None, render, kind=Session, unlisted=unlisted)
+        return await tokens.issuing.issue(caller, wish, None, render, kind=Session, unlisted=unlisted)
 
 
-async def _seconds(tokens: Tokens, asker: Principal, seconds: int) -> int:
+async def _seconds(tokens: Tokens, caller: Principal, seconds: int) -> int:
     """Return how long the session lasts: so many seconds, or for the rest of an expiring credential."""
-    if asker.expires_at is None:
+    if caller.expires_at is None:
         return seconds
-    left = (asker.expires_at - await database_time(tokens.reading.pool)).total_seconds()
+    left = (caller.expires_at - await database_time(tokens.reading.pool)).total_seconds()
     return max(1, min(seconds, int(left)))

@@ -161,20 +161,20 @@ class OneUser(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @api.get("/tokens", scope="tokens.read")
-async def list_tokens(tokens: Tokens, asker: Caller) -> ManyTokens:
+async def list_tokens(tokens: Tokens, caller: Caller) -> ManyTokens:
     """List the tokens of the calling user."""
-    found, _ = await tokens.listed(asker, asker.owner, limit=_MOST)
+    found, _ = await tokens.listed(caller, caller.owner, limit=_MOST)
     return ManyTokens(tokens=[_document(each.token) for each in found])
 
 
 @api.post("/tokens", scope="tokens.create", executes=(Create,), refusals=SECRET_REPLY)
-async def create_token(tokens: Tokens, asker: Caller, *, body: Body[NewToken], key: IdempotencyKey) -> New[OneToken]:
+async def create_token(tokens: Tokens, caller: Caller, *, body: Body[NewToken], key: IdempotencyKey) -> New[OneToken]:
     """Create a token with the scopes of its user."""
     name = body.token.name if body.token is not UNSET else body.name
     if name is UNSET or not name.strip():
         raise errors.InvalidRequest("can't be blank", where="body", field="name")
-    wish = Wish(name=name, owner=owner_of(asker), scopes=asker.scopes, dialect=NAME, shape=SHAPE)
-    return New(await tokens.issuing.issue(asker, wish, key, _shown, kind=OneToken))
+    wish = Wish(name=name, owner=owner_of(caller), scopes=caller.scopes, dialect=NAME, shape=SHAPE)
+    return New(await tokens.issuing.issue(caller, wish, key, _shown, kind=OneToken))
 
 
 @api.post("/tokens/exchange", only_reads=True)
@@ -192,32 +192,32 @@ async def exchange_token(
 
 
 @api.get("/tokens/{token_id}", scope="tokens.read")
-async def get_token(tokens: Tokens, asker: Caller, *, token_id: TokenId) -> OneToken:
+async def get_token(tokens: Tokens, caller: Caller, *, token_id: TokenId) -> OneToken:
     """Read a token."""
-    listed = await tokens.one(asker, scope="tokens.read", token_id=uuid_of(token_id))
+    listed = await tokens.one(caller, scope="tokens.read", token_id=uuid_of(token_id))
     return OneToken(token=_document(listed.token))
 
 
 @api.patch("/tokens/{token_id}/renew", scope="tokens.rotate", executes=(Rotate,), refusals=SECRET_REPLY)
-async def renew_token(tokens: Tokens, asker: Caller, *, token_id: TokenId, key: IdempotencyKey) -> OneToken:
+async def renew_token(tokens: Tokens, caller: Caller, *, token_id: TokenId, key: IdempotencyKey) -> OneToken:
     """Regenerate a token: it keeps its id and gets a new value; the old value cannot be exchanged any more."""
-    listed = await tokens.one(asker, scope="tokens.rotate", token_id=uuid_of(token_id))
+    listed = await tokens.one(caller, scope="tokens.rotate", token_id=uuid_of(token_id))
     new_secret = NewSecret(shape=SHAPE, forgets_use=True)
-    return await tokens.issuing.rotate(asker, listed.token, key, _shown, kind=OneToken, new_secret=new_secret)
+    return await tokens.issuing.rotate(caller, listed.token, key, _shown, kind=OneToken, new_secret=new_secret)
 
 
 @api.delete("/tokens/{token_id}", scope="tokens.revoke", executes=(Revoke,))
-async def delete_token(tokens: Tokens, asker: Caller, *, token_id: TokenId) -> Nothing:
+async def delete_token(tokens: Tokens, caller: Caller, *, token_id: TokenId) -> Nothing:
     """Delete a token."""
-    listed = await tokens.one(asker, scope="tokens.revoke", token_id=uuid_of(token_id))
-    await tokens.revoke(asker, listed, DIALECT.title)
+    listed = await tokens.one(caller, scope="tokens.revoke", token_id=uuid_of(token_id))
+    await tokens.revoke(caller, listed, DIALECT.title)
     return Nothing()
 
 
 @api.get("/users/self", refusals=(NotFound,))
-async def get_self(tokens: Tokens, asker: Caller) -> OneUser:
+async def get_self(tokens: Tokens, caller: Caller) -> OneUser:
     """Read the calling user."""
-    user = await user_of(tokens, asker)
+    user = await user_of(tokens, caller)
     if user is None:
         raise NotFound
     email, name = user.name or "", (user.name or "").partition("@")[0]

@@ -21,20 +21,20 @@ from counterfoil_api.handling.issuing import Issuing
 from counterfoil_api.handling.reading import Reading
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.limits.callers import Callers
-from counterfoil_api.operations.reading import Asker
+from counterfoil_api.operations import reading
 from counterfoil_api.operations.retries import Retry
 
 T = TypeVar("T")
-Caller = Asker[Principal]
+Caller = reading.Caller[Principal]
 """The authenticated caller of an operation."""
 _ANY: Final = Filter()
 
 
-def owner_of(asker: Principal) -> Owner:
+def owner_of(caller: Principal) -> Owner:
     """Return the owner that the caller acts for. Raises NotFound where there is none."""
-    if asker.owner is None:
+    if caller.owner is None:
         raise NotFound("The caller acts for nobody; use the credentials of a user.")
-    return asker.owner
+    return caller.owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Tokens:
 
     async def one(
         self,
-        asker: Principal,
+        caller: Principal,
         *,
         scope: str,
         token_id: UUID | None = None,
@@ -63,21 +63,21 @@ class Tokens:
         The access log notes a read of a token of another owner. Raises NotFound for what does not exist, is out of
         reach, was revoked, or is a session; ScopeMissing.
         """
-        within = reach(asker, scope, instead=instead)
-        listed = await one_token(self.reading.pool, asker.account, token_id=token_id, number=number)
+        within = reach(caller, scope, instead=instead)
+        listed = await one_token(self.reading.pool, caller.account, token_id=token_id, number=number)
         if listed is None or is_session(listed.token.dialect):
             raise NotFound
         if listed.token.status == "revoked" or listed.context.owner == "removed":
             raise NotFound
         if any(each is not None and listed.token.owner != each for each in (within, owner)):
             raise NotFound
-        if scope == "tokens.read" and not is_own(asker, listed.token):
-            self.access_log.note(asker, "token", shown=1, tokens=(listed.token.id,))
+        if scope == "tokens.read" and not is_own(caller, listed.token):
+            self.access_log.note(caller, "token", shown=1, tokens=(listed.token.id,))
         return listed
 
     async def listed(
         self,
-        asker: Principal,
+        caller: Principal,
         owner: Owner | None,
         *,
         wanted: Filter = _ANY,
@@ -92,7 +92,7 @@ class Tokens:
 
         Raises ScopeMissing.
         """
-        within = reach(asker, scope, instead=instead)
+        within = reach(caller, scope, instead=instead)
         if within is not None and owner not in (None, within):
             return [], 0
         of = owner or within
@@ -101,10 +101,10 @@ class Tokens:
         status = ("active", "suspended") if wanted.stored_status is None else wanted.stored_status
         wanted = replace(wanted, stored_status=status, sessions=False)
         found, total = await numbered_page(
-            self.reading.pool, asker.account, wanted, sort=sort, descending=descending, offset=offset, limit=limit
+            self.reading.pool, caller.account, wanted, sort=sort, descending=descending, offset=offset, limit=limit
         )
-        if not is_for(asker, of):
-            self.access_log.note(asker, "list", shown=len(found))
+        if not is_for(caller, of):
+            self.access_log.note(caller, "list", shown=len(found))
         return found, total
 
     async def change(
@@ -114,12 +114,12 @@ class Tokens:
         command = commands[0] if len(commands) == 1 else AllOrNothing(commands)
         return await self.writing.reply(command, retry, render, kind=kind, holds_secret=False)
 
-    async def revoke(self, asker: Principal, listed: Listed, title: str) -> Outcome:
+    async def revoke(self, caller: Principal, listed: Listed, title: str) -> Outcome:
         """Revoke a token through the vendor's API with this title."""
-        return await self.writing.execute(revocation(asker, listed, title))
+        return await self.writing.execute(revocation(caller, listed, title))
 
 
-def revocation(asker: Principal, listed: Listed, title: str) -> Revoke:
+def revocation(caller: Principal, listed: Listed, title: str) -> Revoke:
     """Return the command that revokes a token through the vendor's API with this title."""
     reason = f"Deleted through the {title} API."
-    return Revoke(account=asker.account, token_id=listed.token.id, by=asker, reason=reason)
+    return Revoke(account=caller.account, token_id=listed.token.id, by=caller, reason=reason)

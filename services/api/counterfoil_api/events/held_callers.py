@@ -35,23 +35,23 @@ READS_USERS: Final = "users.read"
 class HeldCaller:
     """The caller of a stream with the address, and those of the scopes that the stream needs."""
 
-    asker: Principal
+    principal: Principal
     address: Address | None
 
     @classmethod
-    def of(cls, asker: Principal, address: Address | None, scopes: tuple[str, ...]) -> HeldCaller:
+    def of(cls, caller: Principal, address: Address | None, scopes: tuple[str, ...]) -> HeldCaller:
         """Return the caller of a stream that needs these scopes."""
         # A token's expiry may have moved since; a bearer token's is fixed.
-        expires_at = asker.expires_at if asker.signed_with else None
-        return cls(replace(asker, scopes=scopes, bounds=UNBOUNDED, expires_at=expires_at), address)
+        expires_at = caller.expires_at if caller.signed_with else None
+        return cls(replace(caller, scopes=scopes, bounds=UNBOUNDED, expires_at=expires_at), address)
 
     @property
     def parts(self) -> Iterator[Principal]:
         """The caller, and the actors of the caller's bearer token."""
-        yield self.asker
-        for token, generation in self.asker.acting:
+        yield self.principal
+        for token, generation in self.principal.acting:
             yield Principal(
-                actor=Actor("token", token), account=self.asker.account, scopes=(), generation=generation
+                actor=Actor("token", token), account=self.principal.account, scopes=(), generation=generation
             )  # fmt: skip
 
 
@@ -59,7 +59,7 @@ async def gone(pool: Pool, keys: Keys, held: Sequence[HeldCaller]) -> list[Refus
     """Return for each caller the refusal, or None if access continues, with one query for all."""
     asking = [part for each in held for part in each.parts]
     async with pool.acquire() as connection:
-        accounts, *_ = await caller_recheck.accounts(connection, {each.asker.account for each in held})
+        accounts, *_ = await caller_recheck.accounts(connection, {each.principal.account for each in held})
         found = await caller_recheck.caller_states(connection, asking, ())
     at = await database_time(pool)
     ring = await keys.ring()
@@ -74,10 +74,10 @@ def _why_gone(
     ring: KeyRing,
     at: datetime,
 ) -> Refusal | None:
-    asker = caller.asker
-    if asker.signed_with and asker.signed_with not in ring.verifying:
+    principal = caller.principal
+    if principal.signed_with and principal.signed_with not in ring.verifying:
         return CallerGone()
-    if not accounts.get(asker.account, ALONE).policy.admits(caller.address):
+    if not accounts.get(principal.account, ALONE).policy.admits(caller.address):
         return NetworkForbidden()
     try:
         for part in caller.parts:

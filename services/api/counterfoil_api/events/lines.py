@@ -52,8 +52,8 @@ class Sight:
         return event.account == self.account and (self.users or event.kind != "user")
 
 
-def sight_of(asker: Principal) -> Sight:
-    return Sight(asker.account, users=not asker.lacks("users.read"))
+def sight_of(caller: Principal) -> Sight:
+    return Sight(caller.account, users=not caller.lacks("users.read"))
 
 
 def document(event: SealedEvent, sight: Sight) -> LogLine:

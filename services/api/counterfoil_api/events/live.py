@@ -41,7 +41,7 @@ class LiveStream(ABC):
     def __init__(
         self, streams: Streams, caller: HeldCaller, log: UUID | None, wanted: LogFilter, *, after: int, first: bytes
     ) -> None:
-        self.account: UUID = caller.asker.account
+        self.account: UUID = caller.principal.account
         """The account whose place it takes."""
         self.caller = caller
         self._streams, self._log, self._filter = streams, log, wanted

@@ -13,17 +13,17 @@ from counterfoil_api.handling.reading import Reading
 Names = Mapping[UUID, Named]
 
 
-async def names(reading: Reading, asker: Principal, ids: Iterable[UUID]) -> Names:
+async def names(reading: Reading, caller: Principal, ids: Iterable[UUID]) -> Names:
     """Return the present names of these tokens and users of the caller's account, in one query.
 
     Those that the caller may not read, or that do not exist, are omitted.
     """
-    return visible(asker, await names_of(reading.pool, asker.account, ids))
+    return visible(caller, await names_of(reading.pool, caller.account, ids))
 
 
-def visible(asker: Principal, found: Names) -> Names:
+def visible(caller: Principal, found: Names) -> Names:
     """Return those that the caller may read."""
-    return {each: named for each, named in found.items() if _shown(asker, each, named)}
+    return {each: named for each, named in found.items() if _shown(caller, each, named)}
 
 
 def actor_document(actor: Actor, known: Names) -> ActorDocument:
@@ -39,10 +39,10 @@ def bare(actor: Actor) -> ActorDocument:
     return ActorDocument(kind=actor.kind, id=actor.id, number=UNSET, name=UNSET)
 
 
-def _shown(asker: Principal, one: UUID, named: Named) -> bool:
-    if one == asker.actor.id:
+def _shown(caller: Principal, one: UUID, named: Named) -> bool:
+    if one == caller.actor.id:
         return True
     if named.kind == "user":
-        return not asker.lacks("users.read") or (asker.owner is not None and asker.owner.user == one)
-    own = named.owner == asker.owner and not asker.lacks("own.read")
-    return own or not asker.lacks("tokens.read")
+        return not caller.lacks("users.read") or (caller.owner is not None and caller.owner.user == one)
+    own = named.owner == caller.owner and not caller.lacks("own.read")
+    return own or not caller.lacks("tokens.read")

@@ -17,7 +17,7 @@ class Undescribed(NamedTuple):
     catalogue: bool
 
 
-async def undescribed(reading: Reading, asker: Principal, scopes: tuple[str, ...]) -> Undescribed:
+async def undescribed(reading: Reading, caller: Principal, scopes: tuple[str, ...]) -> Undescribed:
     """Return which of a token's or user's scopes neither are native nor have a description, nor a branch that has one.
 
     Scopes beyond the allowed number are refused later, so they are not looked up.
@@ -27,13 +27,13 @@ async def undescribed(reading: Reading, asker: Principal, scopes: tuple[str, ...
     if not foreign:
         return Undescribed((), catalogue=False)
     names = {name for scope in foreign for name in containers(scope)} - {EVERYTHING}
-    ids = [named(asker.account, "scope", name) for name in names]
-    found = [scope.name or "" for scope in await those(reading.pool, asker.account, ids, Scope)]
-    catalogue = bool(found or await by_name(reading.pool, asker.account, ("scope", Scope), after=None, limit=1))
+    ids = [named(caller.account, "scope", name) for name in names]
+    found = [scope.name or "" for scope in await those(reading.pool, caller.account, ids, Scope)]
+    catalogue = bool(found or await by_name(reading.pool, caller.account, ("scope", Scope), after=None, limit=1))
     return Undescribed(missing(found, foreign), catalogue)
 
 
-async def refuse_undescribed(reading: Reading, asker: Principal, scopes: tuple[str, ...]) -> None:
+async def refuse_undescribed(reading: Reading, caller: Principal, scopes: tuple[str, ...]) -> None:
     """Raise BeyondPolicy for scopes that a closed catalogue does not describe, where the door does not check it."""
-    if lacking := (await undescribed(reading, asker, scopes)).scopes:
-        (await own_account(reading, asker)).policy.refuse_undescribed(lacking)
+    if lacking := (await undescribed(reading, caller, scopes)).scopes:
+        (await own_account(reading, caller)).policy.refuse_undescribed(lacking)

@@ -49,7 +49,7 @@ class Issuing:
 
     async def issue(
         self,
-        asker: Principal,
+        caller: Principal,
         wish: Wish,
         retry: Retry | None,
         render: Render[T],
@@ -64,18 +64,18 @@ class Issuing:
         that has looked up which scopes the catalogue does not describe passes them as `unlisted`.
         """
         if wish.dialect != NATIVE:
-            bounds = asker.bounds
+            bounds = caller.bounds
             wish = replace(wish, networks=bounds.networks, rate_limit=bounds.rate_limit, max_uses=bounds.max_uses)
         if unlisted is None:
-            unlisted = await undescribed(self.reading, asker, wish.scopes)
-        command, secret = self._issue(asker, wish, unlisted)
+            unlisted = await undescribed(self.reading, caller, wish.scopes)
+        command, secret = self._issue(caller, wish, unlisted)
         if secret is None:
             raise TypeError("a token with a trust has no secret to show")
         return await self._with_secret(command, secret, retry, render, kind=kind, also=also(command.token_id))
 
     async def issue_trusting(
         self,
-        asker: Principal,
+        caller: Principal,
         wish: Wish,
         retry: Retry | None,
         render: Callable[[Outcome], T],
@@ -84,12 +84,12 @@ class Issuing:
         unlisted: Undescribed,
     ) -> T:
         """Issue a token that has a trust instead of a secret."""
-        command, _ = self._issue(asker, wish, unlisted)
+        command, _ = self._issue(caller, wish, unlisted)
         return await self.writing.reply(command, retry, render, kind=kind, holds_secret=False)
 
     async def rotate(
         self,
-        asker: Principal,
+        caller: Principal,
         token: Token,
         retry: Retry | None,
         render: Render[T],
@@ -101,9 +101,9 @@ class Issuing:
         """Give a token a new secret, and carry out the changes `also` in the same transaction."""
         secret = fresh_secret(token.owner, new_secret.shape)
         command = Rotate(
-            account=asker.account,
+            account=caller.account,
             token_id=token.id,
-            by=asker,
+            by=caller,
             secret=self.writing.peppers.minted(secret),
             grace_seconds=new_secret.grace_seconds,
             previous_until=new_secret.previous_until,
@@ -115,9 +115,9 @@ class Issuing:
         )
         return await self._with_secret(command, secret, retry, render, kind=kind, also=also)
 
-    def _issue(self, asker: Principal, wish: Wish, unlisted: Undescribed) -> tuple[Create, Secret | None]:
+    def _issue(self, caller: Principal, wish: Wish, unlisted: Undescribed) -> tuple[Create, Secret | None]:
         peppers = self.writing.peppers
-        return issue(wish, asker, peppers, thresholds=self.thresholds, undescribed=unlisted.scopes)
+        return issue(wish, caller, peppers, thresholds=self.thresholds, undescribed=unlisted.scopes)
 
     async def _with_secret(
         self,

@@ -47,16 +47,16 @@ class Reading:
     scans: asyncio.Semaphore
     """So many scans of very many tokens may run at once."""
 
-    def after(self, asker: Principal, question: object, cursor: str | None, place: type[P]) -> P | None:
+    def after(self, caller: Principal, question: object, cursor: str | None, place: type[P]) -> P | None:
         """Return the place that the page of this cursor follows; None without a cursor. Raises BadCursor."""
-        return None if cursor is None else msgspec.convert(self.cursors.place(asker.account, question, cursor), place)
+        return None if cursor is None else msgspec.convert(self.cursors.place(caller.account, question, cursor), place)
 
     def page(
-        self, asker: Principal, question: object, found: list[T], *, limit: int, place: Callable[[T], list[Any]]
+        self, caller: Principal, question: object, found: list[T], *, limit: int, place: Callable[[T], list[Any]]
     ) -> tuple[list[T], str | None]:
         """Return at most `limit` of what was found, and a cursor to the rest if there is more."""
         page = found[:limit]
-        return page, self.cursors.made(asker.account, question, place(page[-1])) if len(found) > limit else None
+        return page, self.cursors.made(caller.account, question, place(page[-1])) if len(found) > limit else None
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -72,16 +72,16 @@ class Reading:
             self.scans.release()
 
     async def page_by_name(
-        self, asker: Principal, kind: tuple[str, type[S]], query: PageQuery
+        self, caller: Principal, kind: tuple[str, type[S]], query: PageQuery
     ) -> tuple[list[S], str | None]:
         """Return a page of the account's active subjects of a kind, by name, and a cursor to the rest."""
-        after = self.after(asker, kind[0], query.cursor, tuple[str])
-        found = await by_name(self.pool, asker.account, kind, after=after[0] if after else None, limit=query.limit + 1)
-        return self.page(asker, kind[0], found, limit=query.limit, place=lambda each: [each.name])
+        after = self.after(caller, kind[0], query.cursor, tuple[str])
+        found = await by_name(self.pool, caller.account, kind, after=after[0] if after else None, limit=query.limit + 1)
+        return self.page(caller, kind[0], found, limit=query.limit, place=lambda each: [each.name])
 
 
-async def own_account(reading: Reading, asker: Principal) -> Account:
-    found = await those(reading.pool, asker.account, [asker.account], Account)
+async def own_account(reading: Reading, caller: Principal) -> Account:
+    found = await those(reading.pool, caller.account, [caller.account], Account)
     if not found:
         raise NotFound
     return found[0]

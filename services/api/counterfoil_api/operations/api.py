@@ -1,7 +1,7 @@
 """Typed handlers as HTTP operations: a handler's signature states its request, its return type states its answer.
 
     @api.post("/v1/tokens", executes=(Create,), scope="tokens.create")
-    async def create(door: Door, asker: Asker[Principal], *, body: Body[NewToken]) -> Made[Issued]:
+    async def create(door: Door, caller: Caller[Principal], *, body: Body[NewToken]) -> Made[Issued]:
 
 A parameter that is annotated with a plain type receives the service of that type (see `services`). Signatures are
 read once, when the module is imported; the OpenAPI document is generated from the same result.

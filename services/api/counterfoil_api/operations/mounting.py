@@ -55,7 +55,7 @@ class Mount:
         take = taker(route.parameters, route.conventions, longest_body=route.longest_body)
         more = route.error_format.headers if route.error_format else {}
         write = writer(route.returns, cache=route.cache, more=more, envelope=route.conventions.envelope)
-        asker, retry = route.parameter_from(Source.CALLER), route.parameter_from(Source.IDEMPOTENCY_KEY)
+        caller, retry = route.parameter_from(Source.CALLER), route.parameter_from(Source.IDEMPOTENCY_KEY)
         presented = credentials_in(route.parameters)
 
         async def answer(request: web.Request) -> web.StreamResponse:
@@ -66,14 +66,14 @@ class Mount:
             given, refusal = await take(request)
             changes = route.changes and not getattr(given.get("body"), "dry_run", False)
             seconds = route.patience_seconds or bounds_of(request.app).request_seconds
-            async with in_time(seconds, changes=changes and not asker and refusal is None) as progress:
+            async with in_time(seconds, changes=changes and not caller and refusal is None) as progress:
                 if refusal is not None:
                     if (credentials := given.get(presented)) is not None:  # their refusal precedes that of the request
                         await authenticate(credentials)
                     raise refusal
-                credentials = given.get(asker)
-                if asker:
-                    given[asker] = await authenticate(credentials)
+                credentials = given.get(caller)
+                if caller:
+                    given[caller] = await authenticate(credentials)
                     progress.may_have_changed = changes  # authentication itself changes nothing
                 response = write(await call(request, credentials, given))
             if replayed(given.get(retry)):
@@ -85,14 +85,14 @@ class Mount:
     def _caller_of(self, route: Route) -> Callable[[web.Request, object, dict[str, object]], Awaitable[object]]:
         """Return the function that calls the handler with its services, and reports certain refusals."""
         handler = partial(route.call, **{name: self.services.get(kind) for name, kind in route.services.items()})
-        asker, note = route.parameter_from(Source.CALLER), self.note
+        caller, note = route.parameter_from(Source.CALLER), self.note
 
         async def call(request: web.Request, credentials: object, given: dict[str, object]) -> object:
             try:
                 return await handler(**given)
             except Forbidden as refusal:
-                if asker:
-                    note(credentials, given[asker], refusal)
+                if caller:
+                    note(credentials, given[caller], refusal)
                 raise
             except StaleRevision:
                 refuse_weak(field(request, MATCH))

@@ -36,7 +36,7 @@ T = TypeVar("T")
 Body = Annotated[T, Source.BODY]
 Form = Annotated[T, Source.FORM]
 Query = Annotated[T, Source.QUERY]
-Asker = Annotated[T, Source.CALLER]
+Caller = Annotated[T, Source.CALLER]
 """The caller, authenticated."""
 Presented = Annotated[T, Source.CREDENTIALS]
 """The credentials of the request, not authenticated yet."""

@@ -2,7 +2,7 @@
 
 A handler receives the object whose type annotates its parameter:
 
-    async def create(door: Door, limits: Limits, asker: Asker[Principal], *, body: Body[NewToken]) -> Made[Issued]:
+    async def create(door: Door, limits: Limits, caller: Caller[Principal], *, body: Body[NewToken]) -> Made[Issued]:
 """
 
 from collections.abc import Mapping

@@ -30,13 +30,13 @@ async def log_in_user(
 ) -> LoggedIn:
     """Log in with a password, or with a token: either gives a new token, which expires after a day."""
     if body.token is not UNSET:
-        asker = await _holder(tokens, body.token, address)
+        caller = await _holder(tokens, body.token, address)
     elif body.email is not UNSET and body.password is not UNSET:
         given = password_of(body.email, body.password)
-        asker = await tokens.callers.authenticate(PresentedCredentials(given, headers.code or None, address))
+        caller = await tokens.callers.authenticate(PresentedCredentials(given, headers.code or None, address))
     else:
         raise CredentialsMissing("Give an email and a password, or a token.")
-    session = await log_in(tokens, asker, NAME, shape=SHAPE)
+    session = await log_in(tokens, caller, NAME, shape=SHAPE)
     return LoggedIn(token=session.secret, user=user_document(session.user, session.token.created_at))
 
 
@@ -46,14 +46,14 @@ async def log_out(
 ) -> Page:
     """End the named login, or else the one that calls. To end an access token, delete it."""
     if body.token is not UNSET:
-        asker = await _holder(tokens, body.token, address)
+        caller = await _holder(tokens, body.token, address)
     elif presented is not None:
-        asker = await tokens.callers.authenticate(presented)
+        caller = await tokens.callers.authenticate(presented)
     else:
         raise CredentialsMissing("Name a token, or send one in the header Private-Token.")
-    if await session_of(tokens, asker) is not None:
+    if await session_of(tokens, caller) is not None:
         reason = "Logged out through the Canvus API."
-        await tokens.writing.execute(Revoke(account=asker.account, token_id=asker.actor.id, by=asker, reason=reason))
+        await tokens.writing.execute(Revoke(account=caller.account, token_id=caller.actor.id, by=caller, reason=reason))
     return Page(b"", JSON)
 
 

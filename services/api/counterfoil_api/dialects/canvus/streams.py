@@ -99,7 +99,7 @@ class Subscription(LiveStream):
         }
         first = [known.shown for known in self._known.values()]
         line = _line(first if watched.only is None else first[0])
-        super().__init__(streams, caller, caller.asker.account, watched.filter, after=after, first=line)
+        super().__init__(streams, caller, caller.principal.account, watched.filter, after=after, first=line)
 
     async def _from_feed(self, feed: Feed) -> Piece:
         return await self._from_log(*feed.events_after(self._position))
@@ -122,13 +122,13 @@ class Subscription(LiveStream):
         return b""
 
     def _looked(self, piece: Piece) -> None:
-        asker, only = self.caller.asker, self._watched.only
-        if not piece.shown or is_for(asker, self._watched.owner):
+        caller, only = self.caller.principal, self._watched.only
+        if not piece.shown or is_for(caller, self._watched.owner):
             return
         if only is None:
-            self._tokens.access_log.note(asker, "list", shown=piece.shown)
+            self._tokens.access_log.note(caller, "list", shown=piece.shown)
         else:
-            self._tokens.access_log.note(asker, "token", shown=piece.shown, tokens=(only,))
+            self._tokens.access_log.note(caller, "token", shown=piece.shown, tokens=(only,))
 
     async def _changed(self, event: SealedEvent) -> AccessToken | None:
         """Return the token that an event changed, and remember it as sent."""

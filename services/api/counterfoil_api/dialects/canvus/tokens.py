@@ -38,14 +38,14 @@ _MOST: Final = 10_000
 
 @api.get(_PATH, scope="tokens.read", refusals=(TooManyStreams,))
 async def list_access_tokens(
-    tokens: Tokens, streams: Streams, asker: Caller, address: ClientAddress, *, user: UserNumber, query: Stream
+    tokens: Tokens, streams: Streams, caller: Caller, address: ClientAddress, *, user: UserNumber, query: Stream
 ) -> Streamed[list[AccessToken]]:
     """List the access tokens of a user, the oldest first. With `subscribe`, every change follows."""
-    owner = (await user_named(tokens, asker, user, scope="tokens.read")).owner
-    head = await _head(tokens, asker, query)
-    found, _ = await tokens.listed(asker, owner, limit=_MOST)
+    owner = (await user_named(tokens, caller, user, scope="tokens.read")).owner
+    head = await _head(tokens, caller, query)
+    found, _ = await tokens.listed(caller, owner, limit=_MOST)
     if query.wanted:
-        return await _follow(tokens, streams, _held(asker, address), Watched(owner), found, head=head)
+        return await _follow(tokens, streams, _held(caller, address), Watched(owner), found, head=head)
     return Streamed(JSON, encode([token_document(tokens, each.token) for each in found]))
 
 
@@ -53,7 +53,7 @@ async def list_access_tokens(
 async def get_access_token(
     tokens: Tokens,
     streams: Streams,
-    asker: Caller,
+    caller: Caller,
     address: ClientAddress,
     *,
     user: UserNumber,
@@ -61,35 +61,35 @@ async def get_access_token(
     query: Stream,
 ) -> Streamed[AccessToken]:
     """Read an access token. With `subscribe`, every change follows."""
-    head = await _head(tokens, asker, query)
-    found = await _one(tokens, asker, user, token_id, scope="tokens.read")
+    head = await _head(tokens, caller, query)
+    found = await _one(tokens, caller, user, token_id, scope="tokens.read")
     if query.wanted:
         watched = Watched(found.token.owner, found.token.id)
-        return await _follow(tokens, streams, _held(asker, address), watched, [found], head=head)
+        return await _follow(tokens, streams, _held(caller, address), watched, [found], head=head)
     return Streamed(JSON, encode(token_document(tokens, found.token)))
 
 
 @api.post(_PATH, scope="tokens.create", executes=(Create,), refusals=SECRET_REPLY)
 async def create_access_token(
-    tokens: Tokens, asker: Caller, *, user: UserNumber, body: Body[Described], key: IdempotencyKey
+    tokens: Tokens, caller: Caller, *, user: UserNumber, body: Body[Described], key: IdempotencyKey
 ) -> AccessToken:
     """Create an access token with the scopes that its user and the caller share. Only this answer contains its text."""
-    named = await user_named(tokens, asker, user, scope="tokens.create")
+    named = await user_named(tokens, caller, user, scope="tokens.create")
     wish = Wish(name=_name_in(body), owner=named.owner, scopes=named.scopes, dialect=NAME, shape=SHAPE)
 
     def render(outcome: Outcome, secret: str) -> AccessToken:
         return with_fields(token_document(tokens, outcome.of(Token)), name=body.name, plain_token=secret)
 
-    return await tokens.issuing.issue(asker, wish, key, render, kind=AccessToken)
+    return await tokens.issuing.issue(caller, wish, key, render, kind=AccessToken)
 
 
 @api.patch(f"{_PATH}/{{token_id}}", scope="tokens.update", executes=(Update,))
 async def change_access_token(
-    tokens: Tokens, asker: Caller, *, user: UserNumber, token_id: TokenId, body: Body[Described], key: IdempotencyKey
+    tokens: Tokens, caller: Caller, *, user: UserNumber, token_id: TokenId, body: Body[Described], key: IdempotencyKey
 ) -> AccessToken:
     """Change the description of an access token."""
-    found = await _one(tokens, asker, user, token_id, scope="tokens.update")
-    command = Update(account=asker.account, token_id=found.token.id, by=asker, name=_name_in(body))
+    found = await _one(tokens, caller, user, token_id, scope="tokens.update")
+    command = Update(account=caller.account, token_id=found.token.id, by=caller, name=_name_in(body))
 
     def render(outcome: Outcome) -> AccessToken:
         return with_fields(token_document(tokens, outcome.of(Token)), name=body.name)
@@ -98,19 +98,19 @@ async def change_access_token(
 
 
 @api.delete(f"{_PATH}/{{token_id}}", scope="tokens.revoke", executes=(Revoke,))
-async def delete_access_token(tokens: Tokens, asker: Caller, *, user: UserNumber, token_id: TokenId) -> Page:
+async def delete_access_token(tokens: Tokens, caller: Caller, *, user: UserNumber, token_id: TokenId) -> Page:
     """Delete an access token."""
-    await tokens.revoke(asker, await _one(tokens, asker, user, token_id, scope="tokens.revoke"), "Canvus")
+    await tokens.revoke(caller, await _one(tokens, caller, user, token_id, scope="tokens.revoke"), "Canvus")
     return Page(b"", JSON)
 
 
-async def _head(tokens: Tokens, asker: Principal, query: Subscribing) -> int:
+async def _head(tokens: Tokens, caller: Principal, query: Subscribing) -> int:
     """Return where a stream begins. It is read before the state, so that no change between them is lost."""
-    return await head_of(tokens.reading.pool, asker.account) if query.wanted else 0
+    return await head_of(tokens.reading.pool, caller.account) if query.wanted else 0
 
 
-def _held(asker: Principal, address: Address | None) -> HeldCaller:
-    return HeldCaller.of(asker, address, ("own.read" if asker.lacks("tokens.read") else "tokens.read",))
+def _held(caller: Principal, address: Address | None) -> HeldCaller:
+    return HeldCaller.of(caller, address, ("own.read" if caller.lacks("tokens.read") else "tokens.read",))
 
 
 async def _follow(
@@ -121,13 +121,13 @@ async def _follow(
     return Streamed(JSON, stream, {"X-Accel-Buffering": "no"})  # otherwise nginx buffers the stream
 
 
-async def _one(tokens: Tokens, asker: Principal, user: str, token_id: str, *, scope: str) -> Listed:
+async def _one(tokens: Tokens, caller: Principal, user: str, token_id: str, *, scope: str) -> Listed:
     """Return the named token of the named user. Raises ScopeMissing, NotFound."""
-    owner = (await user_named(tokens, asker, user, scope=scope)).owner
-    found = token_of(tokens.reading.opaque_ids, asker.account, token_id)
+    owner = (await user_named(tokens, caller, user, scope=scope)).owner
+    found = token_of(tokens.reading.opaque_ids, caller.account, token_id)
     if found is None:
         raise NotFound
-    return await tokens.one(asker, scope=scope, token_id=found, owner=owner)
+    return await tokens.one(caller, scope=scope, token_id=found, owner=owner)
 
 
 def _name_in(body: Described) -> str:

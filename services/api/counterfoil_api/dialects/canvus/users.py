@@ -31,24 +31,24 @@ _own: Final[ExpiringMap[tuple[UUID, int], UUID]] = ExpiringMap(_KNOWN)
 """Users by account and number: a number never changes, so most callers look themselves up once."""
 
 
-async def user_named(tokens: Tokens, asker: Principal, number: str, *, scope: str) -> NamedUser:
+async def user_named(tokens: Tokens, caller: Principal, number: str, *, scope: str) -> NamedUser:
     """Return the named user. A caller with `own.…` scopes learns of nobody else whether they exist.
 
     Raises ScopeMissing, NotFound.
     """
-    within = reach(asker, scope)
+    within = reach(caller, scope)
     if not _NUMBER.fullmatch(number):
         raise NotFound
-    known = _own.get((asker.account, int(number)))
-    if known is not None and asker.owner == owner_of(known):
-        return NamedUser(asker.owner, asker.scopes)
-    found = await one_user(tokens.reading.pool, asker.account, int(number))
+    known = _own.get((caller.account, int(number)))
+    if known is not None and caller.owner == owner_of(known):
+        return NamedUser(caller.owner, caller.scopes)
+    found = await one_user(tokens.reading.pool, caller.account, int(number))
     if within is not None and (found is None or owner_of(found.id) != within):
-        need(asker, scope)
+        need(caller, scope)
     if found is None or found.status == "removed":
         raise NotFound
     owner = owner_of(found.id)
-    if owner == asker.owner:
-        _own.keep((asker.account, int(number)), found.id, inf)
-        return NamedUser(owner, asker.scopes)
-    return NamedUser(owner, meet(found.held, asker.scopes))
+    if owner == caller.owner:
+        _own.keep((caller.account, int(number)), found.id, inf)
+        return NamedUser(owner, caller.scopes)
+    return NamedUser(owner, meet(found.held, caller.scopes))

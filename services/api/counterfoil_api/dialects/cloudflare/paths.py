@@ -40,21 +40,21 @@ def of_both(method: str, path: str = "", **options: Any) -> Callable[[Handler], 
     return declare
 
 
-async def zone_of(tokens: Tokens, asker: Principal, account_id: str, zone_id: str) -> Owner | None:
+async def zone_of(tokens: Tokens, caller: Principal, account_id: str, zone_id: str) -> Owner | None:
     """Return the named zone, which is an owner that has or had a token; None for the whole account.
 
     Raises NoSuchPath.
     """
     if not zone_id:
-        require_own(asker, account_id)
+        require_own(caller, account_id)
         return None
     zone = Owner("service", zone_id.lower())
-    if not _HEX.fullmatch(zone_id) or not await tokens.owners.known(asker.account, zone):
+    if not _HEX.fullmatch(zone_id) or not await tokens.owners.known(caller.account, zone):
         raise NoSuchPath
     return zone
 
 
-def require_own(asker: Principal, account_id: str) -> None:
+def require_own(caller: Principal, account_id: str) -> None:
     """Refuse every account but the caller's. Nobody learns whether another one exists. Raises NoSuchPath."""
-    if account_id.lower() not in (str(asker.account), asker.account.hex):
+    if account_id.lower() not in (str(caller.account), caller.account.hex):
         raise NoSuchPath

@@ -37,7 +37,7 @@ from counterfoil_api.operations.replies import New
 @of_both("POST", scope="tokens.create", executes=(Create,), refusals=SECRET_REPLY)
 async def create_service_token(
     tokens: Tokens,
-    asker: Caller,
+    caller: Caller,
     *,
     account_id: AccountId = "",
     zone_id: ZoneId = "",
@@ -45,28 +45,28 @@ async def create_service_token(
     key: IdempotencyKey,
 ) -> New[ServiceTokenWithSecret]:
     """Create a service token of the account, or of a zone. Only this answer contains its secret."""
-    owner = await zone_of(tokens, asker, account_id, zone_id) or Owner("service", asker.account.hex)
-    if reach(asker, "tokens.create") not in (None, owner):
+    owner = await zone_of(tokens, caller, account_id, zone_id) or Owner("service", caller.account.hex)
+    if reach(caller, "tokens.create") not in (None, owner):
         raise BeyondCaller("This caller may issue tokens for its own owner alone.")
     offset = int(body.client_secret_version) - 1
     metadata = {VERSION_OFFSET: str(offset)} if offset else {}
     wish = Wish(name=body.name, owner=owner, metadata=metadata, lifetime=body.duration, dialect=NAME, shape=SHAPE)
 
     def suspension(token_id: UUID) -> tuple[Change, ...]:
-        return () if body.enabled else (Suspend(account=asker.account, token_id=token_id, by=asker),)
+        return () if body.enabled else (Suspend(account=caller.account, token_id=token_id, by=caller),)
 
-    return New(await tokens.issuing.issue(asker, wish, key, _render, kind=ServiceTokenWithSecret, also=suspension))
+    return New(await tokens.issuing.issue(caller, wish, key, _render, kind=ServiceTokenWithSecret, also=suspension))
 
 
 @of_both("GET", scope="tokens.read", only_reads=True)
 async def list_service_tokens(
-    tokens: Tokens, asker: Caller, *, account_id: AccountId = "", zone_id: ZoneId = "", query: Query[Paging]
+    tokens: Tokens, caller: Caller, *, account_id: AccountId = "", zone_id: ZoneId = "", query: Query[Paging]
 ) -> ServiceTokens:
     """List the service tokens of the account, or of a zone, the oldest first."""
-    zone = await zone_of(tokens, asker, account_id, zone_id)
+    zone = await zone_of(tokens, caller, account_id, zone_id)
     wanted = Filter(name=None if query.name is None else literal(query.name), search=query.search)
     skipped = (query.page - 1) * query.per_page
-    listed, total = await tokens.listed(asker, zone, wanted=wanted, offset=skipped, limit=query.per_page)
+    listed, total = await tokens.listed(caller, zone, wanted=wanted, offset=skipped, limit=query.per_page)
     info = ResultInfo(
         count=len(listed),
         page=query.page,
@@ -79,18 +79,18 @@ async def list_service_tokens(
 
 @of_both("GET", ONE, scope="tokens.read", only_reads=True)
 async def get_service_token(
-    tokens: Tokens, asker: Caller, *, account_id: AccountId = "", zone_id: ZoneId = "", service_token_id: TokenId
+    tokens: Tokens, caller: Caller, *, account_id: AccountId = "", zone_id: ZoneId = "", service_token_id: TokenId
 ) -> ServiceToken:
     """Read a service token."""
-    zone = await zone_of(tokens, asker, account_id, zone_id)
-    listed = await tokens.one(asker, scope="tokens.read", token_id=uuid_of(service_token_id), owner=zone)
+    zone = await zone_of(tokens, caller, account_id, zone_id)
+    listed = await tokens.one(caller, scope="tokens.read", token_id=uuid_of(service_token_id), owner=zone)
     return document(listed.token, listed.last_used_at)
 
 
 @of_both("DELETE", ONE, scope="tokens.revoke", executes=(Revoke,))
 async def delete_service_token(
     tokens: Tokens,
-    asker: Caller,
+    caller: Caller,
     *,
     account_id: AccountId = "",
     zone_id: ZoneId = "",
@@ -98,37 +98,37 @@ async def delete_service_token(
     key: IdempotencyKey,
 ) -> ServiceToken:
     """Delete a service token and return what it was; a retry gets the same answer."""
-    zone = await zone_of(tokens, asker, account_id, zone_id)
+    zone = await zone_of(tokens, caller, account_id, zone_id)
     try:
-        listed = await tokens.one(asker, scope="tokens.revoke", token_id=uuid_of(service_token_id), owner=zone)
+        listed = await tokens.one(caller, scope="tokens.revoke", token_id=uuid_of(service_token_id), owner=zone)
     except NotFound:
-        earlier = await tokens.writing.recall(asker, key, kind=ServiceToken) if key else None
+        earlier = await tokens.writing.recall(caller, key, kind=ServiceToken) if key else None
         if earlier is None:
             raise
         return earlier
     gone = document(listed.token, listed.last_used_at)
-    return await tokens.change((revocation(asker, listed, DIALECT.title),), key, lambda _: gone, kind=ServiceToken)
+    return await tokens.change((revocation(caller, listed, DIALECT.title),), key, lambda _: gone, kind=ServiceToken)
 
 
 @api.post(f"{ACCOUNT}{ONE}/refresh", scope="tokens.renew", executes=(Renew,))
 async def refresh_service_token(
-    tokens: Tokens, asker: Caller, *, account_id: AccountId, service_token_id: TokenId, key: IdempotencyKey
+    tokens: Tokens, caller: Caller, *, account_id: AccountId, service_token_id: TokenId, key: IdempotencyKey
 ) -> ServiceToken:
     """Refresh the expiration of a service token: its duration begins again now. One without expiry stays as it is."""
-    require_own(asker, account_id)
-    listed = await tokens.one(asker, scope="tokens.renew", token_id=uuid_of(service_token_id))
+    require_own(caller, account_id)
+    listed = await tokens.one(caller, scope="tokens.renew", token_id=uuid_of(service_token_id))
     token, used = listed.token, listed.last_used_at
     if token.expires_at is None:
         return document(token, used)
     lifetime = duration_of(token) if token.lifetime is None else None
-    command = Renew(account=asker.account, token_id=token.id, by=asker, lifetime=lifetime)
+    command = Renew(account=caller.account, token_id=token.id, by=caller, lifetime=lifetime)
     return await tokens.change((command,), key, lambda outcome: document(outcome.of(Token), used), kind=ServiceToken)
 
 
 @api.post(f"{ACCOUNT}{ONE}/rotate", scope="tokens.rotate", executes=(Rotate,), refusals=SECRET_REPLY)
 async def rotate_service_token(
     tokens: Tokens,
-    asker: Caller,
+    caller: Caller,
     *,
     account_id: AccountId,
     service_token_id: TokenId,
@@ -136,11 +136,11 @@ async def rotate_service_token(
     key: IdempotencyKey,
 ) -> ServiceTokenWithSecret:
     """Generate a new secret for a service token; the old one ends at once or at the stated time."""
-    require_own(asker, account_id)
-    listed = await tokens.one(asker, scope="tokens.rotate", token_id=uuid_of(service_token_id))
+    require_own(caller, account_id)
+    listed = await tokens.one(caller, scope="tokens.rotate", token_id=uuid_of(service_token_id))
     new_secret = NewSecret(shape=SHAPE, previous_until=body.previous_client_secret_expires_at, ends_previous=True)
     return await tokens.issuing.rotate(
-        asker, listed.token, key, _render, kind=ServiceTokenWithSecret, new_secret=new_secret
+        caller, listed.token, key, _render, kind=ServiceTokenWithSecret, new_secret=new_secret
     )
 
 

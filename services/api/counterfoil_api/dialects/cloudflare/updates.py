@@ -45,7 +45,7 @@ _TRIES: Final = 4
 @of_both("PUT", ONE, scope="tokens.update", executes=(Update, Renew, Rotate, Suspend, Resume), refusals=SECRET_REPLY)
 async def update_service_token(
     tokens: Tokens,
-    asker: Caller,
+    caller: Caller,
     *,
     account_id: AccountId = "",
     zone_id: ZoneId = "",
@@ -58,31 +58,31 @@ async def update_service_token(
     A new duration begins now. A greater client_secret_version generates a new secret, which only this answer contains;
     the same number changes nothing, so that two concurrent requests with it rotate once.
     """
-    zone = await zone_of(tokens, asker, account_id, zone_id)
+    zone = await zone_of(tokens, caller, account_id, zone_id)
     for _ in range(_TRIES):
-        listed = await tokens.one(asker, scope="tokens.update", token_id=uuid_of(service_token_id), owner=zone)
+        listed = await tokens.one(caller, scope="tokens.update", token_id=uuid_of(service_token_id), owner=zone)
         try:
-            return await _once(tokens, asker, listed, body, key)
+            return await _once(tokens, caller, listed, body, key)
         except StaleRevision:
             continue
     raise Busy
 
 
 async def _once(
-    tokens: Tokens, asker: Principal, listed: Listed, body: ServiceTokenChanges, retry: Retry | None
+    tokens: Tokens, caller: Principal, listed: Listed, body: ServiceTokenChanges, retry: Retry | None
 ) -> ServiceToken:
     token = listed.token
     rotates = body.client_secret_version is not UNSET and body.client_secret_version > token.generation + _offset(token)
-    others = tuple(_other_changes(asker, token, body))
+    others = tuple(_other_changes(caller, token, body))
     for scope in (*(("tokens.rotate",) if rotates else ()), *(_SCOPES[type(each)] for each in others)):
-        if reach(asker, scope) not in (None, token.owner):
+        if reach(caller, scope) not in (None, token.owner):
             raise NotFound
     if rotates:
-        return await _rotated(tokens, asker, listed, body, retry, others=others)
+        return await _rotated(tokens, caller, listed, body, retry, others=others)
     update = Update(
-        account=asker.account,
+        account=caller.account,
         token_id=token.id,
-        by=asker,
+        by=caller,
         name=body.name,
         metadata=_metadata(token, body, generation=token.generation),
         previous_until=_previous_until(listed, body),
@@ -99,7 +99,7 @@ async def _once(
 
 async def _rotated(
     tokens: Tokens,
-    asker: Principal,
+    caller: Principal,
     listed: Listed,
     body: ServiceTokenChanges,
     retry: Retry | None,
@@ -112,7 +112,7 @@ async def _rotated(
         lifetime = next((each.lifetime for each in others if isinstance(each, Renew)), None)
         others = tuple(each for each in others if not isinstance(each, Renew))
     metadata = _metadata(token, body, generation=token.generation + 1)
-    update = Update(account=asker.account, token_id=token.id, by=asker, name=body.name, metadata=metadata)
+    update = Update(account=caller.account, token_id=token.id, by=caller, name=body.name, metadata=metadata)
     new_secret = NewSecret(
         shape=SHAPE,
         previous_until=body.previous_client_secret_expires_at,
@@ -125,16 +125,18 @@ async def _rotated(
         return document(outcome.of(Token), listed.last_used_at, secret=secret)
 
     also = (update, *others)
-    return await tokens.issuing.rotate(asker, token, retry, render, kind=ServiceToken, new_secret=new_secret, also=also)
+    return await tokens.issuing.rotate(
+        caller, token, retry, render, kind=ServiceToken, new_secret=new_secret, also=also
+    )
 
 
-def _other_changes(asker: Principal, token: Token, body: ServiceTokenChanges) -> Iterator[Change]:
+def _other_changes(caller: Principal, token: Token, body: ServiceTokenChanges) -> Iterator[Change]:
     if body.duration is not UNSET and body.duration not in (token.lifetime, duration_of(token)):
-        yield Renew(account=asker.account, token_id=token.id, by=asker, lifetime=body.duration)
+        yield Renew(account=caller.account, token_id=token.id, by=caller, lifetime=body.duration)
     if body.enabled is True:
-        yield Resume(account=asker.account, token_id=token.id, by=asker)
+        yield Resume(account=caller.account, token_id=token.id, by=caller)
     if body.enabled is False:
-        yield Suspend(account=asker.account, token_id=token.id, by=asker)
+        yield Suspend(account=caller.account, token_id=token.id, by=caller)
 
 
 def _previous_until(listed: Listed, body: ServiceTokenChanges) -> datetime | UnsetType:

@@ -34,21 +34,21 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 @api.both(f"{ACCOUNT}/verify", only_reads=True, scope="tokens.introspect")
 async def verify_service_token(
-    tokens: Tokens, asker: Caller, *, account_id: AccountId, shown: Headers[Pair]
+    tokens: Tokens, caller: Caller, *, account_id: AccountId, shown: Headers[Pair]
 ) -> Verdict:
     """Verify a client id and secret as of now.
 
     Send the pair as the third party sent it. A valid pair counts as a use of the token: `last_seen_at`.
     """
-    require_own(asker, account_id)
-    need(asker, "tokens.introspect")
+    require_own(caller, account_id)
+    need(caller, "tokens.introspect")
     if not shown.client_id or not shown.client_secret:
         raise InvalidRequest(f"Send {CLIENT_HEADERS[0]} and {CLIENT_HEADERS[1]}.", where="header")
     try:
         given = pair((shown.client_id,), (shown.client_secret,))
     except CredentialsRefused:
         return Verdict(active=False)
-    found = await tokens.callers.introspect(given, asker.account)
+    found = await tokens.callers.introspect(given, caller.account)
     if found is None:
         return Verdict(active=False)
     seen, until = found.seen, found.until

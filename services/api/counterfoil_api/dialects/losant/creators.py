@@ -20,32 +20,32 @@ _NAME_SECONDS: Final = 60.0
 _asking: Final[ExpiringMap[tuple[UUID, UUID], Creator]] = ExpiringMap(_MOST)
 
 
-async def calling_creator(reading: Reading, asker: Principal) -> Mapping[UUID, Creator]:
+async def calling_creator(reading: Reading, caller: Principal) -> Mapping[UUID, Creator]:
     """Return the caller as a creator. Callers may always see their own name, so it is cached."""
-    known = _asking.get((asker.account, asker.actor.id))
+    known = _asking.get((caller.account, caller.actor.id))
     if known is not None:
-        return {asker.actor.id: known}
-    found = await creators(reading, asker, (asker.actor,))
-    if asker.actor.id in found:
-        _asking.keep((asker.account, asker.actor.id), found[asker.actor.id], _NAME_SECONDS)
+        return {caller.actor.id: known}
+    found = await creators(reading, caller, (caller.actor,))
+    if caller.actor.id in found:
+        _asking.keep((caller.account, caller.actor.id), found[caller.actor.id], _NAME_SECONDS)
     return found
 
 
-async def creators(reading: Reading, asker: Principal, actors: Iterable[Actor]) -> Mapping[UUID, Creator]:
+async def creators(reading: Reading, caller: Principal, actors: Iterable[Actor]) -> Mapping[UUID, Creator]:
     """Return these actors as creators, by their ids in the ledger; deleted ones are omitted.
 
     Everybody sees a creator's id, as in the native API, but the name only with the right to read that user or token.
     The user of a login is the creator of what its token created.
     """
-    found = await names_of(reading.pool, asker.account, (each.id for each in actors))
+    found = await names_of(reading.pool, caller.account, (each.id for each in actors))
     users = {each: named.owner.user for each, named in found.items() if named.session and named.owner is not None}
-    behind = await names_of(reading.pool, asker.account, (user for user in users.values() if user is not None))
-    seen = visible(asker, found | behind)
+    behind = await names_of(reading.pool, caller.account, (user for user in users.values() if user is not None))
+    seen = visible(caller, found | behind)
     made: dict[UUID, Creator] = {}
     for each in found:
         one = users.get(each) or each
         if named := (found | behind).get(one):
-            made[each] = _creator(reading.opaque_ids, asker.account, named, shown=one in seen)
+            made[each] = _creator(reading.opaque_ids, caller.account, named, shown=one in seen)
     return made
 
 

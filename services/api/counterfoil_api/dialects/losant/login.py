@@ -22,8 +22,8 @@ async def authenticate_user(tokens: Tokens, address: ClientAddress, *, body: Bod
     requested = body.requested_scopes
     wanted = () if requested is UNSET else scopes_of(requested, field="requestedScopes", of_applications=False)
     given = password_of(body.email, body.password)
-    asker = await tokens.callers.authenticate(PresentedCredentials(given, body.two_factor_code or None, address))
-    scopes = None if requested is UNSET else of_login(asker, wanted)
-    session = await log_in(tokens, asker, NAME, seconds=body.token_ttl or DAY_SECONDS, scopes=scopes)
+    caller = await tokens.callers.authenticate(PresentedCredentials(given, body.two_factor_code or None, address))
+    scopes = None if requested is UNSET else of_login(caller, wanted)
+    session = await log_in(tokens, caller, NAME, seconds=body.token_ttl or DAY_SECONDS, scopes=scopes)
     user, ids = session.user, tokens.reading.opaque_ids
     return LoggedIn(user_id=ids.number24(USER, user.account, user.number or 0), token=session.secret)

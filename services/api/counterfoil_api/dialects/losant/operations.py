@@ -66,10 +66,10 @@ TokenId = Annotated[
 
 @api.get(_TOKENS, scope="applicationApiTokens.get", refusals=(BadText,))
 async def get_tokens(
-    tokens: Tokens, asker: Caller, *, application_id: ApplicationId, query: Query[ListQuery]
+    tokens: Tokens, caller: Caller, *, application_id: ApplicationId, query: Query[ListQuery]
 ) -> TokenPage:
     """Return the API tokens of an application."""
-    place = await _place(tokens, asker, application_id, "tokens.read", instead=LIST)
+    place = await _place(tokens, caller, application_id, "tokens.read", instead=LIST)
     field = query.filter_field if query.filter else ""
     wanted = Filter(
         name=unicodedata.normalize("NFC", query.filter) if field == "name" else None,
@@ -77,10 +77,10 @@ async def get_tokens(
     )
     direction = query.sort_direction.lower() or "asc"
     found, total = await tokens.listed(
-        asker, place.owner, wanted=wanted, instead=LIST, sort=_SORTS[query.sort_field], descending=direction == "desc",
+        caller, place.owner, wanted=wanted, instead=LIST, sort=_SORTS[query.sort_field], descending=direction == "desc",
         offset=query.page * query.per_page, limit=query.per_page,
     )  # fmt: skip
-    known = await creators(tokens.reading, asker, (each.token.creator for each in found))
+    known = await creators(tokens.reading, caller, (each.token.creator for each in found))
     return TokenPage(
         items=[token_document(each.token, place, tokens.reading.opaque_ids, known) for each in found],
         count=len(found),
@@ -98,10 +98,10 @@ async def get_tokens(
 
 @api.post(_TOKENS, scope="applicationApiTokens.post", executes=(Create,), refusals=SECRET_REPLY)
 async def post_token(
-    tokens: Tokens, asker: Caller, *, application_id: ApplicationId, body: Body[NewToken], key: IdempotencyKey
+    tokens: Tokens, caller: Caller, *, application_id: ApplicationId, body: Body[NewToken], key: IdempotencyKey
 ) -> New[TokenDocument]:
     """Create an API token for an application; only this answer contains its value."""
-    place = await _place(tokens, asker, application_id, "tokens.create", instead=POST)
+    place = await _place(tokens, caller, application_id, "tokens.create", instead=POST)
     wish = Wish(
         name=body.name,
         owner=place.owner,
@@ -111,31 +111,31 @@ async def post_token(
         may_have_expired=True,
         dialect=NAME,
     )
-    known = await calling_creator(tokens.reading, asker)
+    known = await calling_creator(tokens.reading, caller)
 
     def render(outcome: Outcome, secret: str) -> TokenDocument:
         return token_document(outcome.of(Token), place, tokens.reading.opaque_ids, known, secret=secret)
 
     def suspension(token_id: UUID) -> tuple[Change, ...]:
-        return () if body.status == "active" else (Suspend(account=asker.account, token_id=token_id, by=asker),)
+        return () if body.status == "active" else (Suspend(account=caller.account, token_id=token_id, by=caller),)
 
-    return New(await tokens.issuing.issue(asker, wish, key, render, kind=TokenDocument, also=suspension))
+    return New(await tokens.issuing.issue(caller, wish, key, render, kind=TokenDocument, also=suspension))
 
 
 @api.get(f"{_TOKENS}/{{token_id}}", scope="applicationApiToken.get")
 async def get_token(
-    tokens: Tokens, asker: Caller, *, application_id: ApplicationId, token_id: TokenId
+    tokens: Tokens, caller: Caller, *, application_id: ApplicationId, token_id: TokenId
 ) -> TokenDocument:
     """Retrieve information on an API token."""
-    place, listed = await _one(tokens, asker, application_id, token_id, "tokens.read", instead=GET)
-    known = await creators(tokens.reading, asker, (listed.token.creator,))
+    place, listed = await _one(tokens, caller, application_id, token_id, "tokens.read", instead=GET)
+    known = await creators(tokens.reading, caller, (listed.token.creator,))
     return token_document(listed.token, place, tokens.reading.opaque_ids, known)
 
 
 @api.patch(f"{_TOKENS}/{{token_id}}", scope="applicationApiToken.patch", executes=(Update, Suspend, Resume))
 async def patch_token(
     tokens: Tokens,
-    asker: Caller,
+    caller: Caller,
     *,
     application_id: ApplicationId,
     token_id: TokenId,
@@ -143,20 +143,20 @@ async def patch_token(
     key: IdempotencyKey,
 ) -> TokenDocument:
     """Update information about an API token: its name, description or status."""
-    place, listed = await _one(tokens, asker, application_id, token_id, *_scopes(body), instead=PATCH)
-    known = await creators(tokens.reading, asker, (listed.token.creator,))
+    place, listed = await _one(tokens, caller, application_id, token_id, *_scopes(body), instead=PATCH)
+    known = await creators(tokens.reading, caller, (listed.token.creator,))
 
     def render(outcome: Outcome) -> TokenDocument:
         return token_document(outcome.of(Token), place, tokens.reading.opaque_ids, known)
 
-    return await tokens.change(_changes(asker, listed, body), key, render, kind=TokenDocument)
+    return await tokens.change(_changes(caller, listed, body), key, render, kind=TokenDocument)
 
 
 @api.delete(f"{_TOKENS}/{{token_id}}", scope="applicationApiToken.delete", executes=(Revoke,))
-async def delete_token(tokens: Tokens, asker: Caller, *, application_id: ApplicationId, token_id: TokenId) -> Success:
+async def delete_token(tokens: Tokens, caller: Caller, *, application_id: ApplicationId, token_id: TokenId) -> Success:
     """Delete an API token."""
-    _, listed = await _one(tokens, asker, application_id, token_id, "tokens.revoke", instead=DELETE)
-    await tokens.revoke(asker, listed, DIALECT.title)
+    _, listed = await _one(tokens, caller, application_id, token_id, "tokens.revoke", instead=DELETE)
+    await tokens.revoke(caller, listed, DIALECT.title)
     return Success()
 
 
@@ -170,43 +170,43 @@ def _scopes(body: TokenChanges) -> tuple[str, ...]:
     return update if body.status is UNSET else (*update, _STATUS_CHANGES[body.status][0])
 
 
-def _changes(asker: Principal, listed: Listed, body: TokenChanges) -> tuple[Change, ...]:
-    account, token_id = asker.account, listed.token.id
-    update = Update(account=account, token_id=token_id, by=asker, name=body.name, description=body.description)
+def _changes(caller: Principal, listed: Listed, body: TokenChanges) -> tuple[Change, ...]:
+    account, token_id = caller.account, listed.token.id
+    update = Update(account=account, token_id=token_id, by=caller, name=body.name, description=body.description)
     changes = () if _only_status(body) else (update,)
     if body.status is UNSET:
         return changes
-    return (*changes, _STATUS_CHANGES[body.status][1](account=account, token_id=token_id, by=asker))
+    return (*changes, _STATUS_CHANGES[body.status][1](account=account, token_id=token_id, by=caller))
 
 
 async def _one(
-    tokens: Tokens, asker: Principal, application_id: str, token_id: str, *scopes: str, instead: tuple[str, ...]
+    tokens: Tokens, caller: Principal, application_id: str, token_id: str, *scopes: str, instead: tuple[str, ...]
 ) -> tuple[Place, Listed]:
     """Return the application and its token, if the caller may do this to it. Raises NotFound, ScopeMissing."""
-    place = await _place(tokens, asker, application_id, *scopes, instead=instead)
-    number = tokens.reading.opaque_ids.number_of24(TOKEN, asker.account, token_id.lower())
+    place = await _place(tokens, caller, application_id, *scopes, instead=instead)
+    number = tokens.reading.opaque_ids.number_of24(TOKEN, caller.account, token_id.lower())
     if number is None:
         raise NotFound
-    return place, await tokens.one(asker, scope=scopes[0], number=number, instead=instead, owner=place.owner)
+    return place, await tokens.one(caller, scope=scopes[0], number=number, instead=instead, owner=place.owner)
 
 
-async def _place(tokens: Tokens, asker: Principal, text: str, *scopes: str, instead: tuple[str, ...]) -> Place:
+async def _place(tokens: Tokens, caller: Principal, text: str, *scopes: str, instead: tuple[str, ...]) -> Place:
     """Return the application, or the user with this id, whose tokens the caller may do this to."""
-    within = [reach(asker, scope, instead=instead) for scope in scopes]
+    within = [reach(caller, scope, instead=instead) for scope in scopes]
     text = text.lower()
-    owner = await _owner(tokens, asker, text) if _ID.fullmatch(text) else None
+    owner = await _owner(tokens, caller, text) if _ID.fullmatch(text) else None
     if owner is None or any(each not in (None, owner) for each in within):
         raise NotFound("Application was not found")
     return Place(id=text, owner=owner)
 
 
-async def _owner(tokens: Tokens, asker: Principal, text: str) -> Owner | None:
-    number = tokens.reading.opaque_ids.number_of24(USER, asker.account, text)
+async def _owner(tokens: Tokens, caller: Principal, text: str) -> Owner | None:
+    number = tokens.reading.opaque_ids.number_of24(USER, caller.account, text)
     if number is not None:
-        user = await one_user(tokens.reading.pool, asker.account, number)
+        user = await one_user(tokens.reading.pool, caller.account, number)
         return None if user is None else owner_of(user.id)
     owner = Owner("application", text)
-    return owner if asker.owner == owner or await tokens.owners.known(asker.account, owner) else None
+    return owner if caller.owner == owner or await tokens.owners.known(caller.account, owner) else None
 
 
 def _statuses(text: str) -> tuple[TokenStatus, ...]:

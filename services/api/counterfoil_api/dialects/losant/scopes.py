@@ -78,15 +78,15 @@ _NATIVE: Final = {
 }
 
 
-def of_login(asker: Principal, wanted: tuple[str, ...]) -> tuple[str, ...]:
+def of_login(caller: Principal, wanted: tuple[str, ...]) -> tuple[str, ...]:
     """Return the scopes of a login that requests these.
 
     At Losant a user has applications; here a native scope lets a user reach the tokens of others. So a scope that
     allows something with tokens adds the native scope, if the user has it.
     """
     if SCOPES["all.User"] in wanted:
-        return asker.scopes
+        return caller.scopes
     native = (
-        scope for scope, any_of in _NATIVE.items() if not asker.lacks(scope) and not set(wanted).isdisjoint(any_of)
+        scope for scope, any_of in _NATIVE.items() if not caller.lacks(scope) and not set(wanted).isdisjoint(any_of)
     )
     return (*wanted, *native)

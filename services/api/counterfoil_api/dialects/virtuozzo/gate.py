@@ -39,39 +39,53 @@ Parameters = Fields[dict[str, list[str]]]
 
 @api.route("GET", _PATH, refusals=_REFUSALS, patience_seconds=PATIENCE_SECONDS + _CONNECT_SECONDS)
 async def call_by_get(
-    tokens: Tokens, settings: Settings, asker: Caller, *, group: Word, service: Word, function: Word, fields: Parameters
+    tokens: Tokens,
+    settings: Settings,
+    caller: Caller,
+    *,
+    group: Word,
+    service: Word,
+    function: Word,
+    fields: Parameters,
 ) -> Page:
     """Call a method of the platform, if the token allows it."""
-    return await _called(tokens, settings.virtuozzo_upstream, asker, "GET", (group, service, function), fields=fields)
+    return await _called(tokens, settings.virtuozzo_upstream, caller, "GET", (group, service, function), fields=fields)
 
 
 @api.route("POST", _PATH, refusals=_REFUSALS, patience_seconds=PATIENCE_SECONDS + _CONNECT_SECONDS)
 async def call_by_post(
-    tokens: Tokens, settings: Settings, asker: Caller, *, group: Word, service: Word, function: Word, fields: Parameters
+    tokens: Tokens,
+    settings: Settings,
+    caller: Caller,
+    *,
+    group: Word,
+    service: Word,
+    function: Word,
+    fields: Parameters,
 ) -> Page:
     """Call a method of the platform, if the token allows it."""
-    return await _called(tokens, settings.virtuozzo_upstream, asker, "POST", (group, service, function), fields=fields)
+    return await _called(tokens, settings.virtuozzo_upstream, caller, "POST", (group, service, function), fields=fields)
 
 
 async def _called(
-    tokens: Tokens, upstream: str | None, asker: Principal, verb: str, words: tuple[str, ...], *, fields: Parameters
+    tokens: Tokens, upstream: str | None, caller: Principal, verb: str, words: tuple[str, ...], *, fields: Parameters
 ) -> Page:
     if not all(map(_WORD.fullmatch, words)):
         raise NotFound("A method's path is GROUP/CLASS/rest/FUNCTION in small letters.")
-    await _refuse_beyond(tokens, asker, ".".join(words))
+    await _refuse_beyond(tokens, caller, ".".join(words))
     if upstream is None:
         raise Misconfigured("The method is allowed, but no platform is configured to call; set VIRTUOZZO_UPSTREAM.")
     group, service, function = words
     shown = {name: values for name, values in fields.items() if name.lower() not in WITHHELD}
     address = f"{upstream}/1.0/{group}/{service}/rest/{function}"
-    return await _answer(verb, address, urlencode(shown, doseq=True), _identity(asker))
+    return await _answer(verb, address, urlencode(shown, doseq=True), _identity(caller))
 
 
-async def _refuse_beyond(tokens: Tokens, asker: Principal, method: str) -> None:
+async def _refuse_beyond(tokens: Tokens, caller: Principal, method: str) -> None:
     permission = scope_of(method)
-    if not asker.lacks(permission):
+    if not caller.lacks(permission):
         return
-    if await session_of(tokens, asker) is not None:
+    if await session_of(tokens, caller) is not None:
         raise ScopeMissing(f"The user may not call {method}.")
     raise ScopeMissing(f"The token does not allow {method}.", scope=permission)
 
@@ -125,8 +139,8 @@ async def _page(answer: aiohttp.ClientResponse) -> Page:
     return Page(bytes(content), answer.headers.get("Content-Type", "application/json"))
 
 
-def _identity(asker: Principal) -> dict[str, str]:
+def _identity(caller: Principal) -> dict[str, str]:
     """Return the caller's identity, in the headers of forward authentication."""
-    owner = {"Owner": quote(asker.owner.id, safe=":"), "Owner-Type": asker.owner.type} if asker.owner else {}
-    named = {"Account": str(asker.account), "Token": str(asker.actor.id), **owner}
+    owner = {"Owner": quote(caller.owner.id, safe=":"), "Owner-Type": caller.owner.type} if caller.owner else {}
+    named = {"Account": str(caller.account), "Token": str(caller.actor.id), **owner}
     return {f"X-Counterfoil-{name}": value for name, value in named.items()}

@@ -38,19 +38,19 @@ async def sign_in(tokens: Tokens, address: ClientAddress, *, fields: Fields[Sign
 
 
 @api.both("/users/authentication/rest/signout", executes=(Revoke,), refusals=(NotFound,))
-async def sign_out(tokens: Tokens, asker: Caller, *, _: Fields[Nothing]) -> Answer:
+async def sign_out(tokens: Tokens, caller: Caller, *, _: Fields[Nothing]) -> Answer:
     """End the calling session; to end a token, use deletetokens."""
-    session = await session_of(tokens, asker)
+    session = await session_of(tokens, caller)
     if session is None:
         raise NotFound("This is a token and no session; end it with deletetokens.")
-    await _end(tokens, asker, [session])
+    await _end(tokens, caller, [session])
     return Answer()
 
 
 @api.both(_GET_SESSIONS.path, only_reads=True, scope=_GET_SESSIONS.scope)
-async def get_sessions(tokens: Tokens, asker: Caller, *, _: Fields[Nothing]) -> SessionsAnswer:
+async def get_sessions(tokens: Tokens, caller: Caller, *, _: Fields[Nothing]) -> SessionsAnswer:
     """List the sessions of the calling user."""
-    await require(tokens, asker, _GET_SESSIONS)
+    await require(tokens, caller, _GET_SESSIONS)
     return SessionsAnswer(
         sessions=[
             Session(
@@ -58,50 +58,52 @@ async def get_sessions(tokens: Tokens, asker: Caller, *, _: Fields[Nothing]) -> 
                 created_on=date_of(each.token.created_at),
                 expires_at=date_of(each.token.expires_at),
                 last_used=date_of(each.last_used_at),
-                current=each.token.id == asker.actor.id,
+                current=each.token.id == caller.actor.id,
             )
-            for each in await _sessions(tokens, asker)
+            for each in await _sessions(tokens, caller)
         ]
     )
 
 
 @api.both(_SIGN_OUT_SESSIONS.path, scope=_SIGN_OUT_SESSIONS.scope, executes=(Revoke,))
-async def sign_out_sessions(tokens: Tokens, asker: Caller, *, fields: Fields[Named]) -> Answer:
+async def sign_out_sessions(tokens: Tokens, caller: Caller, *, fields: Fields[Named]) -> Answer:
     """End some or all sessions of the calling user."""
-    await require(tokens, asker, _SIGN_OUT_SESSIONS)
-    sessions, wanted = await _sessions(tokens, asker), words(fields.ids)
+    await require(tokens, caller, _SIGN_OUT_SESSIONS)
+    sessions, wanted = await _sessions(tokens, caller), words(fields.ids)
     if not wanted:
         raise InvalidRequest("Name sessions by their ids, or all with *.", where="form", field="ids")
     if wanted != ("*",):
         sessions = [each for each in sessions if str(each.token.number) in wanted]
         if len(sessions) < len(wanted):
             raise NotFound
-    await _end(tokens, asker, sessions)
+    await _end(tokens, caller, sessions)
     return Answer()
 
 
 @api.both(_GET_USER_INFO.path, only_reads=True, scope=_GET_USER_INFO.scope, refusals=(NotFound,))
-async def get_user_info(tokens: Tokens, asker: Caller, *, _: Fields[Nothing]) -> UserAnswer:
+async def get_user_info(tokens: Tokens, caller: Caller, *, _: Fields[Nothing]) -> UserAnswer:
     """Read the calling user, or the user that the calling token acts for."""
-    await require(tokens, asker, _GET_USER_INFO)
-    user = await user_of(tokens, asker)
+    await require(tokens, caller, _GET_USER_INFO)
+    user = await user_of(tokens, caller)
     if user is None:
         raise NotFound("This token acts for no user.")
     return user_answer(user)
 
 
-async def _sessions(tokens: Tokens, asker: Principal) -> list[Listed]:
+async def _sessions(tokens: Tokens, caller: Principal) -> list[Listed]:
     """Return the active sessions of the caller's user in the order of their numbers."""
-    if asker.owner is None:
+    if caller.owner is None:
         return []
-    wanted = Filter(owner_type=asker.owner.type, owner_id=asker.owner.id, stored_status=("active",), sessions=True)
+    wanted = Filter(owner_type=caller.owner.type, owner_id=caller.owner.id, stored_status=("active",), sessions=True)
     found, _ = await numbered_page(
-        tokens.reading.pool, asker.account, wanted, sort="number", descending=False, offset=0, limit=_MOST
+        tokens.reading.pool, caller.account, wanted, sort="number", descending=False, offset=0, limit=_MOST
     )
     return found
 
 
-async def _end(tokens: Tokens, asker: Principal, found: list[Listed]) -> None:
-    commands = tuple(Revoke(account=asker.account, token_id=each.token.id, by=asker, reason=_REASON) for each in found)
+async def _end(tokens: Tokens, caller: Principal, found: list[Listed]) -> None:
+    commands = tuple(
+        Revoke(account=caller.account, token_id=each.token.id, by=caller, reason=_REASON) for each in found
+    )
     if commands:
         await tokens.writing.execute(AllOrNothing(commands))

@@ -24,10 +24,10 @@ _TEMPLATES: Final = Method("users.authentication.GetTokenTemplates", "scopes.rea
 
 
 @api.both(_API_LIST.path, only_reads=True, scope=_API_LIST.scope)
-async def get_token_api_list(tokens: Tokens, asker: Caller, *, fields: Fields[Search]) -> PermissionsAnswer:
+async def get_token_api_list(tokens: Tokens, caller: Caller, *, fields: Fields[Search]) -> PermissionsAnswer:
     """List the methods that a token may have: well-known ones, and those in the account's catalogue."""
-    await require(tokens, asker, _API_LIST)
-    described = [each.name or "" async for each in _all(tokens, asker.account, ("scope", Scope), prefix=PREFIX)]
+    await require(tokens, caller, _API_LIST)
+    described = [each.name or "" async for each in _all(tokens, caller.account, ("scope", Scope), prefix=PREFIX)]
     scopes = sorted({*KNOWN, *(scope for scope in described if not scope.endswith(".*"))})
     wanted = (fields.search or fields.sort_param).lower()
     wanted = f"environment.{wanted.removeprefix('env.')}" if wanted.startswith("env.") else wanted
@@ -36,20 +36,20 @@ async def get_token_api_list(tokens: Tokens, asker: Caller, *, fields: Fields[Se
 
 
 @api.both(_TEMPLATES.path, only_reads=True, scope=_TEMPLATES.scope)
-async def get_token_templates(tokens: Tokens, asker: Caller, *, _: Fields[Nothing]) -> TemplatesAnswer:
+async def get_token_templates(tokens: Tokens, caller: Caller, *, _: Fields[Nothing]) -> TemplatesAnswer:
     """List the templates: the scope sets of the account's catalogue."""
-    await require(tokens, asker, _TEMPLATES)
+    await require(tokens, caller, _TEMPLATES)
     return TemplatesAnswer(
         templates=[
             Template(id=number(each.name or ""), name=each.name or "", api_list_items=items(each.scopes))
-            async for each in _all(tokens, asker.account, ("scope_set", ScopeSet))
+            async for each in _all(tokens, caller.account, ("scope_set", ScopeSet))
         ]
     )
 
 
-async def template_named(tokens: Tokens, asker: Principal, name: str) -> ScopeSet:
+async def template_named(tokens: Tokens, caller: Principal, name: str) -> ScopeSet:
     """Return the template of this name in any letter case. Raises BadScope."""
-    async for each in _all(tokens, asker.account, ("scope_set", ScopeSet)):
+    async for each in _all(tokens, caller.account, ("scope_set", ScopeSet)):
         if (each.name or "").casefold() == name.casefold():
             return each
     raise BadScope("No template has this name; gettokentemplates lists all.", field="tokenTemplate")

@@ -67,41 +67,41 @@ class Allowed(NamedTuple):
     ),
 )  # fmt: skip
 async def create_token(
-    tokens: Tokens, asker: Caller, address: ClientAddress, *, fields: Fields[NewToken], key: IdempotencyKey
+    tokens: Tokens, caller: Caller, address: ClientAddress, *, fields: Fields[NewToken], key: IdempotencyKey
 ) -> TokenAnswer:
     """Create a token; only this answer contains its key."""
-    await confirm(tokens, asker, _CREATE, fields, address)
-    allowed = await _allowed(tokens, asker, fields) or Allowed((), None)
+    await confirm(tokens, caller, _CREATE, fields, address)
+    allowed = await _allowed(tokens, caller, fields) or Allowed((), None)
     wish = Wish(
-        name=fields.description, owner=owner_of(asker), scopes=allowed.scopes, metadata=allowed.added_to({}),
+        name=fields.description, owner=owner_of(caller), scopes=allowed.scopes, metadata=allowed.added_to({}),
         expires_at=expiry(fields.expires_at), dialect=NAME, shape=SHAPE,
     )  # fmt: skip
 
     def render(outcome: Outcome, plain: str) -> TokenAnswer:
         return TokenAnswer(token=api_token(outcome.of(Token), key=plain))
 
-    return await tokens.issuing.issue(asker, wish, key, render, kind=TokenAnswer)
+    return await tokens.issuing.issue(caller, wish, key, render, kind=TokenAnswer)
 
 
 @api.both(_EDIT.path, scope=_EDIT.scope, executes=(Update, Renew))
 async def edit_token(
-    tokens: Tokens, asker: Caller, address: ClientAddress, *, fields: Fields[TokenChanges], key: IdempotencyKey
+    tokens: Tokens, caller: Caller, address: ClientAddress, *, fields: Fields[TokenChanges], key: IdempotencyKey
 ) -> TokenAnswer:
     """Change a token's description, methods or expiry; its key stays."""
-    await confirm(tokens, asker, _EDIT, fields, address)
-    listed = await _one(tokens, asker, fields.id, _EDIT)
+    await confirm(tokens, caller, _EDIT, fields, address)
+    listed = await _one(tokens, caller, fields.id, _EDIT)
     token, ends = listed.token, expiry(fields.expires_at)
-    allowed = await _allowed(tokens, asker, fields, token.scopes)
+    allowed = await _allowed(tokens, caller, fields, token.scopes)
     commands: list[TokenChange] = [
         Update(
-            account=asker.account, token_id=token.id, by=asker, name=fields.description or UNSET,
+            account=caller.account, token_id=token.id, by=caller, name=fields.description or UNSET,
             scopes=UNSET if allowed is None else allowed.scopes,
             metadata=UNSET if allowed is None else allowed.added_to(token.metadata),
         )
     ]  # fmt: skip
     if ends is not None and date_of(ends) != date_of(token.expires_at):
-        await require(tokens, asker, _EDIT._replace(scope="tokens.renew"))
-        commands.append(Renew(account=asker.account, token_id=token.id, by=asker, expires_at=ends))
+        await require(tokens, caller, _EDIT._replace(scope="tokens.renew"))
+        commands.append(Renew(account=caller.account, token_id=token.id, by=caller, expires_at=ends))
 
     def render(outcome: Outcome) -> TokenAnswer:
         return TokenAnswer(token=api_token(outcome.of(Token), listed.last_used_at))
@@ -111,52 +111,52 @@ async def edit_token(
 
 @api.both(_REGENERATE.path, scope=_REGENERATE.scope, executes=(Rotate,), refusals=SECRET_REPLY)
 async def regenerate_token(
-    tokens: Tokens, asker: Caller, address: ClientAddress, *, fields: Fields[OneToken], key: IdempotencyKey
+    tokens: Tokens, caller: Caller, address: ClientAddress, *, fields: Fields[OneToken], key: IdempotencyKey
 ) -> TokenAnswer:
     """Replace a token's key; only this answer contains it, and the previous key ends at once.
 
     An expired token is valid again, for its own lifetime or for as long as it was before.
     """
-    await confirm(tokens, asker, _REGENERATE, fields, address)
-    listed = await _one(tokens, asker, fields.id or fields.ids, _REGENERATE)
+    await confirm(tokens, caller, _REGENERATE, fields, address)
+    listed = await _one(tokens, caller, fields.id or fields.ids, _REGENERATE)
 
     def render(outcome: Outcome, plain: str) -> TokenAnswer:
         return TokenAnswer(token=api_token(outcome.of(Token), listed.last_used_at, plain))
 
     new_secret = NewSecret(shape=SHAPE, lifetime=_lifetime_again(listed))
-    return await tokens.issuing.rotate(asker, listed.token, key, render, kind=TokenAnswer, new_secret=new_secret)
+    return await tokens.issuing.rotate(caller, listed.token, key, render, kind=TokenAnswer, new_secret=new_secret)
 
 
 @api.both(_DELETE.path, scope=_DELETE.scope, executes=(Revoke,))
 async def delete_tokens(
-    tokens: Tokens, asker: Caller, address: ClientAddress, *, fields: Fields[TokensToEnd]
+    tokens: Tokens, caller: Caller, address: ClientAddress, *, fields: Fields[TokensToEnd]
 ) -> Answer:
     """Delete all the named tokens, or none if one of them does not exist."""
-    await confirm(tokens, asker, _DELETE, fields, address)
+    await confirm(tokens, caller, _DELETE, fields, address)
     if not words(fields.ids):
         raise InvalidRequest("Name tokens by their ids, or all with *.", where="form", field="ids")
-    found = await _several(tokens, asker, fields.ids, _DELETE)
-    found.sort(key=lambda each: each.token.id == asker.actor.id)  # revoked last: until then it may revoke others
-    commands = [revocation(asker, each, "Virtuozzo") for each in found]
+    found = await _several(tokens, caller, fields.ids, _DELETE)
+    found.sort(key=lambda each: each.token.id == caller.actor.id)  # revoked last: until then it may revoke others
+    commands = [revocation(caller, each, "Virtuozzo") for each in found]
     for first in range(0, len(commands), _AT_ONCE):
         await tokens.writing.execute(AllOrNothing(tuple(commands[first : first + _AT_ONCE])))
     return Answer()
 
 
 @api.both(_LIST.path, only_reads=True, scope=_LIST.scope)
-async def get_tokens(tokens: Tokens, asker: Caller, *, fields: Fields[Named]) -> TokensAnswer:
+async def get_tokens(tokens: Tokens, caller: Caller, *, fields: Fields[Named]) -> TokensAnswer:
     """Read the named tokens, or all of the caller's owner."""
-    await require(tokens, asker, _LIST)
-    found = await _several(tokens, asker, fields.ids, _LIST)
+    await require(tokens, caller, _LIST)
+    found = await _several(tokens, caller, fields.ids, _LIST)
     return TokensAnswer(api_tokens=[api_token(each.token, each.last_used_at) for each in found])
 
 
-async def _allowed(tokens: Tokens, asker: Principal, given: NewToken, held: tuple[str, ...] = ()) -> Allowed | None:
+async def _allowed(tokens: Tokens, caller: Principal, given: NewToken, held: tuple[str, ...] = ()) -> Allowed | None:
     """Return the scopes that the request gives a token; None if it states none."""
     if given.token_template and given.token_template.casefold() != _CUSTOM:
         if given.names_methods:
             raise InvalidRequest("Give a template or a list of methods, not both.", where="form", field="apiList")
-        template = await template_named(tokens, asker, given.token_template)
+        template = await template_named(tokens, caller, given.token_template)
         return Allowed(template.scopes, template.name)
     return Allowed(scopes_of(words(given.api_list), held), None) if given.names_methods else None
 
@@ -169,21 +169,21 @@ def _lifetime_again(listed: Listed) -> str | None:
     return token.lifetime or spelt(max(ceil((token.expires_at - token.lifetime_start).total_seconds()), 0))
 
 
-async def _one(tokens: Tokens, asker: Principal, text: str, method: Method) -> Listed:
+async def _one(tokens: Tokens, caller: Principal, text: str, method: Method) -> Listed:
     numbers = _numbers(words((text,)))
     if len(numbers) != 1:
         raise InvalidRequest("Name one token by its id, such as 42.", where="form", field="id")
-    return await tokens.one(asker, number=numbers[0], scope=method.scope, instead=(method.permission,))
+    return await tokens.one(caller, number=numbers[0], scope=method.scope, instead=(method.permission,))
 
 
-async def _several(tokens: Tokens, asker: Principal, ids: tuple[str, ...], method: Method) -> list[Listed]:
+async def _several(tokens: Tokens, caller: Principal, ids: tuple[str, ...], method: Method) -> list[Listed]:
     """Return the named tokens in the order of their ids; with `*` or without ids all of the caller's owner."""
-    owner, named = owner_of(asker), words(ids)
+    owner, named = owner_of(caller), words(ids)
     numbers = None if named == ("*",) or not any(ids) else _numbers(named)
     found: list[Listed] = []
     while True:
         page, total = await tokens.listed(
-            asker, owner if numbers is None else None, wanted=Filter(numbers=numbers), scope=method.scope,
+            caller, owner if numbers is None else None, wanted=Filter(numbers=numbers), scope=method.scope,
             instead=(method.permission,), sort="number", offset=len(found), limit=_MOST,
         )  # fmt: skip
         found += page

@@ -19,7 +19,7 @@ from counterfoil_api.handling.reading import Reading
 from counterfoil_api.native.account.periods import PeriodPageQuery, period_of
 from counterfoil_api.native.tokens.showing import event_document
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Asker, Query
+from counterfoil_api.operations.reading import Caller, Query
 
 api = Api("audit", OURS)
 
@@ -30,42 +30,42 @@ _SAID_OF_PEOPLE: Final = frozenset({"name"})
 
 @api.get("/v1/account/events", scope="audit.read")
 async def list_account_events(
-    reading: Reading, access_log: AccessLog, asker: Asker[Principal], *, query: Query[PeriodPageQuery]
+    reading: Reading, access_log: AccessLog, caller: Caller[Principal], *, query: Query[PeriodPageQuery]
 ) -> AccountEventPage:
     """List the events of the account except those of tokens, the newest first, with old and new values.
 
     They concern the account's name, policy and ended secrets, its users, its catalogue of scopes, and its bulk
     revocations. E-mail addresses, and reasons stated about users, need the scope to read users.
     """
-    need(asker, "audit.read")
+    need(caller, "audit.read")
     question = ["account events", query.since, query.until]
-    after = reading.after(asker, question, query.cursor, tuple[datetime, UUID, int])
+    after = reading.after(caller, question, query.cursor, tuple[datetime, UUID, int])
     facts = await account_events(
-        reading.pool, asker.account, period=period_of(query), after=after, limit=query.limit + 1
+        reading.pool, caller.account, period=period_of(query), after=after, limit=query.limit + 1
     )
     page, more = reading.page(
-        asker, question, facts, limit=query.limit, place=lambda each: [each.at, each.subject.id, each.version]
+        caller, question, facts, limit=query.limit, place=lambda each: [each.at, each.subject.id, each.version]
     )
-    changes = await _changes(reading, asker, page)
-    known = await names(reading, asker, (each for fact in page for each in (fact.by.id, fact.subject.id)))
-    await access_log.tell(asker, "events", shown=len(page))
-    items = [_document(asker, fact, changes.get((fact.subject.id, fact.version)), known) for fact in page]
+    changes = await _changes(reading, caller, page)
+    known = await names(reading, caller, (each for fact in page for each in (fact.by.id, fact.subject.id)))
+    await access_log.tell(caller, "events", shown=len(page))
+    items = [_document(caller, fact, changes.get((fact.subject.id, fact.version)), known) for fact in page]
     return AccountEventPage(items=items, next_cursor=more)
 
 
-async def _changes(reading: Reading, asker: Principal, page: list[Fact]) -> dict[tuple[UUID, int], Changes]:
+async def _changes(reading: Reading, caller: Principal, page: list[Fact]) -> dict[tuple[UUID, int], Changes]:
     until: dict[UUID, int] = {}
     for fact in page:
         if fact.version <= _MOST_FOLDED:
             until[fact.subject.id] = max(fact.version, until.get(fact.subject.id, 0))
-    history = await histories(reading.pool, asker.account, until)
+    history = await histories(reading.pool, caller.account, until)
     return {(subject, version): changes for subject, version, changes in changes_of(history)}
 
 
-def _document(asker: Principal, fact: Fact, changes: Changes | None, known: Names) -> AccountEventDocument:
+def _document(caller: Principal, fact: Fact, changes: Changes | None, known: Names) -> AccountEventDocument:
     event, named = event_document(fact, known), known.get(fact.subject.id)
     hidden: frozenset[str] = frozenset()
-    if fact.subject.kind == "user" and asker.lacks("users.read"):
+    if fact.subject.kind == "user" and caller.lacks("users.read"):
         event, hidden = msgspec.structs.replace(event, private=None), _SAID_OF_PEOPLE
     return AccountEventDocument(
         version=event.version, type=event.type, at=event.at, by=event.by, data=event.data, private=event.private,

@@ -17,7 +17,7 @@ from counterfoil_api.handling.reading import Reading, own_account
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.limits.callers import Callers
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMatch, Presented
+from counterfoil_api.operations.reading import Body, Caller, IdempotencyKey, IfMatch, Presented
 from counterfoil_api.operations.replies import Tagged
 from counterfoil_api.operations.retries import Retry
 
@@ -25,10 +25,10 @@ api = Api("accounts", OURS)
 
 
 @api.get("/v1/account", scope="account.read")
-async def get_account(reading: Reading, asker: Asker[Principal]) -> Tagged[AccountDocument]:
+async def get_account(reading: Reading, caller: Caller[Principal]) -> Tagged[AccountDocument]:
     """Read your account."""
-    need(asker, "account.read")
-    account = await own_account(reading, asker)
+    need(caller, "account.read")
+    account = await own_account(reading, caller)
     return Tagged(account_document(account), account.revision)
 
 
@@ -52,11 +52,11 @@ async def update_account(
 
     Networks without your own address are refused, unless you set `shut_me_out`.
     """
-    asker = await callers.authenticate(presented)
-    need(asker, "account.update")
+    caller = await callers.authenticate(presented)
+    need(caller, "account.update")
     policy = UNSET if body.policy is UNSET else _policy(body.policy)
     command = ChangeAccount(
-        account=asker.account, id=asker.account, by=asker, revisions=if_match, name=body.name, policy=policy
+        account=caller.account, id=caller.account, by=caller, revisions=if_match, name=body.name, policy=policy
     )
     if policy is not UNSET and not body.shut_me_out and not checked(policy).admits(presented.address):
         raise ShutsYouOut
@@ -69,14 +69,14 @@ async def update_account(
     example=Revocation(reason="The vault of the build cluster was copied."),
 )
 async def end_secrets(
-    writing: Writing, asker: Asker[Principal], *, body: Body[Revocation], key: IdempotencyKey
+    writing: Writing, caller: Caller[Principal], *, body: Body[Revocation], key: IdempotencyKey
 ) -> Tagged[AccountDocument]:
     """End every secret and every bearer token of the account at once, your own included.
 
     Tokens stay as they are, and get new secrets by rotation; users log in as before.
     """
-    need(asker, "account.end_secrets")
-    command = EndSecrets(account=asker.account, id=asker.account, by=asker, reason=body.reason)
+    need(caller, "account.end_secrets")
+    command = EndSecrets(account=caller.account, id=caller.account, by=caller, reason=body.reason)
     return await _changed(writing, command, key)
 
 

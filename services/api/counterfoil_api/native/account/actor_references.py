@@ -23,7 +23,7 @@ ActorRef = Annotated[
 _NOBODY: Final = "This account has no such user or token; name one by an id, or as user:2 or token:7."
 
 
-async def named_actor(reading: Reading, asker: Principal, ref: str, *, field: str, **where: str) -> UUID:
+async def named_actor(reading: Reading, caller: Principal, ref: str, *, field: str, **where: str) -> UUID:
     """Return the id of the named user or token. Raises UnknownUser if there is none, BadReference for no reference."""
     if ref.isdigit():
         raise UnknownUser(
@@ -31,23 +31,23 @@ async def named_actor(reading: Reading, asker: Principal, ref: str, *, field: st
         )
     kind, _, name = ref.partition(":")
     if kind == "token":
-        found_id = await _token(reading, asker, name)
+        found_id = await _token(reading, caller, name)
     elif kind == "user":
-        found_id = await _user(reading, asker, name)
+        found_id = await _user(reading, caller, name)
     else:
-        found_id = await _user(reading, asker, ref) or (None if "@" in ref else await _token(reading, asker, ref))
+        found_id = await _user(reading, caller, ref) or (None if "@" in ref else await _token(reading, caller, ref))
     if found_id is None:
         raise UnknownUser(_NOBODY, field=field, **where)
     return found_id
 
 
-async def _user(reading: Reading, asker: Principal, name: str) -> UUID | None:
-    user = await named_user(reading, asker, name)
+async def _user(reading: Reading, caller: Principal, name: str) -> UUID | None:
+    user = await named_user(reading, caller, name)
     return None if user is None else user.id
 
 
-async def _token(reading: Reading, asker: Principal, name: str) -> UUID | None:
+async def _token(reading: Reading, caller: Principal, name: str) -> UUID | None:
     try:
-        return (await found(reading, asker, name)).token.id
+        return (await found(reading, caller, name)).token.id
     except (NotFound, BadReference):
         return None

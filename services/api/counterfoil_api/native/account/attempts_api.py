@@ -20,7 +20,7 @@ from counterfoil_api.http.problems import kind_of
 from counterfoil_api.native.account.actor_references import ActorRef, named_actor
 from counterfoil_api.native.account.periods import PeriodPageQuery, period_of
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Asker, Query
+from counterfoil_api.operations.reading import Caller, Query
 
 api = Api("audit", OURS)
 
@@ -40,29 +40,29 @@ class AttemptQuery(PeriodPageQuery, frozen=True, kw_only=True):
 
 
 @api.get("/v1/attempts", scope="audit.read")
-async def list_attempts(reading: Reading, asker: Asker[Principal], *, query: Query[AttemptQuery]) -> AttemptPage:
+async def list_attempts(reading: Reading, caller: Caller[Principal], *, query: Query[AttemptQuery]) -> AttemptPage:
     """List failed attempts on the account, the latest first.
 
     Each row counts one kind of failure of one token or user within a minute. Rows appear after a second and are kept
     for 90 days. Failures that belong to no account, such as unknown secrets, are in no list.
     """
-    need(asker, "audit.read")
+    need(caller, "audit.read")
     if query.kind is not None and query.kind not in KINDS:
         says = f"{query.kind!r} is not a kind of attempt; write one of {', '.join(KINDS)}."
         raise InvalidRequest(says, field="kind", where="query")
-    subject = None if query.subject is None else await named_actor(reading, asker, query.subject, field="subject")
+    subject = None if query.subject is None else await named_actor(reading, caller, query.subject, field="subject")
     question = ["attempts", query.kind, subject, query.since, query.until]
     found = await attempts_of(
         reading.pool,
-        asker.account,
+        caller.account,
         kind=query.kind,
         subject=subject,
         period=period_of(query),
-        after=reading.after(asker, question, query.cursor, list[Any]),
+        after=reading.after(caller, question, query.cursor, list[Any]),
         limit=query.limit + 1,
     )
-    page, more = reading.page(asker, question, found, limit=query.limit, place=lambda each: each.place)
-    known = await names(reading, asker, (each.subject for each in page if each.subject is not None))
+    page, more = reading.page(caller, question, found, limit=query.limit, place=lambda each: each.place)
+    known = await names(reading, caller, (each.subject for each in page if each.subject is not None))
     return AttemptPage(items=[_document(each, known) for each in page], next_cursor=more)
 
 

@@ -27,7 +27,7 @@ from counterfoil_api.handling.reading import PageQuery, Reading
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.native.account.builtin_scopes import SETS
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Asker, Body, IfMatch, Query, path_type
+from counterfoil_api.operations.reading import Body, Caller, IfMatch, Query, path_type
 from counterfoil_api.operations.replies import Tagged
 
 api = Api("scopes", OURS)
@@ -38,10 +38,10 @@ SetName = Annotated[str, path_type("The name of a set of scopes.", "^[^/]{1,255}
 
 
 @api.get("/v1/scopes", instead_of=("GET /v1/scopes/{scope}",), scope="scopes.read")
-async def list_scopes(reading: Reading, asker: Asker[Principal], *, query: Query[PageQuery]) -> ScopePage:
+async def list_scopes(reading: Reading, caller: Caller[Principal], *, query: Query[PageQuery]) -> ScopePage:
     """List the scopes of the catalogue."""
-    need(asker, "scopes.read")
-    page, more = await reading.page_by_name(asker, ("scope", Scope), query)
+    need(caller, "scopes.read")
+    page, more = await reading.page_by_name(caller, ("scope", Scope), query)
     built_in = WORDS if query.cursor is None else {}
     known = (ScopeDocument(scope=scope, sentence=sentence, built_in=True) for scope, sentence in built_in.items())
     return ScopePage(items=[*known, *map(_scope, page)], next_cursor=more)
@@ -49,15 +49,15 @@ async def list_scopes(reading: Reading, asker: Asker[Principal], *, query: Query
 
 @api.put("/v1/scopes/{scope}", executes=(DescribeScope,), instead_of=("POST /v1/scopes",), scope="scopes.update")
 async def describe_scope(
-    writing: Writing, asker: Asker[Principal], *, scope: ScopeName, body: Body[ScopeGiven], if_match: IfMatch
+    writing: Writing, caller: Caller[Principal], *, scope: ScopeName, body: Body[ScopeGiven], if_match: IfMatch
 ) -> Tagged[ScopeDocument]:
     """Describe a scope.
 
     A description neither grants a scope nor prevents a grant.
     """
-    need(asker, "scopes.update")
+    need(caller, "scopes.update")
     command = DescribeScope(
-        account=asker.account, id=named(asker.account, "scope", scope), by=asker, revisions=if_match,
+        account=caller.account, id=named(caller.account, "scope", scope), by=caller, revisions=if_match,
         scope=scope, sentence=body.sentence, documentation=body.documentation,
     )  # fmt: skip
     return await _described(writing, command)
@@ -65,20 +65,20 @@ async def describe_scope(
 
 @api.delete("/v1/scopes/{scope}", executes=(RemoveScope,), scope="scopes.update")
 async def remove_scope(
-    writing: Writing, asker: Asker[Principal], *, scope: ScopeName, if_match: IfMatch
+    writing: Writing, caller: Caller[Principal], *, scope: ScopeName, if_match: IfMatch
 ) -> Tagged[ScopeDocument]:
     """Remove a scope from the catalogue; tokens and users keep it."""
-    need(asker, "scopes.update")
-    subject = named(asker.account, "scope", scope)
-    command = RemoveScope(account=asker.account, id=subject, by=asker, revisions=if_match)
+    need(caller, "scopes.update")
+    subject = named(caller.account, "scope", scope)
+    command = RemoveScope(account=caller.account, id=subject, by=caller, revisions=if_match)
     return await _described(writing, command)
 
 
 @api.get("/v1/scope-sets", instead_of=("GET /v1/scope-sets/{name}",), scope="scopes.read")
-async def list_scope_sets(reading: Reading, asker: Asker[Principal], *, query: Query[PageQuery]) -> SetPage:
+async def list_scope_sets(reading: Reading, caller: Caller[Principal], *, query: Query[PageQuery]) -> SetPage:
     """List the scope sets."""
-    need(asker, "scopes.read")
-    page, more = await reading.page_by_name(asker, ("scope_set", ScopeSet), query)
+    need(caller, "scopes.read")
+    page, more = await reading.page_by_name(caller, ("scope_set", ScopeSet), query)
     built_in = SETS.values() if query.cursor is None else ()
     known = (SetDocument(name=name, sentence=says, scopes=scopes, built_in=True) for name, says, scopes in built_in)
     return SetPage(items=[*known, *map(_set, page)], next_cursor=more)
@@ -88,7 +88,7 @@ async def list_scope_sets(reading: Reading, asker: Asker[Principal], *, query: Q
 async def define_scope_set(
     reading: Reading,
     writing: Writing,
-    asker: Asker[Principal],
+    caller: Caller[Principal],
     *,
     name: SetName,
     body: Body[SetGiven],
@@ -99,11 +99,11 @@ async def define_scope_set(
     Others issue tokens with the set, so the caller needs every scope that it has before and after the change; for
     `own.…` scopes the scope over all tokens. The names of roles, built-in sets and native scopes are reserved.
     """
-    need(asker, "scopes.update")
+    need(caller, "scopes.update")
     name = normal(name)
-    await refuse_undescribed(reading, asker, body.scopes)
+    await refuse_undescribed(reading, caller, body.scopes)
     command = DefineSet(
-        account=asker.account, id=named(asker.account, "scope_set", name), by=asker, revisions=if_match,
+        account=caller.account, id=named(caller.account, "scope_set", name), by=caller, revisions=if_match,
         name=name, sentence=body.sentence, scopes=body.scopes,
     )  # fmt: skip
     return await _changed_set(writing, command)
@@ -111,22 +111,24 @@ async def define_scope_set(
 
 @api.delete("/v1/scope-sets/{name}", executes=(RemoveSet,), scope="scopes.update")
 async def remove_scope_set(
-    writing: Writing, asker: Asker[Principal], *, name: SetName, if_match: IfMatch
+    writing: Writing, caller: Caller[Principal], *, name: SetName, if_match: IfMatch
 ) -> Tagged[SetDocument]:
     """Remove a scope set; the caller needs all its scopes."""
-    need(asker, "scopes.update")
-    subject = named(asker.account, "scope_set", normal(name))
-    command = RemoveSet(account=asker.account, id=subject, by=asker, revisions=if_match)
+    need(caller, "scopes.update")
+    subject = named(caller.account, "scope_set", normal(name))
+    command = RemoveSet(account=caller.account, id=subject, by=caller, revisions=if_match)
     return await _changed_set(writing, command)
 
 
-async def expanded(reading: Reading, asker: Principal, scopes: tuple[str, ...], sets: Iterable[str]) -> tuple[str, ...]:
+async def expanded(
+    reading: Reading, caller: Principal, scopes: tuple[str, ...], sets: Iterable[str]
+) -> tuple[str, ...]:
     """Return these scopes and those of the named sets. Raises BadScope for an unknown set."""
     wanted = dict.fromkeys(map(normal, sets))
     if not wanted:
         return scopes
-    ids = [named(asker.account, "scope_set", name) for name in wanted if name not in SETS]
-    own = {each.name: each.scopes for each in await those(reading.pool, asker.account, ids, ScopeSet)}
+    ids = [named(caller.account, "scope_set", name) for name in wanted if name not in SETS]
+    own = {each.name: each.scopes for each in await those(reading.pool, caller.account, ids, ScopeSet)}
     known = own | {name: held for name, _, held in SETS.values()}
     if unknown := [name for name in wanted if name not in known]:
         raise BadScope(f"There is no set of scopes called {unknown[0][:100]!r}.", field="scope_sets")

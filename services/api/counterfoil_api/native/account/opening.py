@@ -26,7 +26,7 @@ from counterfoil_api.handling.reading import PageQuery, Reading, own_account
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.native.account.accounts import account_after, account_document
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, Query
+from counterfoil_api.operations.reading import Body, Caller, IdempotencyKey, Query
 from counterfoil_api.operations.replies import Made
 
 api = Api("accounts", OURS)
@@ -62,12 +62,14 @@ _EXAMPLE = NewAccount(
 
 
 @api.get("/v1/accounts", scope="accounts.read")
-async def list_accounts(reading: Reading, asker: Asker[Principal], *, query: Query[PageQuery]) -> AccountPage:
+async def list_accounts(reading: Reading, caller: Caller[Principal], *, query: Query[PageQuery]) -> AccountPage:
     """List your account and those that it opened."""
-    need(asker, "accounts.read")
-    after = reading.after(asker, _QUESTION, query.cursor, tuple[datetime, UUID])
-    found = await family(reading.pool, asker.account, after=after, limit=query.limit + 1)
-    page, more = reading.page(asker, _QUESTION, found, limit=query.limit, place=lambda each: [each.created_at, each.id])
+    need(caller, "accounts.read")
+    after = reading.after(caller, _QUESTION, query.cursor, tuple[datetime, UUID])
+    found = await family(reading.pool, caller.account, after=after, limit=query.limit + 1)
+    page, more = reading.page(
+        caller, _QUESTION, found, limit=query.limit, place=lambda each: [each.created_at, each.id]
+    )
     return AccountPage(items=[account_document(each) for each in page], next_cursor=more)
 
 
@@ -82,7 +84,7 @@ async def create_account(
     reading: Reading,
     writing: Writing,
     passwords: Passwords,
-    asker: Asker[Principal],
+    caller: Caller[Principal],
     *,
     body: Body[NewAccount],
     key: IdempotencyKey,
@@ -93,16 +95,16 @@ async def create_account(
     its id, a slash and their e-mail address, which may belong to another user in another account. Only an account that
     was created on the server may open others, and the caller's credentials must not expire.
     """
-    need(asker, "accounts.create")
-    refuse_passing(asker)  # its administrator outlives expiring credentials, and logs in from any network
-    if (await own_account(reading, asker)).parent is not None:
+    need(caller, "accounts.create")
+    refuse_passing(caller)  # its administrator outlives expiring credentials, and logs in from any network
+    if (await own_account(reading, caller)).parent is not None:
         raise BeyondCaller(
             "Only an account that was created on the server (`counterfoil account create`) may open others."
         )
     account, user, first = uuid7(), uuid7(), body.administrator
     password = checked_password(first.password, checked_email(first.email))
-    hashed = await passwords.hashed(password, asker.account)
-    opened = CreateAccount(account=account, id=account, by=asker, name=body.name, parent=asker.account)
+    hashed = await passwords.hashed(password, caller.account)
+    opened = CreateAccount(account=account, id=account, by=caller, name=body.name, parent=caller.account)
     administrator = CreateUser(
         account=account, id=user, by=replace(SYSTEM, account=account), number=1,
         email=first.email, role="administrator", password_hash=hashed,

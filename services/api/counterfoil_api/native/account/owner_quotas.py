@@ -21,7 +21,7 @@ from counterfoil_api.handling.reading import PageQuery, Reading
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.native.users.references import named_owner
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Asker, Body, IfMatch, Query, path_type
+from counterfoil_api.operations.reading import Body, Caller, IfMatch, Query, path_type
 from counterfoil_api.operations.replies import Tagged
 
 api = Api("owners", OURS)
@@ -36,21 +36,21 @@ OwnerId = Annotated[
 
 
 @api.get("/v1/owner-quotas", scope="account.read")
-async def list_owner_quotas(reading: Reading, asker: Asker[Principal], *, query: Query[PageQuery]) -> QuotaPage:
+async def list_owner_quotas(reading: Reading, caller: Caller[Principal], *, query: Query[PageQuery]) -> QuotaPage:
     """List the quotas of owners, by the owner's type and id."""
-    need(asker, "account.read")
-    page, more = await reading.page_by_name(asker, (KIND, QuotaOfOwner), query)
+    need(caller, "account.read")
+    page, more = await reading.page_by_name(caller, (KIND, QuotaOfOwner), query)
     return QuotaPage(items=await _documents(reading, page), next_cursor=more)
 
 
 @api.get("/v1/owners/{owner_type}/{owner_id}/quota", scope="account.read", refusals=(NotFound,))
 async def get_owner_quota(
-    reading: Reading, asker: Asker[Principal], *, owner_type: OwnerType, owner_id: OwnerId
+    reading: Reading, caller: Caller[Principal], *, owner_type: OwnerType, owner_id: OwnerId
 ) -> Tagged[QuotaDocument]:
     """Read an owner's quota."""
-    need(asker, "account.read")
-    owner = await _owner(reading, asker, owner_type, owner_id)
-    found = await those(reading.pool, asker.account, [_subject(asker, owner)], QuotaOfOwner)
+    need(caller, "account.read")
+    owner = await _owner(reading, caller, owner_type, owner_id)
+    found = await those(reading.pool, caller.account, [_subject(caller, owner)], QuotaOfOwner)
     if not found:
         raise NotFound("This owner has no quota.")
     (document,) = await _documents(reading, found)
@@ -67,7 +67,7 @@ async def get_owner_quota(
 async def set_owner_quota(
     reading: Reading,
     writing: Writing,
-    asker: Asker[Principal],
+    caller: Caller[Principal],
     *,
     owner_type: OwnerType,
     owner_id: OwnerId,
@@ -81,10 +81,10 @@ async def set_owner_quota(
     imported, and no expired one is renewed (409 `owner-quota-exceeded`). Tokens beyond a new quota stay valid. Logins
     are sessions, and do not count; nor do requests with a user's password.
     """
-    need(asker, "account.update")
-    owner = await _owner(reading, asker, owner_type, owner_id)
+    need(caller, "account.update")
+    owner = await _owner(reading, caller, owner_type, owner_id)
     command = SetQuota(
-        account=asker.account, id=_subject(asker, owner), by=asker, revisions=if_match, owner=owner,
+        account=caller.account, id=_subject(caller, owner), by=caller, revisions=if_match, owner=owner,
         rate_limit=body.rate_limit, max_uses=body.max_uses, max_tokens=body.max_tokens,
     )  # fmt: skip
     return await _shown(reading, await writing.execute(command))
@@ -94,32 +94,34 @@ async def set_owner_quota(
 async def remove_owner_quota(
     reading: Reading,
     writing: Writing,
-    asker: Asker[Principal],
+    caller: Caller[Principal],
     *,
     owner_type: OwnerType,
     owner_id: OwnerId,
     if_match: IfMatch,
 ) -> Tagged[QuotaDocument]:
     """Remove an owner's quota. A later quota with `max_uses` includes the uses counted so far."""
-    need(asker, "account.update")
-    owner = await _owner(reading, asker, owner_type, owner_id)
-    command = RemoveQuota(account=asker.account, id=_subject(asker, owner), by=asker, revisions=if_match, owner=owner)
+    need(caller, "account.update")
+    owner = await _owner(reading, caller, owner_type, owner_id)
+    command = RemoveQuota(
+        account=caller.account, id=_subject(caller, owner), by=caller, revisions=if_match, owner=owner
+    )
     return await _shown(reading, await writing.execute(command))
 
 
-async def _owner(reading: Reading, asker: Principal, kind: str, given: str) -> Owner:
+async def _owner(reading: Reading, caller: Principal, kind: str, given: str) -> Owner:
     try:
         stated = msgspec.convert({"type": kind, "id": given}, OwnerGiven)
     except msgspec.ValidationError:
         raise BadOwner("An owner is a user, an application or a service.", field="owner_type") from None
-    owner = await named_owner(reading, asker, stated)
+    owner = await named_owner(reading, caller, stated)
     if owner is None:
         raise UnknownUser(field="owner_id")
     return checked_owner(owner)
 
 
-def _subject(asker: Principal, owner: Owner) -> UUID:
-    return named(asker.account, KIND, f"{owner.type}:{owner.id}")
+def _subject(caller: Principal, owner: Owner) -> UUID:
+    return named(caller.account, KIND, f"{owner.type}:{owner.id}")
 
 
 async def _shown(reading: Reading, outcome: Outcome) -> Tagged[QuotaDocument]:

@@ -19,7 +19,7 @@ from counterfoil_api.handling.reading import Reading
 from counterfoil_api.native.account.actor_references import ActorRef, named_actor
 from counterfoil_api.native.account.periods import PeriodPageQuery, period_of
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Asker, Query
+from counterfoil_api.operations.reading import Caller, Query
 
 api = Api("audit", OURS)
 
@@ -32,7 +32,7 @@ class ReadQuery(PeriodPageQuery, frozen=True, kw_only=True):
 
 @api.get("/v1/reads", scope="audit.read")
 async def list_reads(
-    reading: Reading, access_log: AccessLog, asker: Asker[Principal], *, query: Query[ReadQuery]
+    reading: Reading, access_log: AccessLog, caller: Caller[Principal], *, query: Query[ReadQuery]
 ) -> ReadPage:
     """List who has read what, the newest first.
 
@@ -40,20 +40,20 @@ async def list_reads(
     counted and logged within about a second. Reads of one's own tokens are not logged. For `/v1/events` the first read
     of an hour is logged before the answer, and the others of the hour together at its end.
     """
-    need(asker, "audit.read")
-    reader = None if query.reader is None else await named_actor(reading, asker, query.reader, field="reader")
+    need(caller, "audit.read")
+    reader = None if query.reader is None else await named_actor(reading, caller, query.reader, field="reader")
     question: list[Any] = ["reads", reader, query.since, query.until]
     readers = () if reader is None else (Actor("user", reader), Actor("token", reader))
-    logs = [access_id_of(asker.account, each) for each in readers] or None
-    after = reading.after(asker, question, query.cursor, tuple[datetime, UUID, int])
+    logs = [access_id_of(caller.account, each) for each in readers] or None
+    after = reading.after(caller, question, query.cursor, tuple[datetime, UUID, int])
     facts = await reads_of(
-        reading.pool, asker.account, logs=logs, period=period_of(query), after=after, limit=query.limit + 1
+        reading.pool, caller.account, logs=logs, period=period_of(query), after=after, limit=query.limit + 1
     )
     page, more = reading.page(
-        asker, question, facts, limit=query.limit, place=lambda each: [each.at, each.subject.id, each.version]
+        caller, question, facts, limit=query.limit, place=lambda each: [each.at, each.subject.id, each.version]
     )
-    await access_log.tell(asker, "reads", shown=len(page))
-    known = await names(reading, asker, (event.reader.id for event in map(_read, page)))
+    await access_log.tell(caller, "reads", shown=len(page))
+    known = await names(reading, caller, (event.reader.id for event in map(_read, page)))
     return ReadPage(items=[_document(fact, known) for fact in page], next_cursor=more)
 
 

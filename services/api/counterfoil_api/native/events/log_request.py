@@ -32,7 +32,7 @@ _FILTERS: Final = ("token", "user", "subject", "kind", "type", "actor", "since",
 class LogRequest:
     """One request, with the state of the log at its beginning."""
 
-    asker: Principal
+    caller: Principal
     account: UUID | None
     """The account of the log; None is the log of all accounts, which has positions of its own."""
     after: int
@@ -52,22 +52,22 @@ class LogRequest:
     async def tell(self, access_log: AccessLog, *, last: int, shown: int = 0) -> None:
         """Log this read before the answer begins."""
         await access_log.tell_log(
-            self.asker, first=self.after + 1, last=last, shown=shown, filters=self.filters, tokens=self.tokens,
+            self.caller, first=self.after + 1, last=last, shown=shown, filters=self.filters, tokens=self.tokens,
             whole=self.account is None,
         )  # fmt: skip
 
     def note(self, access_log: AccessLog, *, first: int, last: int, shown: int) -> None:
         """Count what the answer contains."""
-        access_log.note_log(self.asker, first=first, last=last, shown=shown, whole=self.account is None)
+        access_log.note_log(self.caller, first=first, last=last, shown=shown, whole=self.account is None)
 
 
-async def request_of(reading: Reading, settings: Settings, asker: Principal, query: LogQuery) -> LogRequest:
+async def request_of(reading: Reading, settings: Settings, caller: Principal, query: LogQuery) -> LogRequest:
     """Return the request of this query, or raise its refusal."""
-    need(asker, "audit.read")
-    if query.accounts and asker.account != settings.operator_account:
+    need(caller, "audit.read")
+    if query.accounts and caller.account != settings.operator_account:
         raise OperatorOnly
-    account = None if query.accounts else asker.account
-    wanted = await _filter(reading, asker, query)
+    account = None if query.accounts else caller.account
+    wanted = await _filter(reading, caller, query)
     head = await head_of(reading.pool, account)
     after = head if query.after == LATEST else int(query.after)
     if after > head:
@@ -77,22 +77,22 @@ async def request_of(reading: Reading, settings: Settings, asker: Principal, que
             head=head,
         )
     return LogRequest(
-        asker=asker, account=account, after=after, head=head, wanted=wanted, sight=sight_of(asker),
+        caller=caller, account=account, after=after, head=head, wanted=wanted, sight=sight_of(caller),
         filters=tuple(name for name in _FILTERS if getattr(query, name)),
         tokens=(wanted.subject,) if query.token and wanted.subject else (),
     )  # fmt: skip
 
 
-async def _filter(reading: Reading, asker: Principal, query: LogQuery) -> LogFilter:
+async def _filter(reading: Reading, caller: Principal, query: LogQuery) -> LogFilter:
     if len([each for each in (query.token, query.user, query.subject) if each is not None]) > 1:
         raise InvalidRequest("State one of token, user and subject, not several.", where="query", field="subject")
     _refuse_unknown(query.kind, EVENTS, field="kind")
     _refuse_unknown(query.type, _TYPES, field="type")
     period = period_of(query)
     now = await database_time(reading.pool)
-    actor = None if query.actor is None else await _named(reading, asker, query, query.actor, field="actor")
+    actor = None if query.actor is None else await _named(reading, caller, query, query.actor, field="actor")
     return LogFilter(
-        subject=await _subject(reading, asker, query), kinds=query.kind, types=query.type,
+        subject=await _subject(reading, caller, query), kinds=query.kind, types=query.type,
         actors=() if actor is None else (actor,), since=_fixed(period.since, now, field="since"),
         until=_fixed(period.until, now, field="until"),
     )  # fmt: skip
@@ -117,23 +117,23 @@ def _fixed(moment: Moment | None, now: datetime, *, field: str) -> datetime | No
         ) from None
 
 
-async def _subject(reading: Reading, asker: Principal, query: LogQuery) -> UUID | None:
+async def _subject(reading: Reading, caller: Principal, query: LogQuery) -> UUID | None:
     if query.token is not None:
         if not is_reference(query.token):
             raise CredentialsInQuery(
                 "A token is named by its id, its number or `self`, such as token=7. If this was its secret, treat it as"
                 " leaked: no query string is a place for it."
             )
-        return await _named(reading, asker, query, query.token, field="token")
+        return await _named(reading, caller, query, query.token, field="token")
     if query.user is not None:
-        return await _named(reading, asker, query, query.user, field="user")
+        return await _named(reading, caller, query, query.user, field="user")
     return query.subject
 
 
-async def _named(reading: Reading, asker: Principal, query: LogQuery, ref: str, *, field: str) -> UUID:
+async def _named(reading: Reading, caller: Principal, query: LogQuery, ref: str, *, field: str) -> UUID:
     """Return the id of the token or user that a filter names; across accounts only ids are allowed."""
     if query.accounts is None:
-        return await named_actor(reading, asker, ref if field == "actor" else f"{field}:{ref}", field=field)
+        return await named_actor(reading, caller, ref if field == "actor" else f"{field}:{ref}", field=field)
     try:
         return UUID(ref)
     except ValueError:

@@ -18,7 +18,7 @@ from counterfoil_api.native.events.log_request import request_of
 from counterfoil_api.native.events.replaying import page, replay
 from counterfoil_api.operations.accepting import accepts, preferred
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Asker, ClientAddress, Headers, Query
+from counterfoil_api.operations.reading import Caller, ClientAddress, Headers, Query
 from counterfoil_api.operations.replies import JSON, encode
 from counterfoil_api.operations.streaming import EVENT_STREAM, NDJSON, Streamed
 
@@ -40,7 +40,7 @@ async def read_log(
     streams: Streams,
     access_log: AccessLog,
     *,
-    asker: Asker[Principal],
+    caller: Caller[Principal],
     address: ClientAddress,
     query: Query[LogQuery],
     headers: Headers[LogHeaders],
@@ -63,14 +63,14 @@ async def read_log(
     form = live_form(query, media_type)
     if form == "sse":
         query = resumed(query, headers.last_event_id)
-    request = await request_of(reading, settings, asker, query)
+    request = await request_of(reading, settings, caller, query)
     reply_headers = {"Log-Head": str(request.head), "Vary": "Accept, Accept-Encoding"}
-    caller = HeldCaller.of(asker, address, (READS_LOG, READS_USERS) if request.sight.users else (READS_LOG,))
+    held = HeldCaller.of(caller, address, (READS_LOG, READS_USERS) if request.sight.users else (READS_LOG,))
     if form is not None:
-        return await follow(streams, access_log, request, form, caller, headers=reply_headers)
+        return await follow(streams, access_log, request, form, held, headers=reply_headers)
     compress = accepts(headers.accept_encoding, "gzip")
     if query.limit is None and media_type == NDJSON:
         await request.tell(access_log, last=request.head)
-        return Streamed(NDJSON, replay(reading, streams, access_log, request, caller), reply_headers, compress)
+        return Streamed(NDJSON, replay(reading, streams, access_log, request, held), reply_headers, compress)
     found = await page(reading, access_log, request, query.limit or _DEFAULT_LIMIT)
     return Streamed(JSON, printable(encode(found)), reply_headers, compress)

@@ -38,6 +38,6 @@ class Stream(LiveStream):
 
     def _looked(self, piece: Piece) -> None:
         self._access_log.note_log(
-            self._reading.asker, first=self._position + 1, last=piece.reached, shown=piece.shown,
+            self._reading.caller, first=self._position + 1, last=piece.reached, shown=piece.shown,
             whole=self._reading.account is None,
         )  # fmt: skip

@@ -17,7 +17,7 @@ from counterfoil_api.limits.callers import Callers
 from counterfoil_api.native.oauth.client_authentication import CLIENTS, ClientFields
 from counterfoil_api.native.oauth.oauth_errors import OAUTH
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Asker, Form
+from counterfoil_api.operations.reading import Caller, Form
 
 api = Api("bearers", CLIENTS)
 
@@ -64,18 +64,18 @@ _INACTIVE = Verdict(active=False)
         token_type="Bearer",  # noqa: S106 - the name of a type
     ),
 )
-async def introspect_token(callers: Callers, asker: Asker[Principal], *, form: Form[Introspection]) -> Verdict:
+async def introspect_token(callers: Callers, caller: Caller[Principal], *, form: Form[Introspection]) -> Verdict:
     """Ask whether a token's secret or a bearer is good.
 
     The answer is exact at the moment it is given: nothing is cached. A token of another account is inactive, like
     everything else that is not good.
     """
-    need(asker, "tokens.introspect")
+    need(caller, "tokens.introspect")
     try:
         given = token(form.token)
     except CredentialsRefused:
         return _INACTIVE
-    found = await callers.introspect(given, asker.account)
+    found = await callers.introspect(given, caller.account)
     return _INACTIVE if found is None else _verdict(found)
 
 

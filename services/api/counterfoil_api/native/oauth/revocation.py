@@ -16,7 +16,7 @@ from counterfoil_api.native.oauth.client_authentication import CLIENTS, ClientFi
 from counterfoil_api.native.oauth.oauth_errors import OAUTH
 from counterfoil_api.native.tokens.revoke_by_secret import end, opened_by
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Asker, Form
+from counterfoil_api.operations.reading import Caller, Form
 
 api = Api("oauth", CLIENTS)
 
@@ -42,7 +42,7 @@ class Done(msgspec.Struct, frozen=True):
     example=PresentedToken(token="cfl_service_4dQp…"),  # noqa: S106 - nobody's
 )
 async def revoke_presented(
-    writing: Writing, verifying: Verifying, asker: Asker[Principal], *, form: Form[PresentedToken]
+    writing: Writing, verifying: Verifying, caller: Caller[Principal], *, form: Form[PresentedToken]
 ) -> Done:
     """Revoke a token by its secret (RFC 7009).
 
@@ -56,15 +56,15 @@ async def revoke_presented(
         return Done()
     if isinstance(presented, BearerGiven):
         raise UnsupportedTokenType
-    found = await opened_by(verifying, presented, account=asker.account, is_use=True)
+    found = await opened_by(verifying, presented, account=caller.account, is_use=True)
     if found is None:
-        reach(asker, "tokens.revoke")
+        reach(caller, "tokens.revoke")
         return Done()
     seen = found.seen
-    if (asker.actor.kind, asker.actor.id) == ("token", seen.id):
-        await end(writing, seen, by=asker, reason=_REASON)
+    if (caller.actor.kind, caller.actor.id) == ("token", seen.id):
+        await end(writing, seen, by=caller, reason=_REASON)
         return Done()
-    within = reach(asker, "tokens.revoke")
+    within = reach(caller, "tokens.revoke")
     if within in (None, seen.owner):
-        await end(writing, seen, by=asker, reason=_REASON)
+        await end(writing, seen, by=caller, reason=_REASON)
     return Done()

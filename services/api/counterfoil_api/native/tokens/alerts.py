@@ -20,7 +20,7 @@ from counterfoil_api.native.account.actor_references import ActorRef
 from counterfoil_api.native.tokens.filters import named_creator
 from counterfoil_api.native.tokens.showing import alert_document
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Asker, Query
+from counterfoil_api.operations.reading import Caller, Query
 
 api = Api("alerts", OURS)
 
@@ -37,7 +37,7 @@ class AlertQuery(PageQuery, frozen=True, kw_only=True):
 
 @api.get("/v1/alerts", scope="alerts.read", refusals=(BadDuration, BadReference))
 async def list_alerts(
-    reading: Reading, access_log: AccessLog, asker: Asker[Principal], *, query: Query[AlertQuery]
+    reading: Reading, access_log: AccessLog, caller: Caller[Principal], *, query: Query[AlertQuery]
 ) -> AlertPage:
     """List announced and past expiries of the tokens that the caller may reach.
 
@@ -46,29 +46,29 @@ async def list_alerts(
     day, 7, 30, 90 days, later), then the most used token. An alert ends when its token is renewed or revoked, and 30
     days after the expiry. With `creator`, list only tokens that this user or token created.
     """
-    reach = _reach(asker)
-    creator = await named_creator(reading, asker, query.creator, within=reach, where="query")
+    reach = _reach(caller)
+    creator = await named_creator(reading, caller, query.creator, within=reach, where="query")
     question = [_QUESTION, reach, query.within, creator]
-    place = reading.after(asker, question, query.cursor, list[Any])
+    place = reading.after(caller, question, query.cursor, list[Any])
     # All pages of a window show the time of the first page.
     at = await database_time(reading.pool) if place is None else datetime.fromisoformat(str(place[-1]))
     if query.within is None:
         alerts = await alerts_of(
-            reading.pool, asker.account, owner=reach, creator=creator, after=place, limit=query.limit + 1
+            reading.pool, caller.account, owner=reach, creator=creator, after=place, limit=query.limit + 1
         )
     else:
         alerts = await expiring_within(
-            reading.pool, asker.account, _length(query.within), at=at, owner=reach, creator=creator, after=place,
+            reading.pool, caller.account, _length(query.within), at=at, owner=reach, creator=creator, after=place,
             limit=query.limit + 1,
         )  # fmt: skip
     page, more = reading.page(
-        asker, question, alerts, limit=query.limit, place=lambda each: [*each.listed.place, at.isoformat()]
+        caller, question, alerts, limit=query.limit, place=lambda each: [*each.listed.place, at.isoformat()]
     )
     if reach is None:
-        access_log.note(asker, "alerts", shown=len(page))
+        access_log.note(caller, "alerts", shown=len(page))
     return AlertPage(
         items=[alert_document(alert) for alert in page], next_cursor=more,
-        unannounced=await unannounced(reading.pool, asker.account, owner=reach, creator=creator),
+        unannounced=await unannounced(reading.pool, caller.account, owner=reach, creator=creator),
     )  # fmt: skip
 
 
@@ -79,9 +79,9 @@ def _length(window: str) -> timedelta:
         raise BadDuration(refusal.detail, field="within") from None
 
 
-def _reach(asker: Principal) -> Owner | None:
+def _reach(caller: Principal) -> Owner | None:
     """Return the owner whose alerts the caller may read; None means every owner."""
-    if asker.owner is None or asker.lacks("own.read") or not asker.lacks("alerts.read"):
-        need(asker, "alerts.read")
+    if caller.owner is None or caller.lacks("own.read") or not caller.lacks("alerts.read"):
+        need(caller, "alerts.read")
         return None
-    return asker.owner
+    return caller.owner

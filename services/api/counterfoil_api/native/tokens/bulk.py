@@ -44,7 +44,7 @@ from counterfoil_api.native.tokens.bulk_requests import (
 from counterfoil_api.native.tokens.bulk_showing import bulk_revocation_document, plan_document
 from counterfoil_api.native.tokens.filters import requested_filter
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMatch, Query
+from counterfoil_api.operations.reading import Body, Caller, IdempotencyKey, IfMatch, Query
 from counterfoil_api.operations.replies import Made, Tagged
 from counterfoil_api.operations.retries import Retry
 
@@ -63,7 +63,7 @@ _SCOPE: Final = "tokens.revoke"
     only_reads=True,
 )
 async def plan_revocation(
-    reading: Reading, access_log: AccessLog, asker: Asker[Principal], *, body: Body[PlanRequest]
+    reading: Reading, access_log: AccessLog, caller: Caller[Principal], *, body: Body[PlanRequest]
 ) -> PlanDocument:
     """Show what a bulk revocation would revoke, and what would break; nothing changes.
 
@@ -72,11 +72,11 @@ async def plan_revocation(
     With `with_children` it includes the tokens that these created, at any depth; those of owners that the caller may
     not revoke for are counted and skipped.
     """
-    wanted, children = await _selected(reading, asker, body.filter), _children(asker, body.filter)
+    wanted, children = await _selected(reading, caller, body.filter), _children(caller, body.filter)
     async with reading.turn():
-        found = await look(reading.pool, asker.account, wanted, itself=asker.actor.id, children=children)
-    if not is_for(asker, reach(asker, _SCOPE)):
-        access_log.note(asker, "list", shown=len(found.used_last))
+        found = await look(reading.pool, caller.account, wanted, itself=caller.actor.id, children=children)
+    if not is_for(caller, reach(caller, _SCOPE)):
+        access_log.note(caller, "list", shown=len(found.used_last))
     return plan_document(found)
 
 
@@ -90,7 +90,7 @@ async def plan_revocation(
     patience_seconds=_PATIENCE_SECONDS,
 )
 async def revoke_many(
-    reading: Reading, writing: Writing, asker: Asker[Principal], *, body: Body[RevocationRequest], key: IdempotencyKey
+    reading: Reading, writing: Writing, caller: Caller[Principal], *, body: Body[RevocationRequest], key: IdempotencyKey
 ) -> Made[BulkRevocationDocument]:
     """Let a bulk revocation revoke all tokens of a plan, if the plan is still the same.
 
@@ -98,42 +98,44 @@ async def revoke_many(
     the reason. With `with_children` it also revokes what these tokens create in the meantime, and ends when nothing
     is left.
     """
-    wanted, reason = await _selected(reading, asker, body.filter), checked_reason(body.reason)
-    children = _children(asker, body.filter)
-    revocation_id = await _revocation_id(reading, writing, asker, key)
-    revocation = None if key is None else await bulk_revocation_by_id(reading.pool, asker.account, revocation_id)
+    wanted, reason = await _selected(reading, caller, body.filter), checked_reason(body.reason)
+    children = _children(caller, body.filter)
+    revocation_id = await _revocation_id(reading, writing, caller, key)
+    revocation = None if key is None else await bulk_revocation_by_id(reading.pool, caller.account, revocation_id)
     if revocation is None:
         command = AcceptBulkRevocation(
-            account=asker.account, id=revocation_id, by=asker, plan=body.plan, reason=reason, filter=recorded(wanted),
-            total=await _staged(reading, asker, (wanted, children), revocation_id, body.plan), children=children,
+            account=caller.account, id=revocation_id, by=caller, plan=body.plan, reason=reason, filter=recorded(wanted),
+            total=await _staged(reading, caller, (wanted, children), revocation_id, body.plan), children=children,
         )  # fmt: skip
         await writing.reply(command, key, lambda accepted: accepted.subject, kind=UUID, holds_secret=False)
-        revocation = await _permitted(reading, asker, str(revocation_id))
+        revocation = await _permitted(reading, caller, str(revocation_id))
     elif key is not None:
         key.replayed = True
     return Made(await _document_of(reading, revocation), revocation.revision, f"/v1/revocations/{revocation.id}")
 
 
 @api.get("/v1/revocations", scope=_SCOPE)
-async def list_revocations(reading: Reading, asker: Asker[Principal], *, query: Query[PageQuery]) -> BulkRevocationPage:
+async def list_revocations(
+    reading: Reading, caller: Caller[Principal], *, query: Query[PageQuery]
+) -> BulkRevocationPage:
     """List bulk revocations, the latest first; a caller with `own.revoke` alone sees the ones that they requested."""
-    creator = None if reach(asker, _SCOPE) is None else asker.actor.id
-    before = reading.after(asker, "revocations", query.cursor, tuple[datetime, UUID])
+    creator = None if reach(caller, _SCOPE) is None else caller.actor.id
+    before = reading.after(caller, "revocations", query.cursor, tuple[datetime, UUID])
     found = await latest_bulk_revocations(
-        reading.pool, asker.account, creator=creator, before=before, limit=query.limit + 1
+        reading.pool, caller.account, creator=creator, before=before, limit=query.limit + 1
     )
     page, more = reading.page(
-        asker, "revocations", found, limit=query.limit, place=lambda each: [each.created_at, each.id]
+        caller, "revocations", found, limit=query.limit, place=lambda each: [each.created_at, each.id]
     )
     return BulkRevocationPage(items=[await _document_of(reading, revocation) for revocation in page], next_cursor=more)
 
 
 @api.get("/v1/revocations/{revocation}", scope=_SCOPE, refusals=(NotFound, BadReference))
 async def get_revocation(
-    reading: Reading, asker: Asker[Principal], *, revocation: BulkRevocationRef
+    reading: Reading, caller: Caller[Principal], *, revocation: BulkRevocationRef
 ) -> Tagged[BulkRevocationDocument]:
     """Read the progress of a bulk revocation."""
-    found = await _permitted(reading, asker, revocation)
+    found = await _permitted(reading, caller, revocation)
     return Tagged(await _document_of(reading, found), found.revision)
 
 
@@ -146,7 +148,7 @@ async def get_revocation(
 async def cancel_revocation(
     reading: Reading,
     writing: Writing,
-    asker: Asker[Principal],
+    caller: Caller[Principal],
     *,
     revocation: BulkRevocationRef,
     _: Body[Resumption],
@@ -156,14 +158,14 @@ async def cancel_revocation(
 
     A worker still revokes its current batch of some hundred tokens. A finished bulk revocation does not change.
     """
-    found = await _permitted(reading, asker, revocation)
-    command = CancelBulkRevocation(account=asker.account, id=found.id, by=asker, revisions=if_match)
+    found = await _permitted(reading, caller, revocation)
+    command = CancelBulkRevocation(account=caller.account, id=found.id, by=caller, revisions=if_match)
     found = (await writing.execute(command)).of(BulkRevocation)
     return Tagged(await _document_of(reading, found), found.revision)
 
 
-async def _selected(reading: Reading, asker: Principal, given: Selection) -> Filter:
-    wanted = await requested_filter(reading, asker, given, scope=_SCOPE, where="body")
+async def _selected(reading: Reading, caller: Principal, given: Selection) -> Filter:
+    wanted = await requested_filter(reading, caller, given, scope=_SCOPE, where="body")
     if given.empty != given.everything:
         raise InvalidRequest(
             "Name the tokens by filters such as owner, or set `everything`, but not both.", where="body", field="filter"
@@ -171,29 +173,29 @@ async def _selected(reading: Reading, asker: Principal, given: Selection) -> Fil
     return wanted
 
 
-def _children(asker: Principal, given: Selection) -> Children | None:
-    return Children(owner=reach(asker, _SCOPE)) if given.with_children else None
+def _children(caller: Principal, given: Selection) -> Children | None:
+    return Children(owner=reach(caller, _SCOPE)) if given.with_children else None
 
 
-async def _revocation_id(reading: Reading, writing: Writing, asker: Principal, key: Retry | None) -> UUID:
+async def _revocation_id(reading: Reading, writing: Writing, caller: Principal, key: Retry | None) -> UUID:
     """Return the bulk revocation's id: the same for retries under an Idempotency-Key, otherwise a new one.
 
     Another request under the same key raises KeyReused before any scan, and its bulk revocation would have another id.
     """
     if key is None:
         return uuid7()
-    claimed = claim(writing.peppers, asker, key.key, request=key.request, holds_secret=False)
+    claimed = claim(writing.peppers, caller, key.key, request=key.request, holds_secret=False)
     await recall(reading.pool, claimed)
-    return named(asker.account, "bulk_revocation", (claimed.key_digest + claimed.body_digest).hex())
+    return named(caller.account, "bulk_revocation", (claimed.key_digest + claimed.body_digest).hex())
 
 
 async def _staged(
-    reading: Reading, asker: Principal, selected: tuple[Filter, Children | None], revocation_id: UUID, plan: str
+    reading: Reading, caller: Principal, selected: tuple[Filter, Children | None], revocation_id: UUID, plan: str
 ) -> int:
     (wanted, children), digest = selected, bytes.fromhex(plan)
     async with reading.turn():
         found = await stage(
-            reading.pool, asker.account, wanted, revocation=revocation_id, digest=digest, children=children
+            reading.pool, caller.account, wanted, revocation=revocation_id, digest=digest, children=children
         )
     if found.digest != digest:
         raise PlanChanged(tokens=found.tokens, plan=found.digest.hex())
@@ -206,12 +208,12 @@ def recorded(wanted: Filter) -> Conditions:
     return plain
 
 
-async def _permitted(reading: Reading, asker: Principal, ref: str) -> BulkRevocation:
-    within = reach(asker, _SCOPE)
+async def _permitted(reading: Reading, caller: Principal, ref: str) -> BulkRevocation:
+    within = reach(caller, _SCOPE)
     if not is_id(ref):
         raise BadReference("Name a bulk revocation by its id, such as 01a20070-9783-75f2-ab79-af3b16925535.")
-    revocation = await bulk_revocation_by_id(reading.pool, asker.account, UUID(ref))
-    if revocation is None or (within is not None and revocation.creator != asker.actor):
+    revocation = await bulk_revocation_by_id(reading.pool, caller.account, UUID(ref))
+    if revocation is None or (within is not None and revocation.creator != caller.actor):
         raise NotFound
     return revocation
 

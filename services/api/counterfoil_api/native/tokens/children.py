@@ -38,42 +38,42 @@ class Creator:
 
 
 async def preview(
-    reading: Reading, access_log: AccessLog, asker: Principal, creator: Creator, body: Ending
+    reading: Reading, access_log: AccessLog, caller: Principal, creator: Creator, body: Ending
 ) -> ChildrenDocument:
     """Return what would end with it, or what stays valid. Raises ScopeMissing for callers without a revoke scope."""
     if body.with_children:
-        children = Children(made_by=creator.id, owner=reach(asker, _SCOPE))
+        children = Children(made_by=creator.id, owner=reach(caller, _SCOPE))
         async with reading.turn():
             found = await look(
-                reading.pool, asker.account, Filter(creator=creator.id), itself=asker.actor.id, children=children
+                reading.pool, caller.account, Filter(creator=creator.id), itself=caller.actor.id, children=children
             )
-        if not is_for(asker, children.owner):
-            access_log.note(asker, "list", shown=len(found.used_last))
+        if not is_for(caller, children.owner):
+            access_log.note(caller, "list", shown=len(found.used_last))
         return ChildrenDocument(ending=found.tokens, left_alone=found.left_alone, sample=tuple(sample(found)))
-    within = asker.owner if asker.lacks(_SCOPE) else None
-    living = await children_of(reading.pool, asker.account, creator.id, owner=within, but=creator.itself)
+    within = caller.owner if caller.lacks(_SCOPE) else None
+    living = await children_of(reading.pool, caller.account, creator.id, owner=within, but=creator.itself)
     return ChildrenDocument(living=living, list=f"/v1/tokens?creator={creator.ref}")
 
 
 async def end_with_children(
-    reading: Reading, asker: Principal, creator: Creator, body: Ending, ends: TokenCommand | SubjectCommand
+    reading: Reading, caller: Principal, creator: Creator, body: Ending, ends: TokenCommand | SubjectCommand
 ) -> tuple[AllOrNothing, ChildrenDocument]:
     """Return a command that ends the creator and starts a revocation for all that it created, with the present count.
 
     Both are accepted, or neither. From then on it creates nothing, and the bulk revocation ends when nothing is left.
     """
     children, wanted, revocation_id = (
-        Children(made_by=creator.id, owner=reach(asker, _SCOPE)),
+        Children(made_by=creator.id, owner=reach(caller, _SCOPE)),
         Filter(creator=creator.id),
         uuid7(),
     )
     reason = checked_reason(body.reason)
     async with reading.turn():
         found = await stage(
-            reading.pool, asker.account, wanted, revocation=revocation_id, digest=None, children=children
+            reading.pool, caller.account, wanted, revocation=revocation_id, digest=None, children=children
         )
     revocation = AcceptBulkRevocation(
-        account=asker.account, id=revocation_id, by=asker, plan=found.digest.hex(), reason=reason, total=found.tokens,
+        account=caller.account, id=revocation_id, by=caller, plan=found.digest.hex(), reason=reason, total=found.tokens,
         filter=recorded(wanted), children=children,
     )  # fmt: skip
     document = ChildrenDocument(ending=found.tokens, left_alone=found.left_alone, revocation=revocation_id)

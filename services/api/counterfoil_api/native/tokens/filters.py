@@ -66,16 +66,16 @@ class TokenFilter(Given, frozen=True, kw_only=True):
 
 
 async def requested_filter(
-    reading: Reading, asker: Principal, given: TokenFilter, *, scope: str, where: Where
+    reading: Reading, caller: Principal, given: TokenFilter, *, scope: str, where: Where
 ) -> Filter:
     """Return the requested filter within the caller's reach: with `own.…` only tokens of the caller's owner.
 
     Raises ScopeMissing without either scope or for another owner, UnknownUser, and InvalidRequest for an invalid time,
     metadata or scope.
     """
-    within, owner_id = reach(asker, scope), given.owner_id
+    within, owner_id = reach(caller, scope), given.owner_id
     if given.owner_type == "user" and owner_id is not None:
-        user = await named_user(reading, asker, owner_id)
+        user = await named_user(reading, caller, owner_id)
         if user is None and within is None:
             raise UnknownUser(where=where, field="owner_id")
         owner_id = owner_id if user is None else str(user.id)
@@ -83,7 +83,7 @@ async def requested_filter(
         raise InvalidRequest(wrong, where=where, field="scope")
     wanted = Filter(
         name=_normal(given.name), status=given.status, owner_type=given.owner_type, owner_id=owner_id,
-        creator=await named_creator(reading, asker, given.creator, within=within, where=where), issuer=given.issuer,
+        creator=await named_creator(reading, caller, given.creator, within=within, where=where), issuer=given.issuer,
         scope=given.scope, metadata=_metadata(given.metadata, where),
     )  # fmt: skip
     wanted = replace(wanted, **_moments(given, where))
@@ -95,7 +95,7 @@ async def requested_filter(
 
 
 async def named_creator(
-    reading: Reading, asker: Principal, ref: str | None, *, within: Owner | None, where: Where
+    reading: Reading, caller: Principal, ref: str | None, *, within: Owner | None, where: Where
 ) -> UUID | None:
     """Return the id of the named creator.
 
@@ -104,7 +104,7 @@ async def named_creator(
     if ref is None:
         return None
     try:
-        return await named_actor(reading, asker, ref, field="creator", where=where)
+        return await named_actor(reading, caller, ref, field="creator", where=where)
     except UnknownUser:
         if within is None or ref.isdigit():
             raise

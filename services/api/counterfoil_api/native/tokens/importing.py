@@ -44,7 +44,7 @@ from counterfoil_api.limits.limits import Limits
 from counterfoil_api.native.tokens.examples import IMPORTS
 from counterfoil_api.native.users.references import named_owner
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Asker, Body, ClientAddress
+from counterfoil_api.operations.reading import Body, Caller, ClientAddress
 
 api = Api("tokens", OURS)
 
@@ -66,7 +66,7 @@ async def import_tokens(
     limits: Limits,
     settings: Settings,
     *,
-    asker: Asker[Principal],
+    caller: Caller[Principal],
     address: ClientAddress,
     body: Body[Imports],
 ) -> ImportReport:
@@ -76,46 +76,46 @@ async def import_tokens(
     moment, the reply is 503; repeat the call, which imports the rest and none twice. Holders keep the secrets that they
     have. A weak secret is refused; a digest does not show whether its secret is weak.
     """
-    need(asker, "tokens.import")
-    undescribed_scopes = await _undescribed(reading, asker, body.tokens)
-    owners = await _owners(reading, asker, body.tokens)
+    need(caller, "tokens.import")
+    undescribed_scopes = await _undescribed(reading, caller, body.tokens)
+    owners = await _owners(reading, caller, body.tokens)
     given = {
-        n: _prepared(verifying, settings, asker, item, owners=owners, undescribed=undescribed_scopes)
+        n: _prepared(verifying, settings, caller, item, owners=owners, undescribed=undescribed_scopes)
         for n, item in enumerate(body.tokens)
     }
     answers: dict[int, Answer] = {n: each for n, each in given.items() if isinstance(each, Refusal)}
-    answers |= await _existing(reading, asker, given, tells_of_others=not body.dry_run)
+    answers |= await _existing(reading, caller, given, tells_of_others=not body.dry_run)
     new = {n: each for n, each in given.items() if isinstance(each, Create) and n not in answers}
     commands = list(new.values())
     if body.dry_run:
         outcomes = await _rehearsed(writing, commands)
     else:
-        outcomes = await _created(reading, writing, verifying, asker, commands)
+        outcomes = await _created(reading, writing, verifying, caller, commands)
     answers |= dict(zip(new, outcomes, strict=True))
     if not body.dry_run:
-        _note(limits, asker, address, [(item.secret, answers[n]) for n, item in enumerate(body.tokens)])
+        _note(limits, caller, address, [(item.secret, answers[n]) for n, item in enumerate(body.tokens)])
     return _report([answers[n] for n in given])
 
 
-async def _undescribed(reading: Reading, asker: Principal, items: tuple[TokenFromElsewhere, ...]) -> frozenset[str]:
+async def _undescribed(reading: Reading, caller: Principal, items: tuple[TokenFromElsewhere, ...]) -> frozenset[str]:
     """Return the scopes of these tokens that the catalogue does not describe; a query takes one token's worth."""
     named = tuple(dict.fromkeys(scope for item in items for scope in item.scopes))
     parts = [named[start : start + SCOPE_LIMIT] for start in range(0, len(named), SCOPE_LIMIT)]
-    return frozenset([scope for part in parts for scope in (await undescribed_of(reading, asker, part)).scopes])
+    return frozenset([scope for part in parts for scope in (await undescribed_of(reading, caller, part)).scopes])
 
 
-def _note(limits: Limits, asker: Principal, address: Address | None, answers: list[tuple[str | None, Answer]]) -> None:
+def _note(limits: Limits, caller: Principal, address: Address | None, answers: list[tuple[str | None, Answer]]) -> None:
     """Mark the secrets that are good here now, and record an attempt for each that another token has."""
     for secret, answer in answers:
         if isinstance(answer, Imported) and secret is not None:
             limits.seen_secrets.add(SecretGiven(secret))
         if isinstance(answer, SecretTaken):
             kind = kind_of(answer).name
-            limits.attempts.note(asker.account, kind, asker.actor.id, network=network_of(address))
+            limits.attempts.note(caller.account, kind, caller.actor.id, network=network_of(address))
 
 
 async def _created(
-    reading: Reading, writing: Writing, verifying: Verifying, asker: Principal, commands: list[Create]
+    reading: Reading, writing: Writing, verifying: Verifying, caller: Principal, commands: list[Create]
 ) -> list[Answer]:
     """Create all at once, so that they share transactions; each gets its own answer, so that none stops the others."""
     outcomes = await asyncio.gather(*(writing.execute(each) for each in commands), return_exceptions=True)
@@ -125,7 +125,7 @@ async def _created(
     _refuse_unfinished(answers)
     # A secret that another call imported just now may belong to this very item.
     lost = {n: commands[n] if isinstance(answer, SecretTaken) else answer for n, answer in enumerate(answers)}
-    again = await _existing(reading, asker, lost, tells_of_others=True)
+    again = await _existing(reading, caller, lost, tells_of_others=True)
     return [again.get(n, answer) for n, answer in enumerate(answers)]
 
 
@@ -161,11 +161,11 @@ async def _rehearsed(writing: Writing, commands: list[Create]) -> list[Answer]:
 
 
 async def _owners(
-    reading: Reading, asker: Principal, items: Iterable[TokenFromElsewhere]
+    reading: Reading, caller: Principal, items: Iterable[TokenFromElsewhere]
 ) -> dict[OwnerGiven, Owner | Refusal]:
     """Look up each owner that the items name once; return it, or why there is none."""
     named = list({item.owner for item in items if item.owner is not None})
-    found = await asyncio.gather(*(named_owner(reading, asker, each) for each in named), return_exceptions=True)
+    found = await asyncio.gather(*(named_owner(reading, caller, each) for each in named), return_exceptions=True)
     return {given: _owner(owner) for given, owner in zip(named, found, strict=True)}
 
 
@@ -176,7 +176,7 @@ def _owner(found: Owner | BaseException | None) -> Owner | Refusal:
 
 
 async def _existing(
-    reading: Reading, asker: Principal, given: Mapping[int, Create | Imported | Refusal], *, tells_of_others: bool
+    reading: Reading, caller: Principal, given: Mapping[int, Create | Imported | Refusal], *, tells_of_others: bool
 ) -> dict[int, Answer]:
     """Return the answers to items whose secret is in the ledger already.
 
@@ -184,7 +184,7 @@ async def _existing(
     be a way to guess secrets of others that leaves no trace.
     """
     commands = {n: each for n, each in given.items() if isinstance(each, Create)}
-    found = await existing(reading.pool, asker.account, commands, of_others=tells_of_others)
+    found = await existing(reading.pool, caller.account, commands, of_others=tells_of_others)
     return {n: SecretTaken() if fact is None else _already(commands[n], fact) for n, fact in found.items()}
 
 
@@ -199,13 +199,13 @@ def _already(command: Create, fact: Fact) -> Answer:
 def _prepared(
     verifying: Verifying,
     settings: Settings,
-    asker: Principal,
+    caller: Principal,
     item: TokenFromElsewhere,
     *,
     owners: Mapping[OwnerGiven, Owner | Refusal],
     undescribed: frozenset[str],
 ) -> Create | Refusal:
-    owner = asker.owner if item.owner is None else owners[item.owner]
+    owner = caller.owner if item.owner is None else owners[item.owner]
     if owner is None:
         return BadOwner("State the token's owner, such as service:billing.", field="owner")
     if isinstance(owner, Refusal):
@@ -222,7 +222,7 @@ def _prepared(
         made_at=item.created_at,
     )  # fmt: skip
     return creation(
-        wish, asker, verifying.peppers, token_id=uuid7(), secret=secret, thresholds=settings.thresholds,
+        wish, caller, verifying.peppers, token_id=uuid7(), secret=secret, thresholds=settings.thresholds,
         undescribed=tuple(scope for scope in item.scopes if scope in undescribed),
         imported_digests=_digests(verifying, secret),
     )  # fmt: skip

@@ -35,7 +35,7 @@ from counterfoil_api.native.tokens.showing import document_after
 from counterfoil_api.native.tokens.warnings import warned
 from counterfoil_api.native.users.references import named_owner
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMatch, Presented
+from counterfoil_api.operations.reading import Body, Caller, IdempotencyKey, IfMatch, Presented
 from counterfoil_api.operations.refusals import SECRET_REPLY
 from counterfoil_api.operations.replies import Made, Tagged
 from counterfoil_api.operations.retries import Retry
@@ -52,7 +52,7 @@ api = Api("tokens", OURS)
     example_reply=ISSUED,
 )
 async def create_token(
-    reading: Reading, issuing: Issuing, asker: Asker[Principal], *, body: Body[NewToken], key: IdempotencyKey
+    reading: Reading, issuing: Issuing, caller: Caller[Principal], *, body: Body[NewToken], key: IdempotencyKey
 ) -> Made[Issued]:
     """Issue a token.
 
@@ -60,8 +60,8 @@ async def create_token(
     `owner` it acts on behalf of its issuer's owner. Name a user, who must exist, by id, number or e-mail address.
     With a `trust` it has no secret: /v1/oauth/token exchanges JWTs of the trusted issuer for bearers.
     """
-    owner = await _owner(reading, asker, body.owner)
-    scopes = await expanded(reading, asker, body.scopes, body.scope_sets)
+    owner = await _owner(reading, caller, body.owner)
+    scopes = await expanded(reading, caller, body.scopes, body.scope_sets)
     wish = Wish(
         name=body.name,
         owner=owner,
@@ -75,7 +75,7 @@ async def create_token(
         lifetime=body.lifetime,
         expires_at=body.expires_at,
     )
-    return await _made(reading, issuing, asker, wish, key)
+    return await _made(reading, issuing, caller, wish, key)
 
 
 @api.post(
@@ -87,17 +87,23 @@ async def create_token(
     example_reply=ISSUED,
 )
 async def clone_token(
-    reading: Reading, issuing: Issuing, asker: Asker[Principal], *, ref: TokenRef, body: Body[Copy], key: IdempotencyKey
+    reading: Reading,
+    issuing: Issuing,
+    caller: Caller[Principal],
+    *,
+    ref: TokenRef,
+    body: Body[Copy],
+    key: IdempotencyKey,
 ) -> Made[Issued]:
     """Issue another token like this one.
 
     The copy differs in what the body states. It has the lifetime of the original; if the original has an expiry without
     a lifetime, it has the same expiry.
     """
-    reach(asker, "tokens.create")
-    original = (await permitted(reading, asker, ref, scope="tokens.read")).token
+    reach(caller, "tokens.create")
+    original = (await permitted(reading, caller, ref, scope="tokens.read")).token
     given = OwnerGiven(type=original.owner.type, id=original.owner.id) if body.owner is UNSET else body.owner
-    owner = await _owner(reading, asker, given)
+    owner = await _owner(reading, caller, given)
     lifetime, expires_at = _lifetime_like(original, body)
     wish = Wish(
         name=(original.name or "") if body.name is UNSET else body.name,
@@ -113,7 +119,7 @@ async def clone_token(
         expires_at=expires_at,
         cloned_from=original.id,
     )
-    return await _made(reading, issuing, asker, wish, key)
+    return await _made(reading, issuing, caller, wish, key)
 
 
 @api.post(
@@ -144,11 +150,11 @@ async def rotate_token(
     rotate itself: if the reply is lost, its old secret still gets the same reply under the same Idempotency-Key.
     """
     try:
-        asker = await callers.authenticate(presented)
+        caller = await callers.authenticate(presented)
     except SecretRetired:
         issued = await _recalled(reading, verifying, presented, key)
         return Tagged(issued, issued.token.revision)
-    listed = await permitted(reading, asker, ref, scope="tokens.rotate")
+    listed = await permitted(reading, caller, ref, scope="tokens.rotate")
     new_secret = NewSecret(
         grace_seconds=_grace_seconds(body.grace),
         ends_previous=body.ends_previous,
@@ -161,7 +167,7 @@ async def rotate_token(
         document = document_after(outcome, last_used_at=listed.last_used_at)
         return Issued(token=document, secret=secret, ended_early=_ended_early(outcome))
 
-    issued = await issuing.rotate(asker, listed.token, key, shown, kind=Issued, new_secret=new_secret)
+    issued = await issuing.rotate(caller, listed.token, key, shown, kind=Issued, new_secret=new_secret)
     return Tagged(issued, issued.token.revision)
 
 
@@ -180,16 +186,16 @@ def _ended_early(outcome: Outcome) -> datetime | UnsetType:
     return event.ended_early if isinstance(event, Rotated) else UNSET
 
 
-async def _made(reading: Reading, issuing: Issuing, asker: Principal, wish: Wish, retry: Retry | None) -> Made[Issued]:
-    unlisted = await undescribed(reading, asker, wish.scopes)
+async def _made(reading: Reading, issuing: Issuing, caller: Principal, wish: Wish, retry: Retry | None) -> Made[Issued]:
+    unlisted = await undescribed(reading, caller, wish.scopes)
 
     def shown(outcome: Outcome, secret: str = "") -> Issued:
         return Issued(token=warned(document_after(outcome), unlisted), secret=secret)
 
     if wish.trust is None:
-        issued = await issuing.issue(asker, wish, retry, shown, kind=Issued, unlisted=unlisted)
+        issued = await issuing.issue(caller, wish, retry, shown, kind=Issued, unlisted=unlisted)
     else:
-        issued = await issuing.issue_trusting(asker, wish, retry, shown, kind=Issued, unlisted=unlisted)
+        issued = await issuing.issue_trusting(caller, wish, retry, shown, kind=Issued, unlisted=unlisted)
     return Made(issued, issued.token.revision, f"/v1/tokens/{issued.token.id}")
 
 
@@ -207,8 +213,8 @@ async def _recalled(
     seen = found.seen
     if refusal_for(seen, seen.generation, seen.at, seen.context):  # the secret in that reply is not good now
         raise SecretRetired
-    asker = Principal(actor=Actor("token", seen.id), account=seen.account, scopes=seen.scopes)
-    claimed = claim(verifying.peppers, asker, retry.key, request=retry.request, holds_secret=True)
+    caller = Principal(actor=Actor("token", seen.id), account=seen.account, scopes=seen.scopes)
+    claimed = claim(verifying.peppers, caller, retry.key, request=retry.request, holds_secret=True)
     outcome = await recall(reading.pool, claimed)
     if outcome is None or outcome.reply is None:
         raise SecretRetired
@@ -226,10 +232,10 @@ def _lifetime_like(original: Token, body: Copy) -> tuple[str | None, datetime | 
     return (original.lifetime, None) if original.lifetime is not None else (None, original.expires_at)
 
 
-async def _owner(reading: Reading, asker: Principal, given: OwnerGiven | None) -> Owner:
+async def _owner(reading: Reading, caller: Principal, given: OwnerGiven | None) -> Owner:
     """Return the owner of the new token; a caller that issues for its own owner only learns of no others."""
-    within = reach(asker, "tokens.create")
-    owner = asker.owner if given is None else await named_owner(reading, asker, given)
+    within = reach(caller, "tokens.create")
+    owner = caller.owner if given is None else await named_owner(reading, caller, given)
     if within is not None and owner != within:
         raise BeyondCaller("This caller may issue tokens for its own owner alone; leave the owner out.")
     if owner is None:

@@ -28,7 +28,7 @@ from counterfoil_api.native.tokens.filters import TokenFilter, in_utc, requested
 from counterfoil_api.native.tokens.references import TokenRef, permitted
 from counterfoil_api.native.tokens.showing import event_document, listed_document, token_document
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Asker, Query
+from counterfoil_api.operations.reading import Caller, Query
 from counterfoil_api.operations.replies import Tagged
 
 api = Api("tokens", OURS)
@@ -74,25 +74,25 @@ class EventQuery(PageQuery, frozen=True, kw_only=True):
 
 @api.get("/v1/tokens", scope="tokens.read", refusals=(BadText,), example_reply=TOKENS)
 async def list_tokens(
-    reading: Reading, access_log: AccessLog, asker: Asker[Principal], *, query: Query[TokenQuery]
+    reading: Reading, access_log: AccessLog, caller: Caller[Principal], *, query: Query[TokenQuery]
 ) -> TokenPage:
     """List the tokens that the caller may reach."""
-    wanted = await requested_filter(reading, asker, query, scope="tokens.read", where="query")
+    wanted = await requested_filter(reading, caller, query, scope="tokens.read", where="query")
     question: list[Any] = ["tokens by creation", wanted, query.sort]
     sort: Sort = query.sort.lstrip("-")  # type: ignore[assignment] # each Order is a Sort, or one with a minus
     listed = await page_of(
         reading.pool,
-        asker.account,
+        caller.account,
         wanted,
         sort=sort,
         descending=query.sort.startswith("-"),
-        after=reading.after(asker, question, query.cursor, list[Any]),
+        after=reading.after(caller, question, query.cursor, list[Any]),
         limit=query.limit + 1,
     )
-    page, more = reading.page(asker, question, listed, limit=query.limit, place=lambda each: each.place)
-    if not is_for(asker, _owner_of(wanted)):
-        access_log.note(asker, "list", shown=len(page))
-    known = await names(reading, asker, (each.token.creator.id for each in page))
+    page, more = reading.page(caller, question, listed, limit=query.limit, place=lambda each: each.place)
+    if not is_for(caller, _owner_of(wanted)):
+        access_log.note(caller, "list", shown=len(page))
+    known = await names(reading, caller, (each.token.creator.id for each in page))
     return TokenPage(items=[listed_document(each, known) for each in page], next_cursor=more)
 
 
@@ -104,45 +104,45 @@ def _owner_of(wanted: Filter) -> Owner | None:
 
 @api.get("/v1/tokens/{ref}", scope="tokens.read", example_reply=TOKEN)
 async def get_token(
-    reading: Reading, access_log: AccessLog, asker: Asker[Principal], *, ref: TokenRef, query: Query[PastQuery]
+    reading: Reading, access_log: AccessLog, caller: Caller[Principal], *, ref: TokenRef, query: Query[PastQuery]
 ) -> Tagged[TokenDocument]:
     """Read a token as of now or of a past time.
 
     A token may always read itself. With `as_of` the reply names the event that decided whether it was accepted.
     """
-    listed = await permitted(reading, asker, ref, scope="tokens.read")
-    own, tokens = is_own(asker, listed.token), (listed.token.id,)
+    listed = await permitted(reading, caller, ref, scope="tokens.read")
+    own, tokens = is_own(caller, listed.token), (listed.token.id,)
     if query.as_of is None:
-        document = listed_document(listed, await names(reading, asker, (listed.token.creator.id,)))
+        document = listed_document(listed, await names(reading, caller, (listed.token.creator.id,)))
         if not own:
-            access_log.note(asker, "token", shown=1, tokens=tokens)
+            access_log.note(caller, "token", shown=1, tokens=tokens)
     else:
-        document = await _past_document(reading, asker, listed, query.as_of)
+        document = await _past_document(reading, caller, listed, query.as_of)
         if not own:
-            await access_log.tell(asker, "past", shown=1, tokens=tokens)
+            await access_log.tell(caller, "past", shown=1, tokens=tokens)
     return Tagged(document, document.revision)
 
 
 @api.get("/v1/tokens/{ref}/events", scope="tokens.read")
 async def list_events(
-    reading: Reading, access_log: AccessLog, asker: Asker[Principal], *, ref: TokenRef, query: Query[EventQuery]
+    reading: Reading, access_log: AccessLog, caller: Caller[Principal], *, ref: TokenRef, query: Query[EventQuery]
 ) -> EventPage:
     """List the events of a token."""
-    token = (await permitted(reading, asker, ref, scope="tokens.read")).token
+    token = (await permitted(reading, caller, ref, scope="tokens.read")).token
     descending = query.sort == "-version"
     question: list[Any] = ["events", token.id, query.sort]
-    after = reading.after(asker, question, query.cursor, tuple[int]) or (_LAST_VERSION if descending else 0,)
+    after = reading.after(caller, question, query.cursor, tuple[int]) or (_LAST_VERSION if descending else 0,)
     facts = await events_of(
         reading.pool, token.account, token.id, after=after[0], limit=query.limit + 1, descending=descending
     )
-    page, more = reading.page(asker, question, facts, limit=query.limit, place=lambda each: [each.version])
-    if not is_own(asker, token):
-        await access_log.tell(asker, "events", shown=len(page), tokens=(token.id,))
-    known = await names(reading, asker, (fact.by.id for fact in page))
+    page, more = reading.page(caller, question, facts, limit=query.limit, place=lambda each: [each.version])
+    if not is_own(caller, token):
+        await access_log.tell(caller, "events", shown=len(page), tokens=(token.id,))
+    known = await names(reading, caller, (fact.by.id for fact in page))
     return EventPage(items=[event_document(fact, known) for fact in page], next_cursor=more)
 
 
-async def _past_document(reading: Reading, asker: Principal, listed: Listed, as_of: str) -> TokenDocument:
+async def _past_document(reading: Reading, caller: Principal, listed: Listed, as_of: str) -> TokenDocument:
     token = listed.token
     at, version = await _moment(reading, listed, as_of)
     changes = await changes_until(reading.pool, token.account, token.id, at=at, version=version)
@@ -152,7 +152,7 @@ async def _past_document(reading: Reading, asker: Principal, listed: Listed, as_
     then = past(changes, at, owner=owner, of_account=of_account)
     if then is None:
         raise NotFound("This token did not exist at that time.")
-    known = await names(reading, asker, (token.creator.id, then.decided_by.by.id))
+    known = await names(reading, caller, (token.creator.id, then.decided_by.by.id))
     document = token_document(then.token, at=at, context=then.context, last_used_at=None, known=known)
     # The log knows exchanges, not verifications: when a token was last used in the past, and how often, cannot be
     # derived from it.

@@ -29,7 +29,7 @@ NUMBER: Final = re.compile(r"[1-9][0-9]{0,18}")
 GREATEST_NUMBER: Final = 2**63 - 1
 
 
-async def permitted(reading: Reading, asker: Principal, ref: str, *, scope: str) -> Listed:
+async def permitted(reading: Reading, caller: Principal, ref: str, *, scope: str) -> Listed:
     """Return the named token, if the caller has the scope for it.
 
     `self.rotate` is the scope for the calling token alone, `own.rotate` for the tokens of the caller's owner. To read
@@ -37,20 +37,20 @@ async def permitted(reading: Reading, asker: Principal, ref: str, *, scope: str)
 
     A token of another account, or out of reach, is refused exactly like one that does not exist.
     """
-    if is_self(asker, ref) and (
-        (scope in _OWN and not asker.delegated) or not asker.lacks(scope.replace("tokens", SELF, 1))
+    if is_self(caller, ref) and (
+        (scope in _OWN and not caller.delegated) or not caller.lacks(scope.replace("tokens", SELF, 1))
     ):
-        return await found(reading, asker, ref)
-    within = reach(asker, scope)
-    listed = await found(reading, asker, ref)
+        return await found(reading, caller, ref)
+    within = reach(caller, scope)
+    listed = await found(reading, caller, ref)
     if within is not None and listed.token.owner != within:
         raise NotFound
     return listed
 
 
-def is_self(asker: Principal, ref: str) -> bool:
+def is_self(caller: Principal, ref: str) -> bool:
     """Say whether the calling token refers to itself."""
-    return asker.actor.kind == "token" and ref.lower() in (SELF, str(asker.actor.id))
+    return caller.actor.kind == "token" and ref.lower() in (SELF, str(caller.actor.id))
 
 
 def is_reference(text: str) -> bool:
@@ -58,17 +58,17 @@ def is_reference(text: str) -> bool:
     return text == SELF or is_id(text) or NUMBER.fullmatch(text) is not None
 
 
-async def found(reading: Reading, asker: Principal, ref: str) -> Listed:
+async def found(reading: Reading, caller: Principal, ref: str) -> Listed:
     """Return the named token of the caller's account; the caller's scopes are checked elsewhere."""
     if ref == SELF:
-        if asker.actor.kind != "token":
+        if caller.actor.kind != "token":
             raise BadReference("The caller is not a token, so `self` names none; use a token's id or number.")
-        listed = await one(reading.pool, asker.account, token_id=asker.actor.id)
+        listed = await one(reading.pool, caller.account, token_id=caller.actor.id)
     elif is_id(ref):
-        listed = await one(reading.pool, asker.account, token_id=UUID(ref))
+        listed = await one(reading.pool, caller.account, token_id=UUID(ref))
     elif NUMBER.fullmatch(ref):
         number = int(ref)
-        listed = await one(reading.pool, asker.account, number=number) if number <= GREATEST_NUMBER else None
+        listed = await one(reading.pool, caller.account, number=number) if number <= GREATEST_NUMBER else None
     else:
         raise BadReference
     if listed is None:

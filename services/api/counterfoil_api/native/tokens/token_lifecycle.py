@@ -20,7 +20,7 @@ from counterfoil_api.native.tokens.references import TokenRef, permitted
 from counterfoil_api.native.tokens.showing import document_after, listed_document
 from counterfoil_api.native.tokens.warnings import warned
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMatch
+from counterfoil_api.operations.reading import Body, Caller, IdempotencyKey, IfMatch
 from counterfoil_api.operations.replies import Tagged
 from counterfoil_api.operations.retries import Retry
 
@@ -31,7 +31,7 @@ api = Api("tokens", OURS)
 async def update_token(
     reading: Reading,
     writing: Writing,
-    asker: Asker[Principal],
+    caller: Caller[Principal],
     *,
     ref: TokenRef,
     body: Body[TokenChanges],
@@ -43,12 +43,12 @@ async def update_token(
     Scopes are replaced as a whole. The token must hold no more than the caller, before and after. Another `trust` ends
     the bearer tokens of the previous one; a token with a secret can have no trust.
     """
-    listed = await permitted(reading, asker, ref, scope="tokens.update")
-    unlisted = None if body.scopes is UNSET else await undescribed(reading, asker, body.scopes)
+    listed = await permitted(reading, caller, ref, scope="tokens.update")
+    unlisted = None if body.scopes is UNSET else await undescribed(reading, caller, body.scopes)
     command = Update(
-        account=asker.account,
+        account=caller.account,
         token_id=listed.token.id,
-        by=asker,
+        by=caller,
         revisions=if_match,
         name=body.name,
         description=body.description,
@@ -67,7 +67,7 @@ async def update_token(
 async def renew_token(
     reading: Reading,
     writing: Writing,
-    asker: Asker[Principal],
+    caller: Caller[Principal],
     *,
     ref: TokenRef,
     body: Body[Renewal],
@@ -78,11 +78,11 @@ async def renew_token(
 
     With neither `lifetime` nor `expires_at` the token's own lifetime begins again now.
     """
-    listed = await permitted(reading, asker, ref, scope="tokens.renew")
+    listed = await permitted(reading, caller, ref, scope="tokens.renew")
     command = Renew(
-        account=asker.account,
+        account=caller.account,
         token_id=listed.token.id,
-        by=asker,
+        by=caller,
         revisions=if_match,
         lifetime=body.lifetime,
         expires_at=body.expires_at,
@@ -96,7 +96,7 @@ async def renew_token(
 async def suspend_token(
     reading: Reading,
     writing: Writing,
-    asker: Asker[Principal],
+    caller: Caller[Principal],
     *,
     ref: TokenRef,
     body: Body[Suspension],
@@ -104,8 +104,10 @@ async def suspend_token(
     key: IdempotencyKey,
 ) -> Tagged[TokenDocument]:
     """Refuse a token until it is resumed."""
-    listed = await permitted(reading, asker, ref, scope="tokens.suspend")
-    command = Suspend(account=asker.account, token_id=listed.token.id, by=asker, revisions=if_match, reason=body.reason)
+    listed = await permitted(reading, caller, ref, scope="tokens.suspend")
+    command = Suspend(
+        account=caller.account, token_id=listed.token.id, by=caller, revisions=if_match, reason=body.reason
+    )
     return await _changed(writing, listed, command, key)
 
 
@@ -113,7 +115,7 @@ async def suspend_token(
 async def resume_token(
     reading: Reading,
     writing: Writing,
-    asker: Asker[Principal],
+    caller: Caller[Principal],
     *,
     ref: TokenRef,
     _: Body[Resumption],
@@ -125,8 +127,8 @@ async def resume_token(
     `own.resume` allows this for a suspension with `own.suspend`; a suspension with `tokens.suspend` needs
     `tokens.resume`.
     """
-    listed = await permitted(reading, asker, ref, scope="tokens.resume")
-    command = Resume(account=asker.account, token_id=listed.token.id, by=asker, revisions=if_match)
+    listed = await permitted(reading, caller, ref, scope="tokens.resume")
+    command = Resume(account=caller.account, token_id=listed.token.id, by=caller, revisions=if_match)
     return await _changed(writing, listed, command, key)
 
 
@@ -141,7 +143,7 @@ async def revoke_token(
     reading: Reading,
     writing: Writing,
     access_log: AccessLog,
-    asker: Asker[Principal],
+    caller: Caller[Principal],
     *,
     ref: TokenRef,
     body: Body[Ending],
@@ -157,17 +159,19 @@ async def revoke_token(
     at any depth; a caller with `own.revoke` alone skips those of other owners. With `dry_run` nothing changes, and
     the reply says what would.
     """
-    listed = await permitted(reading, asker, ref, scope="tokens.revoke")
-    command = Revoke(account=asker.account, token_id=listed.token.id, by=asker, revisions=if_match, reason=body.reason)
+    listed = await permitted(reading, caller, ref, scope="tokens.revoke")
+    command = Revoke(
+        account=caller.account, token_id=listed.token.id, by=caller, revisions=if_match, reason=body.reason
+    )
     creator = children.Creator(listed.token.id, f"token:{listed.token.number}")
     if body.dry_run:
-        document, made = listed_document(listed), await children.preview(reading, access_log, asker, creator, body)
+        document, made = listed_document(listed), await children.preview(reading, access_log, caller, creator, body)
     elif body.with_children:
-        both, made = await children.end_with_children(reading, asker, creator, body, command)
+        both, made = await children.end_with_children(reading, caller, creator, body, command)
         document = (await _changed(writing, listed, both, None)).body
     else:
         document = (await _changed(writing, listed, command, None)).body
-        made = await children.preview(reading, access_log, asker, creator, body)
+        made = await children.preview(reading, access_log, caller, creator, body)
     return Tagged(replace(document, children=made), document.revision)
 
 

@@ -25,7 +25,7 @@ from counterfoil_api.native.tokens.showing import document_after
 from counterfoil_api.native.users.references import oneself
 from counterfoil_api.native.users.showing import user_document
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey
+from counterfoil_api.operations.reading import Body, Caller, IdempotencyKey
 from counterfoil_api.operations.refusals import SECRET_REPLY
 from counterfoil_api.operations.replies import Made, Tagged
 
@@ -34,14 +34,14 @@ api = Api("users", OURS)
 
 @api.post("/v1/users/self/totp", refusals=(PasswordNeeded, NotFound))
 async def begin_totp(
-    reading: Reading, codes: OneTimeCodes, asker: Asker[Principal], *, _: Body[Resumption]
+    reading: Reading, codes: OneTimeCodes, caller: Caller[Principal], *, _: Body[Resumption]
 ) -> Enrolment:
     """Begin to use one-time codes: only this answer contains the seed for your authenticator.
 
     This needs your password, and a code if you use codes already. Nothing changes until you confirm a code of the new
     seed, within an hour.
     """
-    begun = await codes.begin(await oneself(reading, asker))
+    begun = await codes.begin(await oneself(reading, caller))
     uri = begun.provisioning_uri()
     return Enrolment(secret=begun.secret, uri=uri, qr=_qr(uri))
 
@@ -53,14 +53,14 @@ async def begin_totp(
     example=OneTimeCode(code="492039"),
 )
 async def confirm_totp(
-    reading: Reading, codes: OneTimeCodes, asker: Asker[Principal], *, body: Body[OneTimeCode]
+    reading: Reading, codes: OneTimeCodes, caller: Caller[Principal], *, body: Body[OneTimeCode]
 ) -> Tagged[Enrolled]:
     """Confirm the new seed with a code of it; from now on your password needs a code, too.
 
     Only this answer contains your ten recovery codes, each for one login. The confirming code is valid for no login.
     """
     default = await reading.default_account.id()  # first: after the codes are made, nothing may fail before the answer
-    enrolled, recovery_codes = await codes.confirm(asker, await oneself(reading, asker), body.code)
+    enrolled, recovery_codes = await codes.confirm(caller, await oneself(reading, caller), body.code)
     return Tagged(Enrolled(user=user_document(enrolled, default), recovery_codes=recovery_codes), enrolled.revision)
 
 
@@ -68,24 +68,24 @@ async def confirm_totp(
     "/v1/login", executes=(Create,), refusals=(PasswordNeeded, NotFound, *SECRET_REPLY), example=NewLogin(lifetime="1h")
 )
 async def log_in(
-    reading: Reading, issuing: Issuing, asker: Asker[Principal], *, body: Body[NewLogin], key: IdempotencyKey
+    reading: Reading, issuing: Issuing, caller: Caller[Principal], *, body: Body[NewLogin], key: IdempotencyKey
 ) -> Made[LoggedIn]:
     """Get a token for yourself with your password and one-time code; without a lifetime it lives for eight hours.
 
     It has all your scopes, or only `scopes`. To create what outlives it, such as a user, or to change a password, send
     the password instead.
     """
-    user = await oneself(reading, asker)
+    user = await oneself(reading, caller)
     document = user_document(user, await reading.default_account.id())
-    scopes = asker.scopes if body.scopes is UNSET else body.scopes
+    scopes = caller.scopes if body.scopes is UNSET else body.scopes
     # Scopes that the user holds already need no description in the catalogue.
-    unlisted = await undescribed(reading, asker, () if body.scopes is UNSET else scopes)
+    unlisted = await undescribed(reading, caller, () if body.scopes is UNSET else scopes)
     wish = Wish(name=body.name, owner=owner_of(user.id), scopes=scopes, lifetime=body.lifetime)
 
     def render(outcome: Outcome, secret: str) -> LoggedIn:
         return LoggedIn(user=document, issued=Issued(token=document_after(outcome), secret=secret))
 
-    made = await issuing.issue(asker, wish, key, render, kind=LoggedIn, unlisted=unlisted)
+    made = await issuing.issue(caller, wish, key, render, kind=LoggedIn, unlisted=unlisted)
     token = made.issued.token
     return Made(made, token.revision, f"/v1/tokens/{token.id}")
 

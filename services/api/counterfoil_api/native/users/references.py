@@ -28,53 +28,53 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _FORMS: Final = "Name a user by an id, a number such as 2, an e-mail address or the word self."
 
 
-async def permitted_user(reading: Reading, asker: Principal, ref: str, *, scope: str) -> User:
+async def permitted_user(reading: Reading, caller: Principal, ref: str, *, scope: str) -> User:
     """Return the named user, if the caller has the scope.
 
     Users read themselves without a scope; a token reads its owner if it may read its owner's tokens. A user of another
     account is refused exactly like one that does not exist.
     """
-    if asker.lacks(scope):
+    if caller.lacks(scope):
         # A refusal must not show whether the named user exists.
-        found = await _named(reading, asker, ref) if scope == "users.read" and _sees_oneself(asker) else None
-        if found is None or asker.owner != owner_of(found.id):
-            need(asker, scope)
+        found = await _named(reading, caller, ref) if scope == "users.read" and _sees_oneself(caller) else None
+        if found is None or caller.owner != owner_of(found.id):
+            need(caller, scope)
         else:
             return found
-    return await _found(reading, asker, ref)
+    return await _found(reading, caller, ref)
 
 
-async def oneself_or_permitted(reading: Reading, asker: Principal, ref: str, *, scope: str) -> User:
+async def oneself_or_permitted(reading: Reading, caller: Principal, ref: str, *, scope: str) -> User:
     """Return the named user: for oneself a password is needed, for another user the scope."""
-    if ref == SELF or (asker.actor.kind == "user" and ref.lower() in (SELF, str(asker.actor.id))):
-        return await oneself(reading, asker)
-    return await permitted_user(reading, asker, ref, scope=scope)
+    if ref == SELF or (caller.actor.kind == "user" and ref.lower() in (SELF, str(caller.actor.id))):
+        return await oneself(reading, caller)
+    return await permitted_user(reading, caller, ref, scope=scope)
 
 
-async def oneself(reading: Reading, asker: Principal) -> User:
+async def oneself(reading: Reading, caller: Principal) -> User:
     """Return the user who presented a password. Raises PasswordNeeded for tokens."""
-    if asker.actor.kind != "user":
+    if caller.actor.kind != "user":
         raise PasswordNeeded
-    return await _found(reading, asker, SELF)
+    return await _found(reading, caller, SELF)
 
 
-async def named_user(reading: Reading, asker: Principal, ref: str) -> User | None:
+async def named_user(reading: Reading, caller: Principal, ref: str) -> User | None:
     """Return the named user of the caller's account, also a removed one; None if there is none.
 
     An e-mail address is personal: callers may use their own, others need the scope users.read.
     """
     try:
-        found = await _named(reading, asker, ref)
+        found = await _named(reading, caller, ref)
     except BadReference:  # in a body or a query an invalid reference is no missing path
         return None
-    if "@" in ref and asker.lacks("users.read") and (found is None or asker.owner != owner_of(found.id)):
+    if "@" in ref and caller.lacks("users.read") and (found is None or caller.owner != owner_of(found.id)):
         raise ScopeMissing(
             "Naming another user by e-mail address needs the scope users.read; use the user's id.", scope="users.read"
         )
     return found
 
 
-async def named_owner(reading: Reading, asker: Principal, given: OwnerGiven) -> Owner | None:
+async def named_owner(reading: Reading, caller: Principal, given: OwnerGiven) -> Owner | None:
     """Return the requested owner of a token; None for a user that does not exist.
 
     The door checks whether an id belongs to a user, and the user's status.
@@ -84,25 +84,25 @@ async def named_owner(reading: Reading, asker: Principal, given: OwnerGiven) -> 
         return owner
     if owner.user is not None:
         return owner_of(owner.user)
-    found = await named_user(reading, asker, given.id)
+    found = await named_user(reading, caller, given.id)
     return None if found is None else owner_of(found.id)
 
 
-async def _found(reading: Reading, asker: Principal, ref: str) -> User:
-    found = await _named(reading, asker, ref)
+async def _found(reading: Reading, caller: Principal, ref: str) -> User:
+    found = await _named(reading, caller, ref)
     if found is None:
         raise NotFound
     return found
 
 
-async def _named(reading: Reading, asker: Principal, ref: str) -> User | None:
-    named = _parsed(asker, ref)
-    return None if named is None else await one_user(reading.pool, asker.account, named)
+async def _named(reading: Reading, caller: Principal, ref: str) -> User | None:
+    named = _parsed(caller, ref)
+    return None if named is None else await one_user(reading.pool, caller.account, named)
 
 
-def _parsed(asker: Principal, ref: str) -> UUID | int | str | None:
+def _parsed(caller: Principal, ref: str) -> UUID | int | str | None:
     if ref == SELF:
-        return _self_of(asker)
+        return _self_of(caller)
     if (user_id := Owner("user", ref).user) is not None:
         return user_id
     if NUMBER.fullmatch(ref):
@@ -112,13 +112,13 @@ def _parsed(asker: Principal, ref: str) -> UUID | int | str | None:
     raise BadReference(_FORMS)
 
 
-def _sees_oneself(asker: Principal) -> bool:
-    if asker.owner is None or asker.owner.user is None:
+def _sees_oneself(caller: Principal) -> bool:
+    if caller.owner is None or caller.owner.user is None:
         return False
-    return asker.actor.kind == "user" or not asker.lacks("own.read")
+    return caller.actor.kind == "user" or not caller.lacks("own.read")
 
 
-def _self_of(asker: Principal) -> UUID:
-    if asker.owner is None or asker.owner.user is None:
+def _self_of(caller: Principal) -> UUID:
+    if caller.owner is None or caller.owner.user is None:
         raise BadReference("The caller is no user and has no user as its owner, so `self` names none; use a user's id.")
-    return asker.owner.user
+    return caller.owner.user

@@ -19,7 +19,7 @@ from counterfoil_api.native.users.references import UserRef, oneself_or_permitte
 from counterfoil_api.native.users.showing import user_document
 from counterfoil_api.native.users.users import changed, chosen, with_password
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMatch
+from counterfoil_api.operations.reading import Body, Caller, IdempotencyKey, IfMatch
 from counterfoil_api.operations.refusals import SECRET_REPLY
 from counterfoil_api.operations.replies import Tagged
 
@@ -32,7 +32,7 @@ _LEAVE = Revocation(reason="On leave until spring.")
 async def disable_user(
     reading: Reading,
     writing: Writing,
-    asker: Asker[Principal],
+    caller: Caller[Principal],
     *,
     user: UserRef,
     body: Body[Revocation],
@@ -40,8 +40,8 @@ async def disable_user(
     key: IdempotencyKey,
 ) -> Tagged[UserDocument]:
     """Refuse a user and all tokens that they own, until they are enabled."""
-    found = await permitted_user(reading, asker, user, scope="users.disable")
-    command = DisableUser(account=asker.account, id=found.id, by=asker, revisions=if_match, reason=body.reason)
+    found = await permitted_user(reading, caller, user, scope="users.disable")
+    command = DisableUser(account=caller.account, id=found.id, by=caller, revisions=if_match, reason=body.reason)
     return await changed(reading, writing, command, key)
 
 
@@ -49,7 +49,7 @@ async def disable_user(
 async def enable_user(
     reading: Reading,
     writing: Writing,
-    asker: Asker[Principal],
+    caller: Caller[Principal],
     *,
     user: UserRef,
     _: Body[Resumption],
@@ -57,8 +57,8 @@ async def enable_user(
     key: IdempotencyKey,
 ) -> Tagged[UserDocument]:
     """Accept a user and their tokens again, except tokens that were revoked."""
-    found = await permitted_user(reading, asker, user, scope="users.disable")
-    command = EnableUser(account=asker.account, id=found.id, by=asker, revisions=if_match)
+    found = await permitted_user(reading, caller, user, scope="users.disable")
+    command = EnableUser(account=caller.account, id=found.id, by=caller, revisions=if_match)
     return await changed(reading, writing, command, key)
 
 
@@ -73,7 +73,7 @@ async def remove_user(
     reading: Reading,
     writing: Writing,
     access_log: AccessLog,
-    asker: Asker[Principal],
+    caller: Caller[Principal],
     *,
     user: UserRef,
     body: Body[Ending],
@@ -89,18 +89,18 @@ async def remove_user(
     `tokens.revoke`) a bulk revocation ends these, the user's own tokens, and all that those created; also for a user
     who was removed earlier. With `dry_run` nothing changes, and the reply says what would.
     """
-    found = await permitted_user(reading, asker, user, scope="users.remove")
-    command = RemoveUser(account=asker.account, id=found.id, by=asker, revisions=if_match, reason=body.reason)
+    found = await permitted_user(reading, caller, user, scope="users.remove")
+    command = RemoveUser(account=caller.account, id=found.id, by=caller, revisions=if_match, reason=body.reason)
     creator = children.Creator(found.id, f"user:{found.id}", owner_of(found.id))
     if body.with_children and not body.dry_run:
-        both, made = await children.end_with_children(reading, asker, creator, body, command)
+        both, made = await children.end_with_children(reading, caller, creator, body, command)
         # A reply that is kept for retries names the accepted bulk revocation.
         return await changed(reading, writing, both, key, made)
     if body.dry_run:
         document = user_document(found, await reading.default_account.id())
     else:
         document = (await changed(reading, writing, command, key)).body
-    made = await children.preview(reading, access_log, asker, creator, body)
+    made = await children.preview(reading, access_log, caller, creator, body)
     return Tagged(replace(document, children=made), document.revision)
 
 
@@ -115,7 +115,7 @@ async def change_password(
     reading: Reading,
     writing: Writing,
     passwords: Passwords,
-    asker: Asker[Principal],
+    caller: Caller[Principal],
     *,
     user: UserRef,
     body: Body[NewPassword],
@@ -128,11 +128,11 @@ async def change_password(
     generated, and only this answer contains it. No token ends, not even those of logins: revoke them with
     `/v1/revocations`.
     """
-    found = await oneself_or_permitted(reading, asker, user, scope="users.reset")
+    found = await oneself_or_permitted(reading, caller, user, scope="users.reset")
     password = chosen(body.password, found.name or "")
     command = ChangePassword(
-        account=asker.account, id=found.id, by=asker, revisions=if_match,
-        password_hash=await passwords.hashed(password, asker.account),
+        account=caller.account, id=found.id, by=caller, revisions=if_match,
+        password_hash=await passwords.hashed(password, caller.account),
     )  # fmt: skip
     reset = await with_password(reading, writing, command, key, password if body.password is None else None)
     return Tagged(reset, reset.user.revision)
@@ -148,7 +148,7 @@ async def change_password(
 async def remove_totp(
     reading: Reading,
     writing: Writing,
-    asker: Asker[Principal],
+    caller: Caller[Principal],
     *,
     user: UserRef,
     _: Body[Resumption],
@@ -159,6 +159,6 @@ async def remove_totp(
 
     Your own need no scope, but your password and a code. The recovery codes end, too.
     """
-    found = await oneself_or_permitted(reading, asker, user, scope="users.reset")
-    command = RemoveTotp(account=asker.account, id=found.id, by=asker, revisions=if_match)
+    found = await oneself_or_permitted(reading, caller, user, scope="users.reset")
+    command = RemoveTotp(account=caller.account, id=found.id, by=caller, revisions=if_match)
     return await changed(reading, writing, command, key)

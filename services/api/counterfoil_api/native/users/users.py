@@ -36,7 +36,7 @@ from counterfoil_api.native.tokens.showing import event_document
 from counterfoil_api.native.users.references import UserRef, permitted_user
 from counterfoil_api.native.users.showing import user_document
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMatch, Query
+from counterfoil_api.operations.reading import Body, Caller, IdempotencyKey, IfMatch, Query
 from counterfoil_api.operations.refusals import SECRET_REPLY
 from counterfoil_api.operations.replies import Made, Tagged
 from counterfoil_api.operations.retries import Retry
@@ -65,7 +65,7 @@ async def create_user(
     reading: Reading,
     writing: Writing,
     passwords: Passwords,
-    asker: Asker[Principal],
+    caller: Caller[Principal],
     *,
     body: Body[NewUser],
     key: IdempotencyKey,
@@ -76,34 +76,34 @@ async def create_user(
     is generated, and only this answer contains it. An e-mail address is unique in the account; `login` is the name for
     logging in.
     """
-    need(asker, "users.create")
+    need(caller, "users.create")
     password = chosen(body.password, checked_email(body.email))
-    await refuse_undescribed(reading, asker, body.scopes)
+    await refuse_undescribed(reading, caller, body.scopes)
     command = CreateUser(
-        account=asker.account, id=uuid7(), by=asker, email=body.email,
-        role=body.role, scopes=body.scopes, password_hash=await passwords.hashed(password, asker.account),
+        account=caller.account, id=uuid7(), by=caller, email=body.email,
+        role=body.role, scopes=body.scopes, password_hash=await passwords.hashed(password, caller.account),
     )  # fmt: skip
     made = await with_password(reading, writing, command, key, password if body.password is None else None)
     return Made(made, made.user.revision, f"/v1/users/{made.user.id}")
 
 
 @api.get("/v1/users", scope="users.read", refusals=(BadText,))
-async def list_users(reading: Reading, asker: Asker[Principal], *, query: Query[UserQuery]) -> UserPage:
+async def list_users(reading: Reading, caller: Caller[Principal], *, query: Query[UserQuery]) -> UserPage:
     """List the users of the account."""
-    need(asker, "users.read")
+    need(caller, "users.read")
     wanted = UserFilter(role=query.role, status=query.status, email=query.email)
     question: list[Any] = ["users by creation", wanted]
-    after = reading.after(asker, question, query.cursor, tuple[datetime, UUID])
-    found = await users_of(reading.pool, asker.account, wanted, after=after, limit=query.limit + 1)
-    page, more = reading.page(asker, question, found, limit=query.limit, place=lambda each: [each.created_at, each.id])
+    after = reading.after(caller, question, query.cursor, tuple[datetime, UUID])
+    found = await users_of(reading.pool, caller.account, wanted, after=after, limit=query.limit + 1)
+    page, more = reading.page(caller, question, found, limit=query.limit, place=lambda each: [each.created_at, each.id])
     default = await reading.default_account.id()
     return UserPage(items=[user_document(user, default) for user in page], next_cursor=more)
 
 
 @api.get("/v1/users/{user}", scope="users.read")
-async def get_user(reading: Reading, asker: Asker[Principal], *, user: UserRef) -> Tagged[UserDocument]:
+async def get_user(reading: Reading, caller: Caller[Principal], *, user: UserRef) -> Tagged[UserDocument]:
     """Read a user; yourself without any scope."""
-    found = await permitted_user(reading, asker, user, scope="users.read")
+    found = await permitted_user(reading, caller, user, scope="users.read")
     return Tagged(user_document(found, await reading.default_account.id()), found.revision)
 
 
@@ -111,7 +111,7 @@ async def get_user(reading: Reading, asker: Asker[Principal], *, user: UserRef) 
 async def update_user(
     reading: Reading,
     writing: Writing,
-    asker: Asker[Principal],
+    caller: Caller[Principal],
     *,
     user: UserRef,
     body: Body[UserChanges],
@@ -123,11 +123,11 @@ async def update_user(
     Scopes are replaced as a whole. The user must hold no more than the caller, before and after. From this answer on
     the user's tokens and their bearer tokens may do no more than the user.
     """
-    found = await permitted_user(reading, asker, user, scope="users.update")
+    found = await permitted_user(reading, caller, user, scope="users.update")
     if body.scopes is not UNSET:
-        await refuse_undescribed(reading, asker, body.scopes)
+        await refuse_undescribed(reading, caller, body.scopes)
     command = UpdateUser(
-        account=asker.account, id=found.id, by=asker, revisions=if_match, email=body.email, role=body.role,
+        account=caller.account, id=found.id, by=caller, revisions=if_match, email=body.email, role=body.role,
         scopes=body.scopes,
     )  # fmt: skip
     return await changed(reading, writing, command, key)
@@ -135,19 +135,19 @@ async def update_user(
 
 @api.get("/v1/users/{user}/events", scope="users.read")
 async def list_user_events(
-    reading: Reading, access_log: AccessLog, asker: Asker[Principal], *, user: UserRef, query: Query[PageQuery]
+    reading: Reading, access_log: AccessLog, caller: Caller[Principal], *, user: UserRef, query: Query[PageQuery]
 ) -> EventPage:
     """List the events of a user."""
-    found = await permitted_user(reading, asker, user, scope="users.read")
+    found = await permitted_user(reading, caller, user, scope="users.read")
     question: list[Any] = ["user events", found.id]
-    after = reading.after(asker, question, query.cursor, tuple[int]) or (0,)
+    after = reading.after(caller, question, query.cursor, tuple[int]) or (0,)
     facts = await events_of(
-        reading.pool, asker.account, found.id, after=after[0], limit=query.limit + 1, kind="user"
+        reading.pool, caller.account, found.id, after=after[0], limit=query.limit + 1, kind="user"
     )  # fmt: skip
-    page, more = reading.page(asker, question, facts, limit=query.limit, place=lambda each: [each.version])
-    if asker.owner != owner_of(found.id):  # reads of another user's events are logged
-        await access_log.tell(asker, "events", shown=len(page))
-    known = await names(reading, asker, (fact.by.id for fact in page))
+    page, more = reading.page(caller, question, facts, limit=query.limit, place=lambda each: [each.version])
+    if caller.owner != owner_of(found.id):  # reads of another user's events are logged
+        await access_log.tell(caller, "events", shown=len(page))
+    known = await names(reading, caller, (fact.by.id for fact in page))
     return EventPage(items=[event_document(fact, known) for fact in page], next_cursor=more)
 
 

@@ -194,8 +194,8 @@ def _maker(token: Token, actor: Actor, locked: Locked) -> Principal | None:
         return SYSTEM
     user = _user((token.account, actor.id), locked)
     caller = locked.callers.get((token.account, actor.id)) if user is None else UserCaller(user)
-    asker = Principal(actor=actor, account=token.account, scopes=())
-    return maker_of(cast("TokenCaller | UserCaller | None", caller), asker, locked.clock)
+    maker = Principal(actor=actor, account=token.account, scopes=())
+    return maker_of(cast("TokenCaller | UserCaller | None", caller), maker, locked.clock)
 
 
 def _user(key: Key, locked: Locked) -> User | None:
