@@ -1,4 +1,4 @@
-"""The measurement of dialects runs to its end, and every call of it is answered well."""
+"""The measurement of dialects runs, and every call succeeds."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The measurement of logins beside a flood runs to its end, and nobody at home is refused."""
+"""The measurement of logins beside a flood runs, and no login from a known network is refused."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ TOP = Path(__file__).parents[2]
 
 
 @pytest.mark.soak
-def test_a_user_logs_in_at_home_beside_strangers_who_try_passwords() -> None:
+def test_a_user_in_a_known_network_logs_in_during_a_flood_of_wrong_passwords() -> None:
     sizes = ["--networks", "0", "2", "--connections", "4", "--logins", "2"]
     command = [sys.executable, "-m", "tests.bench.logins", "--json", *sizes]
     done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""The bench of the sealer runs, and says all that it promises; how fast it was is for a quiet machine to say."""
+"""The measurement of the sealer runs; speed is measured on a quiet machine."""
 
 import subprocess
 import sys

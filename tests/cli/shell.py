@@ -1,6 +1,7 @@
-"""The `counterfoil` command in a process of its own for each call, forked from one that has loaded it already.
+"""The `counterfoil` command in a separate process for each call, forked from one that has already loaded it.
 
-Loading takes half a second, and the tests call it hundreds of times. `serve` runs in that process, a `Shell` asks it.
+Loading takes half a second, and the tests call the command hundreds of times. `serve` runs in the loaded process, and a
+`Shell` sends it requests.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ _SERVE = "import sys; from cli.shell import serve; serve(int(sys.argv[1]))"
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """How a command ended."""
+    """The result of a command."""
 
     code: int
     out: str
@@ -32,9 +33,9 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """A place with an environment in which `counterfoil` is called.
+    """An environment in which `counterfoil` is called.
 
-    Every call sends one end of a socket to the process that has it loaded; over that its exit code comes back.
+    Every call sends one end of a socket to the loaded process, which returns the exit code over it.
     """
 
     loaded: socket.socket
@@ -44,7 +45,7 @@ class Shell:
     async def __call__(
         self, *words: str, typed: str = "", stdout: int | None = None, stderr: int | None = None, **environment: str
     ) -> Said:
-        # COLUMNS: workers of a parallel run have it set, and tables look at it.
+        # COLUMNS: parallel test workers set it, and tables read it.
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("COUNTERFOIL", "COLUMNS"))}
         told = {**clean, **self.environment, **environment}
         asked = json.dumps({"words": words, "environment": told, "directory": str(self.directory)})
@@ -69,7 +70,7 @@ def _text(file: IO[bytes]) -> str:
 
 @contextmanager
 def loaded() -> Iterator[socket.socket]:
-    """Have the command loaded, and reach who has."""
+    """Load the command, and yield a connection to its process."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, theirs:
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parent.parent)}
@@ -105,7 +106,7 @@ def serve(fd: int) -> None:
 
 
 def _load_what_a_call_imports(command: Callable[[], None]) -> None:
-    """Some modules are imported by the first call only: have them here, not in every fork."""
+    """Import modules that only the first call imports, so that each fork has them."""
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
         for words in (["token", "list", "--help"], ["token", "list", "--limit", "many"]):
             sys.argv = ["counterfoil", *words]
@@ -114,7 +115,7 @@ def _load_what_a_call_imports(command: Callable[[], None]) -> None:
 
 
 def _run(command: Callable[[], None], asked: dict[str, Any], answer: int, *files: int) -> None:
-    """Become the command that was asked for."""
+    """Become the requested command."""
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)

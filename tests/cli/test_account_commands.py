@@ -1,4 +1,4 @@
-"""What administrators do with `counterfoil account` and `counterfoil scope`, against the real API."""
+"""`counterfoil account` and `counterfoil scope`, with the real API."""
 
 import json
 
@@ -29,7 +29,7 @@ async def test_the_policy_is_changed_one_rule_at_a_time(shell: Shell) -> None:
     assert (shut.code, "shuts-you-out" in shut.err) == (1, True)
 
 
-async def test_what_happened_in_the_account_is_told_by_whom_and_from_what_to_what(shell: Shell) -> None:
+async def test_account_events_are_listed_with_actor_and_both_values(shell: Shell) -> None:
     for longest in ("90d", "30d"):
         assert (await shell("account", "update", "--max-lifetime", longest)).code == 0
     told = (await shell("account", "events", "--since", "1h")).out
@@ -44,7 +44,7 @@ async def test_what_happened_in_the_account_is_told_by_whom_and_from_what_to_wha
         assert "nothing to show" in (await shell(what, "--until", "2020-01-01")).err
 
 
-async def test_ending_all_secrets_asks_first_and_ends_the_askers_too(shell: Shell) -> None:
+async def test_ending_all_secrets_asks_for_confirmation_and_also_ends_the_callers_own(shell: Shell) -> None:
     assert (await shell("account", "end-secrets", "--reason", "copied")).code != 0
     assert (await shell("account", "show")).code == 0
     said = await shell("account", "end-secrets", "--reason", "copied", "--yes")
@@ -54,7 +54,7 @@ async def test_ending_all_secrets_asks_first_and_ends_the_askers_too(shell: Shel
     assert (refused.code, "secret-ended" in refused.err) == (1, True)
 
 
-async def test_the_catalogue_is_written_read_and_granted_from(shell: Shell) -> None:
+async def test_the_catalogue_is_written_read_and_used_for_grants(shell: Shell) -> None:
     link = "https://docs.example/invoices"
     steps = [
         ("scope", "describe", "invoices.read", "--sentence", "Read invoices.", "--documentation", link),

@@ -1,4 +1,4 @@
-"""What auditors see of what was tried in vain."""
+"""`counterfoil` lists failed attempts for auditors."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ from cli.shell import Shell
 from client.running import Service
 
 
-async def test_attempts_tell_what_was_tried_in_vain(shell: Shell, service: Service) -> None:
+async def test_failed_attempts_are_listed(shell: Shell, service: Service) -> None:
     assert (await shell("attempts")).err == "There is nothing to show.\n"
     made = json.loads((await shell("token", "create", "ended", "--owner", "service:billing", "--json")).out)
     token, secret = made["token"]["id"], made["secret"]

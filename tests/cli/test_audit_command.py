@@ -1,4 +1,4 @@
-"""`counterfoil audit replay --http`: an audit by a token alone, without a way to the database."""
+"""`counterfoil audit replay --http`: an audit with only a token, without access to the database."""
 
 import json
 
@@ -16,7 +16,7 @@ async def _auditor(shell: Shell, *scopes: str) -> str:
     return made.out.strip()
 
 
-async def test_an_auditor_far_from_the_database_finds_an_honest_ledger_so(shell: Shell, service: Service) -> None:
+async def test_an_auditor_without_database_access_confirms_an_honest_ledger(shell: Shell, service: Service) -> None:
     asked = await _auditor(shell, *READS)
     await seal_all(service.database.app_url)
     said = await shell("audit", "replay", "--http", COUNTERFOIL_TOKEN=asked)
@@ -31,29 +31,29 @@ async def test_an_auditor_far_from_the_database_finds_an_honest_ledger_so(shell:
     assert told["documents"] >= 4
 
 
-async def test_without_a_word_about_http_it_is_the_database_that_is_asked(shell: Shell, service: Service) -> None:
+async def test_without_the_http_option_the_database_is_audited(shell: Shell, service: Service) -> None:
     assert service.url
     said = await shell("audit", "replay")
     assert said.code == 2
     assert "DATABASE_URL" in said.err
 
 
-async def test_a_file_of_credentials_means_http(shell: Shell, service: Service) -> None:
+async def test_a_credentials_file_selects_http(shell: Shell, service: Service) -> None:
     await seal_all(service.database.app_url)
     said = await shell("audit", "replay", "--credentials", str(service.credentials))
     assert said.code == 0, said.err
     assert "documents is what its events say" in said.out
 
 
-async def test_who_may_not_read_the_log_is_told_so(shell: Shell) -> None:
+async def test_a_token_without_the_right_to_read_the_log_is_refused(shell: Shell) -> None:
     said = await shell("audit", "replay", "--http", COUNTERFOIL_TOKEN=await _auditor(shell, "tokens.read"))
     assert said.code == 1
     assert "audit.read" in said.err
 
 
-async def test_an_event_that_is_not_shown_as_it_happened_ends_with_1(shell: Shell) -> None:
+async def test_a_document_that_contradicts_its_event_ends_with_1(shell: Shell) -> None:
     asked = await _auditor(shell, *READS)
-    # Nothing is sealed yet: every document is there before its events.
+    # Nothing is sealed yet: every document is read before its events.
     said = await shell("audit", "replay", "--http", "--json", COUNTERFOIL_TOKEN=asked)
     assert said.code == 1
     *found, _ = map(json.loads, said.out.splitlines())

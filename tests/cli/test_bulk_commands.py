@@ -1,4 +1,4 @@
-"""`counterfoil token revoke-many` and `import`: looked at, then done; refused line by line; run again to finish."""
+"""`counterfoil token revoke-many` and `import`: planned, then executed; refused line by line; repeated to finish."""
 
 import asyncio
 import hashlib
@@ -23,7 +23,7 @@ from counterfoil_worker.bulk_revocations import BulkRevocations
 
 @pytest_asyncio.fixture
 async def worker(service: Service) -> AsyncIterator[None]:
-    """A worker that looks every now and then."""
+    """A worker that polls for work."""
 
     async def work() -> None:
         async with await open_pool(service.database.app_url, size=4) as pool, Door(service.database.app_url) as door:
@@ -44,7 +44,7 @@ async def made(shell: Shell, name: str, *words: str) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("worker")
-async def test_what_was_looked_at_is_revoked_and_nothing_else(shell: Shell, service: Service) -> None:
+async def test_exactly_the_planned_tokens_are_revoked(shell: Shell, service: Service) -> None:
     for number in range(3):
         await made(shell, f"ci-{number}", "--owner", "service:builds")
     other = await made(shell, "nightly", "--owner", "service:builds")
@@ -76,7 +76,7 @@ async def test_what_was_looked_at_is_revoked_and_nothing_else(shell: Shell, serv
     assert (audited.code, "every row is what its events say" in audited.out) == (0, True)
 
 
-async def test_a_job_that_nobody_works_on_can_be_cancelled(shell: Shell) -> None:
+async def test_a_job_without_a_worker_can_be_cancelled(shell: Shell) -> None:
     await made(shell, "ci-1")
     plan = json.loads((await shell("token", "revoke-many", "--name", "ci-*", "--json")).out)["plan"]
     words = ("--name", "ci-*", "--execute", "--plan", plan, "--reason", "leaked", "--no-wait", "--json")
@@ -86,7 +86,7 @@ async def test_a_job_that_nobody_works_on_can_be_cancelled(shell: Shell) -> None
     assert "status          cancelled\n" in cancelled.out
 
 
-async def test_a_plan_and_a_reason_are_needed_and_something_to_revoke(shell: Shell) -> None:
+async def test_a_bulk_revocation_needs_a_plan_a_reason_and_a_filter(shell: Shell) -> None:
     assert (await shell("token", "revoke-many", "--name", "x", "--execute", "--reason", "x")).code == 2
     assert (await shell("token", "revoke-many", "--name", "x", "--unused-for", "soon")).code == 2
     nothing = await shell("token", "revoke-many")
@@ -99,7 +99,7 @@ def token(**fields: Any) -> dict[str, Any]:
     return {"name": "moved", "owner": {"type": "service", "id": "elsewhere"}, "scopes": ["a.b"], **fields}
 
 
-async def test_a_file_is_imported_line_by_line_and_again_without_harm(shell: Shell, tmp_path: Path) -> None:
+async def test_a_file_is_imported_line_by_line_and_can_be_repeated(shell: Shell, tmp_path: Path) -> None:
     good = [secrets.token_hex(20) for _ in range(3)]
     digest = {"algorithm": "sha256", "value": hashlib.sha256(good[2].encode()).hexdigest()}
     lines = [
@@ -125,7 +125,7 @@ async def test_a_file_is_imported_line_by_line_and_again_without_harm(shell: She
 
 
 @pytest.mark.parametrize("dry_run", [("--dry-run",), ()])
-async def test_what_is_over_elsewhere_is_refused_with_its_line(
+async def test_an_expired_token_is_refused_with_its_line(
     shell: Shell, tmp_path: Path, dry_run: tuple[str, ...]
 ) -> None:
     file = tmp_path / "tokens.csv"
@@ -140,7 +140,7 @@ async def test_what_is_over_elsewhere_is_refused_with_its_line(
     assert said.err.endswith("(lifetime)\n")
 
 
-async def test_a_table_is_imported_by_its_heads(shell: Shell, tmp_path: Path) -> None:
+async def test_a_table_is_imported_by_its_column_names(shell: Shell, tmp_path: Path) -> None:
     secret, digested = secrets.token_urlsafe(30), secrets.token_urlsafe(30)
     file = tmp_path / "tokens.csv"
     file.write_text(
@@ -156,7 +156,7 @@ async def test_a_table_is_imported_by_its_heads(shell: Shell, tmp_path: Path) ->
     assert (await shell("token", "show", "self", COUNTERFOIL_TOKEN=digested)).code == 0
 
 
-async def test_more_than_one_call_holds(shell: Shell, tmp_path: Path, service: Service) -> None:
+async def test_a_file_larger_than_one_call_is_imported(shell: Shell, tmp_path: Path, service: Service) -> None:
     file = tmp_path / "tokens.jsonl"
     file.write_text("".join(json.dumps(token(secret=secrets.token_hex(20))) + "\n" for _ in range(1_203)))
     assert (await shell("token", "import", str(file))).out == "1,203 imported, 0 already, 0 refused\n"
@@ -165,7 +165,7 @@ async def test_more_than_one_call_holds(shell: Shell, tmp_path: Path, service: S
     assert audited.code == 0
 
 
-async def test_an_import_outlasts_a_database_that_is_away(
+async def test_an_import_survives_an_outage_of_the_database(
     shell: Shell, tmp_path: Path, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queue, "PATIENCE_SECONDS", 1.0)
@@ -184,13 +184,13 @@ async def test_an_import_outlasts_a_database_that_is_away(
     assert await service.tokens() == 3
 
 
-async def test_a_file_that_is_not_there_is_a_usage_error(shell: Shell, tmp_path: Path) -> None:
+async def test_a_missing_file_is_a_usage_error(shell: Shell, tmp_path: Path) -> None:
     assert (await shell("token", "import", str(tmp_path / "none.ndjson"))).code == 2
     (tmp_path / "odd.csv").write_bytes(b"\xff\xfe\x00")
     assert (await shell("token", "import", str(tmp_path / "odd.csv"))).code == 2
 
 
-async def test_lists_and_bulk_revocation_are_narrowed_alike_by_metadata_use_and_time(shell: Shell) -> None:
+async def test_lists_and_bulk_revocations_have_the_same_filters(shell: Shell) -> None:
     for name, words in (("red", ("--metadata", "team=red")), ("blue", ("--metadata", "team=blue"))):
         await made(shell, f"narrow {name}", "--lifetime", "6d", *words)
     await made(shell, "narrow late", "--lifetime", "30d", "--metadata", "team=red")

@@ -1,4 +1,4 @@
-"""`--creator`, `--with-children` and `--dry-run`: what somebody made is seen, and ends with them where asked."""
+"""`--creator`, `--with-children` and `--dry-run`: tokens of a creator are listed and revoked with it on request."""
 
 import json
 from typing import Any
@@ -17,14 +17,14 @@ async def issued(shell: Shell, *words: str, by: str = "") -> tuple[dict[str, Any
 
 
 async def line_of(shell: Shell) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """A minting token, its child, and the child of that."""
+    """A token that may create tokens, its child, and the child of that."""
     minter, secret = await issued(shell, "minter", "--scope", "tokens.create")
     child, of_child = await issued(shell, "child", "--scope", "tokens.create", by=secret)
     grandchild, _ = await issued(shell, "grandchild", by=of_child)
     return minter, child, grandchild
 
 
-async def test_revoking_a_token_tells_how_to_see_and_how_to_end_what_it_made(shell: Shell) -> None:
+async def test_revoking_a_token_names_the_commands_for_its_children(shell: Shell) -> None:
     minter, child, grandchild = await line_of(shell)
     ref = str(minter["number"])
     ended = await shell("token", "revoke", ref, "--reason", "leaked")
@@ -41,7 +41,7 @@ async def test_revoking_a_token_tells_how_to_see_and_how_to_end_what_it_made(she
     assert (await shell("token", "revocations", "cancel", children["revocation"])).code == 0
 
 
-async def test_removing_a_user_does_the_same(shell: Shell) -> None:
+async def test_removing_a_user_names_the_commands_for_their_children(shell: Shell) -> None:
     added = await shell("user", "create", "ada@example.org", "--role", "operator", "--json")
     number = str(json.loads(added.out)["user"]["number"])
     login, secret = await issued(shell, "login", "--owner", f"user:{number}", "--scope", "own.read")
@@ -54,7 +54,7 @@ async def test_removing_a_user_does_the_same(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("which", [("--name", "minter"), ("--creator", "token:self")])
-async def test_many_are_looked_at_with_what_they_made(shell: Shell, which: tuple[str, str]) -> None:
+async def test_a_plan_can_include_children(shell: Shell, which: tuple[str, str]) -> None:
     words = (*which, "--with-children")
     await line_of(shell)
     looked = await shell("token", "revoke-many", *words, "--json")

@@ -1,4 +1,4 @@
-"""An operator asks which vendors' APIs are on."""
+"""`counterfoil` shows which vendors' APIs are enabled."""
 
 import json
 
@@ -8,10 +8,10 @@ from cli.shell import Shell
 from counterfoil.client import Client
 from counterfoil.client.documents import Dialect
 from counterfoil_api.dialects import listing
-from dialects.pretend import PRETEND
+from dialects.invented_dialect import PRETEND
 
 
-async def test_the_command_shows_what_a_vendors_client_is_given(
+async def test_the_command_shows_the_addresses_for_vendors_clients(
     shell: Shell, ledger: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listing, "DIALECTS", (PRETEND,))

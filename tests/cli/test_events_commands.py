@@ -24,19 +24,19 @@ MANY = 320
 
 
 async def lines(shell: Shell, *words: str) -> list[dict[str, Any]]:
-    """What is replayed: each line with its entry read."""
+    """The replayed lines, with their entries parsed."""
     replayed = await shell("events", "replay", *words, "--json")
     assert (replayed.code, replayed.err) == (0, "")
     return [{**json.loads(each), **json.loads(json.loads(each)["entry"])} for each in replayed.out.splitlines()]
 
 
 async def filled(ledger: Client, service: Service, count: int = MANY) -> int:
-    """Have so many events in the log, and the read of the log that a first reading adds; return where it ends."""
+    """Fill the log with this many events and the read that a first reading adds; return its end."""
     async for _ in ledger.events():
         pass
     for begin in range(0, count, 40):
         await asyncio.gather(*(ledger.create(f"job-{begin + n}", description=token_urlsafe(150)) for n in range(40)))
-    await seal_all(service.database.app_url)  # which counts the events of the system too
+    await seal_all(service.database.app_url)  # also counts the events of the system
     log = ledger.events(after="latest")
     assert [event async for event in log] == []
     assert log.head is not None
@@ -61,7 +61,7 @@ async def test_a_replay_shows_everything_in_order(shell: Shell, ledger: Client, 
     assert [each["position"] for each in behind] == [ours[0]["position"] + 1]
 
 
-async def test_every_filter_shows_what_it_says_and_nothing_else(shell: Shell, ledger: Client, service: Service) -> None:
+async def test_every_filter_shows_exactly_its_events(shell: Shell, ledger: Client, service: Service) -> None:
     made = await ledger.create("nightly", owner=("service", "backup"))
     await ledger.suspend(made.token.id, reason="holidays")
     grace = (await ledger.create_user("grace@example.org", role="member")).user
@@ -94,7 +94,7 @@ async def test_every_filter_shows_what_it_says_and_nothing_else(shell: Shell, le
     assert (refused.code, refused.out) == (1, "")
 
 
-async def test_the_latest_are_shown_also_behind_a_filter(shell: Shell, ledger: Client, service: Service) -> None:
+async def test_the_latest_events_are_shown_with_a_filter_too(shell: Shell, ledger: Client, service: Service) -> None:
     first = await ledger.create("first")
     size = await filled(ledger, service, 40)
     shown = await shell("events", "tail", "--no-follow", "-n", "3", "--json")
@@ -105,7 +105,9 @@ async def test_the_latest_are_shown_also_behind_a_filter(shell: Shell, ledger: C
     assert (none.code, none.out) == (0, "")
 
 
-async def test_a_position_beyond_the_end_is_refused_in_words(shell: Shell, ledger: Client, service: Service) -> None:
+async def test_a_position_beyond_the_end_is_refused_with_the_reason(
+    shell: Shell, ledger: Client, service: Service
+) -> None:
     await filled(ledger, service, 0)
     refused = await shell("events", "replay", "--after", "4711")
     assert (refused.code, refused.out) == (1, "")
@@ -114,7 +116,7 @@ async def test_a_position_beyond_the_end_is_refused_in_words(shell: Shell, ledge
 
 @asynccontextmanager
 async def tailing(shell: Shell, *words: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The command in a process of its own, which is ended by Ctrl-C: quietly, and as done."""
+    """The command in a separate process, ended by Ctrl-C without an error."""
     command = [str(Path(sys.executable).with_name("counterfoil")), "events", "tail", *words]
     told = {**os.environ, **shell.environment}
     process = await asyncio.create_subprocess_exec(*command, cwd=shell.directory, env=told, stdout=PIPE, stderr=PIPE)
@@ -130,7 +132,7 @@ async def tailing(shell: Shell, *words: str) -> AsyncIterator[asyncio.subprocess
 
 
 @pytest.mark.usefixtures("sealer")
-async def test_who_tails_the_log_sees_what_happens_meanwhile(shell: Shell, ledger: Client, service: Service) -> None:
+async def test_a_tail_shows_events_as_they_happen(shell: Shell, ledger: Client, service: Service) -> None:
     size = await filled(ledger, service, 40)
     async with tailing(shell, "-n", "2", "--json") as process, asyncio.timeout(60):
         assert process.stdout is not None
@@ -143,7 +145,7 @@ async def test_who_tails_the_log_sees_what_happens_meanwhile(shell: Shell, ledge
 
 
 @pytest.mark.usefixtures("sealer")
-async def test_a_tail_in_a_terminal_is_a_table_that_grows(shell: Shell, ledger: Client, service: Service) -> None:
+async def test_a_tail_in_a_terminal_is_a_growing_table(shell: Shell, ledger: Client, service: Service) -> None:
     await filled(ledger, service, 0)
     wide = Shell(shell.loaded, shell.directory, {**shell.environment, "COLUMNS": "220"})
     async with tailing(wide, "-n", "1", "--kind", "token") as process, asyncio.timeout(60):

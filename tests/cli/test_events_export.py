@@ -1,4 +1,4 @@
-"""`counterfoil events export`: a file holds the log whole, however often the export breaks off, and no other log."""
+"""`counterfoil events export`: the file contains the whole log, after any interruptions, and of no other ledger."""
 
 import asyncio
 import csv
@@ -30,7 +30,7 @@ async def exported(shell: Shell, *words: str, url: str | None = None) -> Said:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that another process does."""
+    """Wait for another process."""
     for _ in range(3_000):
         if condition():
             return
@@ -38,7 +38,7 @@ async def until(condition: Callable[[], bool]) -> None:
     raise AssertionError("it never happened")
 
 
-async def test_an_export_holds_the_lines_of_the_log_for_its_owner_alone(
+async def test_an_export_contains_the_log_and_is_readable_only_by_its_owner(
     shell: Shell, ledger: Client, service: Service
 ) -> None:
     size = await filled(ledger, service, 40)
@@ -56,7 +56,7 @@ async def test_an_export_holds_the_lines_of_the_log_for_its_owner_alone(
 
 
 @pytest.mark.parametrize("form", ["ndjson", "csv"])
-async def test_an_export_that_was_killed_goes_on_and_equals_one_that_was_not(
+async def test_a_killed_export_continues_and_equals_an_uninterrupted_one(
     shell: Shell, ledger: Client, service: Service, form: str
 ) -> None:
     size = await filled(ledger, service)
@@ -65,7 +65,7 @@ async def test_an_export_that_was_killed_goes_on_and_equals_one_that_was_not(
     broken, whole = shell.directory / "broken", shell.directory / "whole"
     assert broken.stat().st_size > 0
     with broken.open("ab") as file:
-        file.write(b'{"position":99,"entry":"{')  # what a crash in the middle of a write leaves
+        file.write(b'{"position":99,"entry":"{')  # as left by a crash in the middle of a write
     begun = broken.read_bytes().count(b"\n") - (form == "csv")
     done = await exported(shell, "broken", "--format", form, "--json")
     assert json.loads(done.out)["added"] == size - begun
@@ -75,7 +75,7 @@ async def test_an_export_that_was_killed_goes_on_and_equals_one_that_was_not(
 
 
 async def killed(shell: Shell, proxy: Proxy, *words: str) -> None:
-    """Export over a line that stalls in the middle, and kill the command as soon as it has written something."""
+    """Export over a connection that stalls in the middle, and kill the command once it has written something."""
     proxy.failures.append(cutting.stalling(after=60_000))
     environment = {**os.environ, **shell.environment, "COUNTERFOIL_URL": proxy.url}
     command = [str(Path(sys.executable).with_name("counterfoil")), "events", "export", *words]
@@ -88,7 +88,7 @@ async def killed(shell: Shell, proxy: Proxy, *words: str) -> None:
         await process.wait()
 
 
-async def test_an_export_on_a_full_disk_says_so_and_goes_on_later(
+async def test_an_export_on_a_full_disk_reports_it_and_continues_later(
     shell: Shell, ledger: Client, service: Service
 ) -> None:
     size = await filled(ledger, service)
@@ -101,7 +101,7 @@ async def test_an_export_on_a_full_disk_says_so_and_goes_on_later(
     assert (shell.directory / "log").read_bytes() == (shell.directory / "whole").read_bytes()
 
 
-async def test_a_file_of_something_else_is_not_written_to(shell: Shell, ledger: Client, service: Service) -> None:
+async def test_a_file_with_other_content_is_not_written(shell: Shell, ledger: Client, service: Service) -> None:
     await filled(ledger, service, 0)
     file = shell.directory / "log"
     assert (await exported(shell, "log", "--since", "7d")).code == 0
@@ -131,7 +131,7 @@ async def test_a_file_of_something_else_is_not_written_to(shell: Shell, ledger: 
 
 
 @pytest.mark.parametrize("form", ["ndjson", "csv"])
-async def test_a_file_of_another_ledger_is_not_added_to(
+async def test_a_file_of_another_ledger_is_not_continued(
     shell: Shell, ledger: Client, service: Service, form: str
 ) -> None:
     await filled(ledger, service, 0)
@@ -143,7 +143,7 @@ async def test_a_file_of_another_ledger_is_not_added_to(
     assert (shell.directory / "log").read_bytes() == held
 
 
-async def test_a_duration_means_the_same_moment_when_an_export_goes_on(shell: Shell) -> None:
+async def test_a_duration_keeps_its_moment_when_an_export_continues(shell: Shell) -> None:
     async with scripted(said(line(1), b'{"position":2}', head=2), said(line(1), line(3), head=3)) as server:
         for _ in range(2):
             assert (await exported(shell, "log", "--since", "7d", url=server.url)).code == 0
@@ -152,7 +152,9 @@ async def test_a_duration_means_the_same_moment_when_an_export_goes_on(shell: Sh
     assert first.startswith("20")
 
 
-async def test_two_exports_into_one_file_at_once_are_not_mixed(shell: Shell, ledger: Client, service: Service) -> None:
+async def test_two_simultaneous_exports_into_one_file_are_not_mixed(
+    shell: Shell, ledger: Client, service: Service
+) -> None:
     await filled(ledger, service)
     async with cutting.cutting(service.url) as proxy:
         proxy.failures.append(cutting.stalling(after=100))
@@ -163,7 +165,7 @@ async def test_two_exports_into_one_file_at_once_are_not_mixed(shell: Shell, led
     await slow
 
 
-async def test_nothing_in_csv_is_a_formula(shell: Shell, ledger: Client, service: Service) -> None:
+async def test_no_csv_cell_is_a_formula(shell: Shell, ledger: Client, service: Service) -> None:
     names = ["=cmd()", "+1", "-1", "@sum", "\uff1dcmd()", "a,b", 'quote"d', "=1,2"]
     for name in names:
         await ledger.create(name, description=name)

@@ -1,4 +1,4 @@
-"""What operators see of those that follow the log."""
+"""`counterfoil` shows operators the followers of the log."""
 
 import json
 from collections.abc import AsyncIterator
@@ -58,7 +58,7 @@ async def test_each_follower_is_shown_with_its_position_and_its_lag(
     assert "(3 d ago)" in line
 
 
-async def test_one_that_is_far_behind_or_beyond_the_log_is_shown_as_such(
+async def test_a_follower_far_behind_or_beyond_the_log_is_marked(
     server_side: Shell, owner: Connection, head: int
 ) -> None:
     await owner.execute("alter table event disable trigger user")
@@ -70,7 +70,7 @@ async def test_one_that_is_far_behind_or_beyond_the_log_is_shown_as_such(
         assert (restored["status"], restored["lag"]) == ("beyond the log", 0)
 
 
-async def test_one_whose_next_event_is_missing_is_shown_as_such(
+async def test_a_follower_whose_next_event_is_missing_is_marked(
     server_side: Shell, owner: Connection, head: int
 ) -> None:
     await at(owner, one=head - 2)
@@ -80,7 +80,7 @@ async def test_one_whose_next_event_is_missing_is_shown_as_such(
     assert (one["status"], one["waiting_seconds"]) == ("missing event", None)
 
 
-async def test_one_that_no_longer_exists_is_forgotten_if_that_is_meant(
+async def test_a_follower_that_no_longer_exists_is_removed_on_confirmation(
     server_side: Shell, owner: Connection, head: int
 ) -> None:
     await at(owner, kept=head, old=1)
@@ -94,7 +94,7 @@ async def test_one_that_no_longer_exists_is_forgotten_if_that_is_meant(
     assert (await server_side("followers", "remove", "kept", "--yes", "--json")).out == '{"removed":"kept"}\n'
 
 
-async def test_without_its_setting_or_its_database_the_command_says_so(server_side: Shell) -> None:
+async def test_a_missing_setting_or_database_is_reported(server_side: Shell) -> None:
     missing = await server_side("followers", "list", DATABASE_URL="")
     assert (missing.code, "DATABASE_URL is not set" in missing.err) == (2, True)
     away = await server_side("followers", "list", DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing")

@@ -1,4 +1,4 @@
-"""An account is founded whole or not at all, whatever happens in between."""
+"""An account is founded completely or not at all, whatever interrupts the command."""
 
 import asyncio
 import errno
@@ -48,7 +48,7 @@ def place(settings: Settings, tmp_path: Path) -> Place:
     return Place(settings, tmp_path / "credentials.json", str(settings.migrate_database_url))
 
 
-async def test_a_founded_account_has_an_administrator_and_a_token_that_may_do_everything(place: Place) -> None:
+async def test_a_founded_account_has_an_administrator_and_an_unrestricted_token(place: Place) -> None:
     assert await place.found()
     said = json.loads(place.file.read_text())
     assert place.file.stat().st_mode & 0o777 == 0o600
@@ -74,7 +74,7 @@ async def test_founding_again_changes_nothing(place: Place) -> None:
     assert len(await place.rows("select from event where kind <> 'peppers'")) == 3
 
 
-async def test_with_examples_there_is_one_of_each_thing_that_vendors_clients_ask_for(place: Place) -> None:
+async def test_with_examples_there_is_one_of_each_thing_that_vendors_clients_need(place: Place) -> None:
     assert await place.found(examples=True)
     said = json.loads(place.file.read_text())
     assert (said["admin_user_number"], said["member_user_number"]) == (1, 2)
@@ -101,12 +101,12 @@ async def test_with_examples_there_is_one_of_each_thing_that_vendors_clients_ask
     assert len(await place.rows("select distinct xid from event where kind <> 'peppers'")) == 1
 
 
-async def test_a_member_has_another_address_than_the_administrator(place: Place) -> None:
+async def test_a_member_needs_another_address_than_the_administrator(place: Place) -> None:
     assert await place.found(email="Member@counterfoil.example", examples=True)
     assert json.loads(place.file.read_text())["member_email"] == "second-member@counterfoil.example"
 
 
-async def test_the_file_of_an_earlier_founding_is_good_as_it_is(place: Place) -> None:
+async def test_the_file_of_an_earlier_founding_is_accepted(place: Place) -> None:
     await place.found()
     said = json.loads(place.file.read_text())
     del said["admin_user_number"]
@@ -118,7 +118,7 @@ async def test_the_file_of_an_earlier_founding_is_good_as_it_is(place: Place) ->
 
 @pytest.mark.parametrize("examples", [False, True])
 @pytest.mark.parametrize("committed", [False, True])
-async def test_a_crash_in_the_middle_is_finished_by_the_next_try(
+async def test_a_founding_interrupted_by_a_crash_is_finished_by_the_next_attempt(
     place: Place, monkeypatch: pytest.MonkeyPatch, committed: bool, examples: bool
 ) -> None:
     whole = found_account._execute
@@ -141,7 +141,7 @@ async def test_a_crash_in_the_middle_is_finished_by_the_next_try(
     assert len(await place.rows("select from event where kind <> 'peppers'")) == (13 if examples else 3)
 
 
-async def test_a_full_disk_loses_no_credentials_of_an_account_that_is_there(
+async def test_a_full_disk_loses_no_credentials_of_an_existing_account(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = found_account._execute
@@ -164,19 +164,19 @@ async def test_a_full_disk_loses_no_credentials_of_an_account_that_is_there(
     assert list(place.file.parent.iterdir()) == [place.file]
 
 
-async def test_a_torn_file_is_written_anew(place: Place) -> None:
+async def test_a_torn_file_is_rewritten(place: Place) -> None:
     place.file.with_name("credentials.json.new").write_text('{"url": "http://')
     assert await place.found()
     assert json.loads(place.file.read_text())["admin_email"] == EMAIL
 
 
-async def test_two_at_once_found_one_account(place: Place) -> None:
+async def test_two_simultaneous_commands_found_one_account(place: Place) -> None:
     tries = [asyncio.to_thread(asyncio.run, place.found()) for _ in range(2)]
     assert sorted(await asyncio.gather(*tries)) == [False, True]
     assert len(await place.rows("select from event where kind <> 'peppers'")) == 3
 
 
-async def test_one_address_founds_several_accounts_and_each_file_says_how_to_log_in(place: Place) -> None:
+async def test_one_address_founds_several_accounts_and_each_file_names_the_login(place: Place) -> None:
     await place.found()
     second = place.file.with_name("second.json")
     assert await found(place.settings, name="second", email=EMAIL.upper(), file=second)
@@ -185,14 +185,14 @@ async def test_one_address_founds_several_accounts_and_each_file_says_how_to_log
     assert said["admin_login"] == f"{said['account']}/{EMAIL.upper()}"
 
 
-async def test_what_is_no_address_leaves_no_file_behind(place: Place) -> None:
+async def test_an_invalid_address_leaves_no_file_behind(place: Place) -> None:
     with pytest.raises(BadEmail):
         await place.found(email="nobody")
     assert list(place.file.parent.iterdir()) == []
     assert await place.found()
 
 
-async def test_a_file_of_something_else_is_never_overwritten(place: Place) -> None:
+async def test_a_file_with_other_content_is_never_overwritten(place: Place) -> None:
     for content in ("notes", '{"a": 1}', ""):
         place.file.write_text(content)
         with pytest.raises(AnotherFounding):
@@ -211,7 +211,7 @@ async def test_the_first_token_lives_for_a_year_unless_another_lifetime_is_state
     assert json.loads(place.file.read_text())["admin_token_lifetime"] == "365d"
 
 
-async def test_the_first_token_lives_as_long_as_was_said_and_is_renewed_on_the_server(place: Place) -> None:
+async def test_the_first_token_has_the_stated_lifetime_and_is_renewed_on_the_server(place: Place) -> None:
     await found(place.settings, name="first", email=EMAIL, file=place.file, lifetime="90d")
     said = json.loads(place.file.read_text())
     assert said["admin_token_lifetime"] == "90d"
@@ -234,12 +234,12 @@ async def test_the_first_token_lives_as_long_as_was_said_and_is_renewed_on_the_s
 
 
 @pytest.mark.parametrize("lifetime", ["0s", "soon", ""])
-async def test_a_first_token_without_a_sensible_lifetime_is_not_begun(place: Place, lifetime: str) -> None:
+async def test_an_invalid_lifetime_of_the_first_token_is_refused_before_founding(place: Place, lifetime: str) -> None:
     with pytest.raises(BadDuration):
         await found(place.settings, name="first", email=EMAIL, file=place.file, lifetime=lifetime)
     assert list(place.file.parent.iterdir()) == []
 
 
-async def test_there_is_no_token_to_renew_without_a_file(place: Place) -> None:
+async def test_without_a_file_there_is_no_token_to_renew(place: Place) -> None:
     with pytest.raises(AnotherFounding, match="account create"):
         await found_account.renew_token(place.settings, file=place.file)

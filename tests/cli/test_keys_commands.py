@@ -1,4 +1,4 @@
-"""What operators do with signing keys and peppers where the database is."""
+"""Commands of operators for signing keys and peppers, next to the database."""
 
 import json
 from base64 import b64encode
@@ -44,7 +44,9 @@ async def test_keys_are_published_activated_and_removed(server_side: Shell) -> N
     assert (await server_side("keys", "remove", "1")).code == 1
 
 
-async def test_an_emergency_has_a_reason_and_another_key_signs_at_once(server_side: Shell, database: Database) -> None:
+async def test_an_emergency_needs_a_reason_and_makes_another_key_sign_at_once(
+    server_side: Shell, database: Database
+) -> None:
     await server_side("keys", "rotate")
     assert (await server_side("keys", "remove", "1", "--emergency")).code == 2
     removed = await server_side("keys", "remove", "1", "--emergency", "--reason", "stolen with a laptop", "--json")
@@ -57,7 +59,7 @@ async def test_an_emergency_has_a_reason_and_another_key_signs_at_once(server_si
     await owner.close()
 
 
-async def test_a_wrong_key_encryption_key_is_named_and_adds_nothing(server_side: Shell) -> None:
+async def test_a_wrong_encryption_key_is_named_and_adds_nothing(server_side: Shell) -> None:
     await server_side("keys", "rotate")
     for words in (("keys", "rotate"), ("keys", "list"), ("api",)):
         said = await server_side(*words, KEY_ENCRYPTION_KEY=OTHER)
@@ -78,7 +80,7 @@ async def test_a_wrong_pepper_is_named_by_every_command_that_would_use_it(server
         assert "PEPPERS: 1 is not the key that this database knows under that number" in said.err
 
 
-async def test_a_pepper_signs_when_no_process_lacks_it_and_is_retired_when_nothing_needs_it(
+async def test_a_pepper_signs_when_every_process_has_it_and_is_retired_when_no_secret_needs_it(
     service: Service, server_side: Shell
 ) -> None:
     assert service.token
@@ -107,7 +109,7 @@ async def test_a_pepper_signs_when_no_process_lacks_it_and_is_retired_when_nothi
 
 
 @pytest.mark.parametrize("words", [("keys", "list"), ("pepper", "list")])
-async def test_what_is_missing_in_the_environment_is_named(server_side: Shell, words: tuple[str, ...]) -> None:
+async def test_a_missing_environment_variable_is_named(server_side: Shell, words: tuple[str, ...]) -> None:
     needed = {"keys": "KEY_ENCRYPTION_KEY", "pepper": "PEPPERS"}[words[0]]
     empty: dict[str, Any] = {needed: ""}
     said = await server_side(*words, **empty)

@@ -1,4 +1,4 @@
-"""A secret that was just made is shown, or said to be not, with what shows it again."""
+"""A new secret is shown, or reported as not shown together with the command that shows it again."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ NARROW = [
 
 @contextmanager
 def output(kind: str) -> Iterator[int]:
-    """An output that takes nothing."""
+    """An output that accepts nothing."""
     if kind == "full":
         handle = os.open("/dev/full", os.O_WRONLY)
     else:
@@ -40,13 +40,15 @@ def output(kind: str) -> Iterator[int]:
 
 
 def key_of(said: Said) -> str:
-    found = re.search(r"--idempotency-key ([0-9a-f]{32})$", said.err, re.MULTILINE)  # nothing behind it is copied
+    found = re.search(
+        r"--idempotency-key ([0-9a-f]{32})$", said.err, re.MULTILINE
+    )  # at the end of a line, easy to copy
     assert found, said.err
     return found[1]
 
 
 async def called(shell: Shell, words: list[str], redirected: str = "", before: str = "", **environment: str) -> Said:
-    """Call the command in a process of its own, as a shell would."""
+    """Call the command in a separate process, as a shell would."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("COUNTERFOIL", "LC_", "LANG"))}
     command = Path(sys.executable).with_name("counterfoil")
     ran: subprocess.CompletedProcess[bytes] = await asyncio.to_thread(
@@ -60,7 +62,7 @@ async def called(shell: Shell, words: list[str], redirected: str = "", before: s
 
 
 @pytest.mark.parametrize("narrow", NARROW)
-async def test_no_encoding_keeps_a_new_secret_back(shell: Shell, narrow: dict[str, str]) -> None:
+async def test_every_encoding_can_show_a_new_secret(shell: Shell, narrow: dict[str, str]) -> None:
     quiet = await called(shell, ["token", "create", "ci 🚀", "--quiet"], **narrow)
     assert (quiet.code, bool(SECRET.fullmatch(quiet.out.strip()))) == (0, True), quiet.err
     document = json.loads((await called(shell, ["token", "create", "ci 🚀 é", "--json"], **narrow)).out)
@@ -72,7 +74,7 @@ async def test_no_encoding_keeps_a_new_secret_back(shell: Shell, narrow: dict[st
 
 
 @pytest.mark.parametrize(("kind", "form"), [("full", ()), ("closed", ("--quiet",)), ("full", ("--json",))])
-async def test_a_token_that_could_not_be_shown_is_shown_again_under_the_key_that_was_named(
+async def test_a_token_that_could_not_be_shown_is_shown_again_under_the_named_key(
     shell: Shell, service: Service, kind: str, form: tuple[str, ...]
 ) -> None:
     words = ("token", "create", "nightly", "--lifetime", "90d", *form)
@@ -94,7 +96,7 @@ async def test_a_token_that_could_not_be_shown_is_shown_again_under_the_key_that
     assert await service.types(json.loads(me.out)["id"]) == ["created"]
 
 
-async def test_rotating_and_cloning_lose_no_secret_either(shell: Shell, service: Service) -> None:
+async def test_rotating_and_cloning_lose_no_secret(shell: Shell, service: Service) -> None:
     made = json.loads((await shell("token", "create", "nightly", "--json")).out)["token"]
     rotate, clone = ("token", "rotate", made["id"], "--grace", "0s"), ("token", "clone", made["id"])
     for words, kind in ((rotate, "full"), (clone, "closed")):
@@ -123,7 +125,7 @@ async def test_passwords_are_not_lost(shell: Shell) -> None:
     assert SECRET.fullmatch(again.out.strip()), again.err
 
 
-async def test_ones_own_new_password_is_shown_again_to_who_had_the_old_one(shell: Shell) -> None:
+async def test_a_new_own_password_is_shown_again_to_the_holder_of_the_old_one(shell: Shell) -> None:
     ada = await added(shell)
     change = ("user", "change-password", "--email", ada["email"])
     with output("closed") as taken:
@@ -156,7 +158,7 @@ async def test_a_login_that_could_not_be_saved_is_saved_under_its_key(shell: She
         assert (refused.code, "name another file" in refused.err) == (2, True), refused.err
 
 
-async def test_what_was_changed_without_a_secret_says_so_too(shell: Shell) -> None:
+async def test_a_change_without_a_secret_is_reported_too(shell: Shell) -> None:
     ada = await added(shell)
     with output("full") as taken:
         said = await shell("user", "disable", str(ada["number"]), "--reason", "on leave", stdout=taken)
@@ -164,7 +166,7 @@ async def test_what_was_changed_without_a_secret_says_so_too(shell: Shell) -> No
     assert "this is done, but not shown: No space left on device" in said.err
 
 
-async def test_a_reader_who_has_read_enough_hears_no_complaint(shell: Shell) -> None:
+async def test_a_reader_that_closes_the_pipe_causes_no_error(shell: Shell) -> None:
     await shell("token", "create", "another")
     with output("closed") as taken:
         for words in (("token", "list"), ("token", "list", "--json"), ("alerts",)):
@@ -172,7 +174,7 @@ async def test_a_reader_who_has_read_enough_hears_no_complaint(shell: Shell) -> 
             assert (said.code, said.err) in ((4, ""), (0, "There is nothing to show.\n"))
 
 
-async def test_closed_streams_are_no_trap(shell: Shell) -> None:
+async def test_closed_streams_cause_no_crash(shell: Shell) -> None:
     lost = await called(shell, ["token", "create", "nightly"], ">&-")
     assert lost.code == 4, lost.err
     for unheard in ("2>&-", "2>/dev/full"):
@@ -180,7 +182,7 @@ async def test_closed_streams_are_no_trap(shell: Shell) -> None:
         assert (again.code, bool(SECRET.fullmatch(again.out.strip()))) == (0, True)
 
 
-def test_nothing_but_the_output_module_writes_to_stdout() -> None:
+def test_only_the_output_module_writes_to_stdout() -> None:
     room = Path(counterfoil.cli.__file__).parent
     for file in room.glob("*.py"):
         if file.name != "output.py":
@@ -195,7 +197,7 @@ def every(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str,
         yield path, command
 
 
-def test_every_command_that_shows_a_secret_takes_the_key_that_shows_it_again() -> None:
+def test_every_command_that_shows_a_secret_accepts_the_key_that_shows_it_again() -> None:
     from counterfoil.cli.command_line import command  # noqa: PLC0415 - other tests need no typer
 
     takes = {" ".join(path) for path, each in every(command()) if "key" in {param.name for param in each.params}}

@@ -1,4 +1,4 @@
-"""The whole service through a real PgBouncer: every process works in session mode, and none starts in another."""
+"""The whole service through a real PgBouncer: every process works in session mode and refuses any other mode."""
 
 import re
 from collections.abc import Iterator
@@ -70,7 +70,7 @@ async def test_everything_works_in_session_mode(
 
 
 async def _a_life(admin: Caller) -> None:
-    """What a token lives through, and what is asked of it."""
+    """Create, use, change and revoke a token, with requests in between."""
     issued = await admin.issue(scopes=["invoices.*"], lifetime="30d")
     holder, ref = admin.with_token(issued["secret"]), f"/v1/tokens/{issued['token']['id']}"
     bearer = (await holder.post("/v1/exchange", {"scopes": ["invoices.read"]})).json["access_token"]
@@ -89,7 +89,7 @@ async def _a_life(admin: Caller) -> None:
 
 
 @pytest.mark.parametrize("mode", ["transaction", "statement"])
-async def test_nothing_starts_in_another_mode(
+async def test_no_process_starts_in_another_mode(
     *, pooler_state: State, postgres_server: Postgres, valkey: Valkey, database: Database, server_side: Shell, mode: str
 ) -> None:
     with pgbouncer(pooler_state, postgres_server, mode=mode) as pooler:
@@ -102,7 +102,7 @@ async def test_nothing_starts_in_another_mode(
                 assert "Traceback" not in said.err
 
 
-def test_nobody_opens_a_session_in_another_way() -> None:
+def test_every_session_is_opened_by_the_checked_function() -> None:
     sources = [path for room in ("shared/counterfoil", "services") for path in (ROOT / room).rglob("*.py")]
     opening = {path.name for path in sources if re.search(r"asyncpg\.(connect|create_pool)\(", path.read_text())}
     assert opening == {"session.py", "connection.py"}

@@ -1,4 +1,4 @@
-"""What auditors see of those who only looked."""
+"""`counterfoil` shows auditors the reads of others."""
 
 import json
 from uuid import UUID
@@ -10,7 +10,7 @@ from counterfoil.settings import Settings
 from counterfoil.uses.access_log import AccessLog
 
 
-async def test_reads_tell_who_looked_at_what(shell: Shell) -> None:
+async def test_reads_are_listed_with_reader_and_subjects(shell: Shell) -> None:
     made = await shell("token", "create", "watched", "--owner", "service:billing", "--lifetime", "1d", "--json")
     token = json.loads(made.out)["token"]["id"]
     assert (await shell("token", "events", token)).code == 0
@@ -25,7 +25,7 @@ async def test_reads_tell_who_looked_at_what(shell: Shell) -> None:
     assert (refused.code, refused.out) == (1, "")
 
 
-async def test_reads_of_the_log_tell_the_positions_and_the_filters(shell: Shell, settings: Settings) -> None:
+async def test_reads_of_the_log_are_listed_with_positions_and_filters(shell: Shell, settings: Settings) -> None:
     me = json.loads((await shell("whoami", "--json")).out)
     asker = Principal(actor=Actor("token", UUID(me["token"]["id"])), account=UUID(me["account"]), scopes=())
     async with Door(settings.database_url) as door, AccessLog(door) as witness:

@@ -1,4 +1,4 @@
-"""Back in, on the server, when everybody is locked out."""
+"""Account recovery on the server when every administrator is locked out."""
 
 import json
 from typing import Any
@@ -28,7 +28,7 @@ async def founded(server_side: Shell) -> dict[str, str]:
     return said
 
 
-async def test_whoever_is_locked_out_in_every_way_is_let_in_again(
+async def test_an_administrator_locked_out_in_every_way_is_restored(
     server_side: Shell, settings: Settings, database: Database, founded: dict[str, str]
 ) -> None:
     async with served(make_app(settings)) as url, ClientSession(url) as session:
@@ -55,7 +55,7 @@ async def test_whoever_is_locked_out_in_every_way_is_let_in_again(
 
 
 async def lock_out(database: Database, founded: dict[str, str]) -> None:
-    """Leave nothing of the administrator's power, as only a mishap in the database could."""
+    """Remove every right of the administrator, as only a fault in the database could."""
     account, user = UUID(founded["account"]), UUID(founded["admin_user_id"])
     about: dict[str, Any] = {"account": account, "id": user, "by": SYSTEM}
     await add_administrator(database, account)
@@ -76,14 +76,14 @@ async def add_administrator(database: Database, account: UUID) -> None:
         )  # fmt: skip
 
 
-async def test_nobody_is_let_in_who_is_not_there(server_side: Shell, founded: dict[str, str]) -> None:
+async def test_a_missing_user_is_not_restored(server_side: Shell, founded: dict[str, str]) -> None:
     said = await server_side("account", "recover", "--email", "nobody@counterfoil.example")
     assert (said.code, said.out) == (1, "")
     assert "No user has this e-mail address" in said.err
     assert founded["admin_password"] not in said.err
 
 
-async def test_where_several_accounts_have_the_address_one_is_named(
+async def test_an_account_must_be_named_if_several_have_the_address(
     server_side: Shell, settings: Settings, founded: dict[str, str]
 ) -> None:
     words = ("account", "create", "second", "--admin-email", EMAIL.upper(), "--credentials", "d.json")

@@ -8,7 +8,7 @@ from cli.shell import Shell
 from counterfoil.core.secret import mint
 
 
-async def test_whoever_finds_secrets_ends_them_without_a_login(shell: Shell, tmp_path: Path) -> None:
+async def test_a_finder_revokes_leaked_secrets_without_a_login(shell: Shell, tmp_path: Path) -> None:
     issued = json.loads((await shell("token", "create", "nightly", "--json")).out)
     found = tmp_path / "found.txt"
     found.write_text(f"  {issued['secret']}\n\n{mint('user').plain}\nnonsense\n")
@@ -23,7 +23,7 @@ async def test_whoever_finds_secrets_ends_them_without_a_login(shell: Shell, tmp
     assert issued["secret"] not in said.out + again.out
 
 
-async def test_a_report_of_nothing_is_a_mistake(shell: Shell, tmp_path: Path) -> None:
+async def test_an_empty_report_is_a_usage_error(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("\n \n")
     (tmp_path / "bytes").write_bytes(b"\xff\xfe")
     for words in ((str(tmp_path / "empty"),), (str(tmp_path / "bytes"),), (str(tmp_path / "absent"),), ()):
@@ -31,6 +31,6 @@ async def test_a_report_of_nothing_is_a_mistake(shell: Shell, tmp_path: Path) ->
         assert said.code == 2, words
 
 
-async def test_a_bearer_is_bought_for_as_long_as_is_said(shell: Shell) -> None:
+async def test_a_bearer_is_issued_for_the_stated_time(shell: Shell) -> None:
     said = await shell("token", "exchange", "--lifetime", "5m", "--json")
     assert json.loads(said.out)["expires_in"] == 300

@@ -1,4 +1,4 @@
-"""What operators do where the database is."""
+"""Commands of operators, next to the database."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from cli.shell import Shell
 from counterfoil_dev.postgres import Database
 
 
-async def test_an_account_is_made_and_made_only_once(server_side: Shell) -> None:
+async def test_an_account_is_created_only_once(server_side: Shell) -> None:
     words = ("account", "create", "first", "--admin-email", "admin@counterfoil.example", "--credentials", "c.json")
     for expected in ("wrote c.json", "already there: c.json"):
         said = await server_side(*words)
@@ -32,13 +32,13 @@ async def test_an_account_is_made_and_made_only_once(server_side: Shell) -> None
     assert "name another file" in said.err
 
 
-async def test_a_file_that_cannot_be_written_is_not_taken_for_the_database(server_side: Shell) -> None:
+async def test_an_unwritable_file_is_not_reported_as_a_database_failure(server_side: Shell) -> None:
     (server_side.directory / "c.json.new").mkdir()
     said = await server_side("account", "create", "x", "--admin-email", "a@example.org", "--credentials", "c.json")
     assert (said.code, "c.json.new cannot be used: Is a directory." in said.err) == (2, True), said.err
 
 
-async def test_a_setting_that_is_missing_is_named(server_side: Shell) -> None:
+async def test_a_missing_setting_is_named(server_side: Shell) -> None:
     for line in ("migrate MIGRATE_DATABASE_URL", "api PEPPERS", "worker REDIS_URL", "audit replay DATABASE_URL"):
         *words, name = line.split()
         empty: dict[str, Any] = {name: ""}
@@ -48,17 +48,17 @@ async def test_a_setting_that_is_missing_is_named(server_side: Shell) -> None:
         assert "Traceback" not in said.err
 
 
-async def test_a_database_that_is_away_is_unreachable(server_side: Shell) -> None:
+async def test_an_absent_database_is_reported_as_unreachable(server_side: Shell) -> None:
     said = await server_side("audit", "replay", DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing")
     assert said.code == 3
     assert "cannot be reached" in said.err
 
 
-async def test_migrating_again_has_nothing_to_do(server_side: Shell) -> None:
+async def test_migrating_again_does_nothing(server_side: Shell) -> None:
     assert (await server_side("migrate")).out == "nothing to apply\n"
 
 
-async def test_an_audit_ends_with_what_it_found(server_side: Shell, database: Database) -> None:
+async def test_an_audit_ends_with_its_findings(server_side: Shell, database: Database) -> None:
     await server_side(
         "account", "create", "first", "--admin-email", "admin@counterfoil.example", "--credentials", "c.json"
     )
@@ -80,7 +80,7 @@ async def test_an_audit_ends_with_what_it_found(server_side: Shell, database: Da
     assert (last["summary"]["events"], last["summary"]["findings"]) == (5, 2)
 
 
-async def test_findings_go_to_the_file_and_the_progress_to_the_terminal(server_side: Shell, database: Database) -> None:
+async def test_findings_go_to_the_file_and_progress_to_the_terminal(server_side: Shell, database: Database) -> None:
     await server_side(
         "account", "create", "first", "--admin-email", "admin@counterfoil.example", "--credentials", "c.json"
     )
@@ -99,14 +99,14 @@ async def test_findings_go_to_the_file_and_the_progress_to_the_terminal(server_s
 
 
 @pytest.mark.parametrize("module", ["counterfoil.cli", "counterfoil.client"])
-async def test_importing_brings_no_server_with_it(module: str) -> None:
+async def test_importing_the_command_imports_no_server(module: str) -> None:
     code = f"import sys, {module}; print(*sorted(sys.modules))"
     loaded = (await asyncio.to_thread(subprocess.check_output, [sys.executable, "-c", code], text=True)).split()
     assert not {"asyncpg", "argon2", "dramatiq", "counterfoil_api", "counterfoil_worker", "redis"} & set(loaded)
     assert module == "counterfoil.client" or "typer" not in loaded
 
 
-async def test_the_first_tokens_lifetime_is_named_and_renewed(server_side: Shell) -> None:
+async def test_the_lifetime_of_the_first_token_is_shown_and_renewed(server_side: Shell) -> None:
     words = ("account", "create", "first", "--admin-email", "admin@counterfoil.example", "--credentials", "c.json")
     refused = await server_side(*words, "--token-lifetime", "soon")
     assert (refused.code, "'soon' is not a duration" in refused.err) == (1, True)

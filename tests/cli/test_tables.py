@@ -1,4 +1,4 @@
-"""Tables fit the terminal, break no id, and are plain rows for whatever reads them instead of a person."""
+"""Tables fit the terminal, break no id, and are plain rows for programs."""
 
 import fcntl
 import json
@@ -25,7 +25,7 @@ LONG = "a name that goes on and on, for nobody has ever said that it should be s
 
 
 def broken(text: str) -> list[str]:
-    """What looks like a part of an id, and is none."""
+    """Fragments of ids in the output."""
     return [
         found[0] for found in PART.finditer(text)
         if not ID.fullmatch(found[0])
@@ -61,7 +61,7 @@ def test_no_id_is_broken_and_no_line_is_longer_than_the_terminal(
             assert index == 0 or all(found[0] in out for found in ID.finditer(row[index]))
 
 
-def test_a_time_and_the_remark_behind_it_are_broken_only_between_them(
+def test_a_time_and_its_remark_are_broken_only_between_them(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "32")
@@ -69,7 +69,7 @@ def test_a_time_and_the_remark_behind_it_are_broken_only_between_them(
     assert out.splitlines()[2:] == ["reports  2027-02-26 01:34:55Z", "         (in 90 d)"]
 
 
-def test_the_least_important_columns_are_left_out_and_named(
+def test_the_least_important_columns_are_omitted_and_named(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "60")
@@ -81,9 +81,7 @@ def test_the_least_important_columns_are_left_out_and_named(
     assert err == "Left out at 60 columns: by. A wider terminal or --json shows them.\n"
 
 
-def test_where_no_terminal_is_rows_are_plain(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_terminal_rows_are_plain(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     out, err = printed(capsys, ["no.", "name"], [["2", "tab\tand\nline"], ["3", "x" * 300]])
     assert (out, err) == (f"2\ttab\\tand\\nline\n3\t{'x' * 300}\n", "")
@@ -120,7 +118,7 @@ async def test_every_table_fits_80_columns_and_breaks_no_id(shell: Shell, server
             json.loads(line)
 
 
-async def test_a_terminal_gets_a_table_as_wide_as_it_is(shell: Shell) -> None:
+async def test_a_table_has_the_width_of_its_terminal(shell: Shell) -> None:
     ours, theirs = pty.openpty()
     try:
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))

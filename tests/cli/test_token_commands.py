@@ -1,4 +1,4 @@
-"""What people and scripts do with `counterfoil token` and `counterfoil alerts`, against the real API."""
+"""`counterfoil token` and `counterfoil alerts` for people and scripts, with the real API."""
 
 import json
 import re
@@ -24,7 +24,7 @@ async def issued(shell: Shell, *words: str) -> tuple[dict[str, Any], str]:
     return document["token"], document["secret"]
 
 
-async def test_a_token_lives_its_whole_life_on_the_command_line(shell: Shell) -> None:
+async def test_a_token_goes_through_its_whole_life_on_the_command_line(shell: Shell) -> None:
     token, secret = await issued(
         shell, "nightly", "--owner", "service:backup", "--scope", "jobs.run", "--scope", "jobs.read",
         "--metadata", "team=ops", "--lifetime", "90d",
@@ -50,7 +50,7 @@ async def test_a_token_lives_its_whole_life_on_the_command_line(shell: Shell) ->
     assert [each["name"] for each in listed] == ["administrator", "copy", "weekly"]
 
 
-async def test_a_number_of_uses_is_given_shown_and_lifted(shell: Shell) -> None:
+async def test_a_number_of_uses_is_set_shown_and_removed(shell: Shell) -> None:
     made = await shell("token", "create", "few", "--max-uses", "3", "--json")
     token = json.loads(made.out)["token"]
     assert (token["max_uses"], token["uses_left"]) == (3, 3)
@@ -64,7 +64,7 @@ async def test_a_number_of_uses_is_given_shown_and_lifted(shell: Shell) -> None:
     assert (refused.code, "write one such as 100, or none" in refused.err) == (2, True)
 
 
-async def test_networks_and_a_rate_limit_are_given_shown_and_lifted(shell: Shell) -> None:
+async def test_networks_and_a_rate_limit_are_set_shown_and_removed(shell: Shell) -> None:
     bounds = ("--network", "127.0.0.0/8", "--network", "::1/128", "--rate-limit", "600/1m")
     token, _ = await issued(shell, "bounded", *bounds)
     ref = str(token["number"])
@@ -78,7 +78,7 @@ async def test_networks_and_a_rate_limit_are_given_shown_and_lifted(shell: Shell
     assert (json.loads(lifted.out)["networks"], json.loads(lifted.out)["rate_limit"]) == ([], None)
 
 
-async def test_a_script_gets_the_secret_alone(shell: Shell) -> None:
+async def test_a_script_gets_only_the_secret(shell: Shell) -> None:
     said = await shell("token", "create", "nightly", "--lifetime", "90d", "--quiet")
     assert SECRET.fullmatch(said.out.strip())
     assert said.err == ""
@@ -86,7 +86,7 @@ async def test_a_script_gets_the_secret_alone(shell: Shell) -> None:
     assert re.fullmatch(r"[\w-]+\.[\w-]+\.[\w-]+\n", bearer.out)
 
 
-async def test_people_see_tables_and_the_secret_once(shell: Shell) -> None:
+async def test_a_terminal_shows_tables_and_the_secret_once(shell: Shell) -> None:
     said = await shell("token", "create", "nightly", "--lifetime", "90d", "--description", "what it is for")
     assert len(SECRET.findall(said.out)) == 1
     assert "not shown again" in said.err
@@ -98,7 +98,7 @@ async def test_people_see_tables_and_the_secret_once(shell: Shell) -> None:
     assert "nightly" in (await shell("token", "list")).out
 
 
-async def test_alerts_name_what_has_expired(shell: Shell, service: Service) -> None:
+async def test_alerts_name_expired_tokens(shell: Shell, service: Service) -> None:
     assert (await shell("alerts")).err == "There is nothing to show.\n"
     token, _ = await issued(shell, "nightly", "--lifetime", "1us")
     await service.sweep(UUID(token["account"]), UUID(token["id"]))
@@ -109,7 +109,7 @@ async def test_alerts_name_what_has_expired(shell: Shell, service: Service) -> N
     assert (alert["kind"], alert["token"]["id"]) == ("expired", token["id"])
 
 
-async def test_alerts_say_whose_owner_is_disabled(shell: Shell) -> None:
+async def test_alerts_mark_tokens_of_disabled_owners(shell: Shell) -> None:
     user = json.loads((await shell("user", "create", "away@example.org", "--role", "member", "--json")).out)["user"][
         "id"
     ]
@@ -122,7 +122,7 @@ async def test_alerts_say_whose_owner_is_disabled(shell: Shell) -> None:
     assert (await shell("alerts", "--within", "1d")).out == ""
 
 
-async def test_lists_and_alerts_show_what_one_creator_made(shell: Shell) -> None:
+async def test_lists_and_alerts_are_filtered_by_creator(shell: Shell) -> None:
     token, secret = await issued(shell, "minter", "--scope", "tokens.create")
     for name, lifetime in (("child", "20h"), ("younger child", "forever")):
         made = await shell("token", "create", name, "--lifetime", lifetime, COUNTERFOIL_TOKEN=secret)
@@ -141,7 +141,7 @@ async def test_lists_and_alerts_show_what_one_creator_made(shell: Shell) -> None
     assert (nobody.code, "write user:7 or token:7" in nobody.err) == (1, True)
 
 
-async def test_alerts_are_never_silent_about_what_expires_within_a_day(shell: Shell) -> None:
+async def test_alerts_always_mention_tokens_that_expire_within_a_day(shell: Shell) -> None:
     for name, lifetime in (("soon", "20h"), ("sooner", "2h"), ("later", "6d")):
         await issued(shell, name, "--lifetime", lifetime)
     silent = await shell("alerts")
@@ -158,7 +158,7 @@ async def test_alerts_are_never_silent_about_what_expires_within_a_day(shell: Sh
     assert "'soon' is not a duration" in wrong.err
 
 
-async def test_a_list_says_when_there_is_more(shell: Shell) -> None:
+async def test_a_list_reports_that_there_is_more(shell: Shell) -> None:
     for number in range(2):
         await issued(shell, f"job-{number}")
     said = await shell("token", "list", "--limit", "2")
@@ -167,7 +167,7 @@ async def test_a_list_says_when_there_is_more(shell: Shell) -> None:
     assert len((await shell("token", "list", "--limit", "2", "--json")).out.splitlines()) == 2
 
 
-async def test_a_token_near_its_end_is_warned_of(shell: Shell, service: Service) -> None:
+async def test_the_command_warns_when_its_own_token_expires_soon(shell: Shell, service: Service) -> None:
     token, _ = await issued(shell, "nightly", "--lifetime", "30d")
     connection = await asyncpg.connect(service.database.owner_url)
     await connection.execute(
@@ -179,7 +179,7 @@ async def test_a_token_near_its_end_is_warned_of(shell: Shell, service: Service)
     assert re.search(r"warning: token \d+ expires in 48 h; renew it with: counterfoil token renew", said.err)
 
 
-async def test_a_refusal_says_what_why_and_which_request(shell: Shell) -> None:
+async def test_a_refusal_shows_what_why_and_the_request_id(shell: Shell) -> None:
     token, _ = await issued(shell, "nightly")
     await shell("token", "revoke", token["id"], "--reason", "done")
     said = await shell("token", "rotate", token["id"], "--grace", "0s")
@@ -193,14 +193,14 @@ async def test_a_refusal_says_what_why_and_which_request(shell: Shell) -> None:
     assert "COUNTERFOIL_TOKEN" in said.err
 
 
-async def test_a_rotation_asks_for_its_grace(shell: Shell) -> None:
+async def test_a_rotation_requires_its_grace(shell: Shell) -> None:
     said = await shell("token", "rotate", "1")
     assert said.code == 2
     assert "--grace 24h" in said.err
     assert "--grace 0s" in said.err
 
 
-async def test_a_rotation_that_would_end_a_secret_early_asks_for_the_word(shell: Shell) -> None:
+async def test_a_rotation_that_would_end_a_secret_early_needs_an_option(shell: Shell) -> None:
     token, _ = await issued(shell, "nightly")
     words = ("token", "rotate", token["id"], "--grace", "1h")
     assert (await shell(*words)).code == 0
@@ -221,13 +221,15 @@ async def test_a_rotation_that_would_end_a_secret_early_asks_for_the_word(shell:
         ("token", "list", "--limit", "0"), ("nonsense",),
     ],
 )  # fmt: skip
-async def test_what_makes_no_sense_is_usage(shell: Shell, words: tuple[str, ...]) -> None:
+async def test_an_invalid_combination_is_a_usage_error(shell: Shell, words: tuple[str, ...]) -> None:
     said = await shell(*words)
     assert (said.code, said.out) == (2, "")
     assert "Traceback" not in said.err
 
 
-async def test_credentials_come_from_a_file_or_the_environment_never_mixed_up(shell: Shell, service: Service) -> None:
+async def test_credentials_come_from_a_file_or_the_environment_and_are_never_mixed(
+    shell: Shell, service: Service
+) -> None:
     bare = replace(shell, directory=shell.directory / "elsewhere", environment={})
     bare.directory.mkdir()
     assert "there is no .counterfoil/credentials.json" in (await bare("token", "list")).err
@@ -244,10 +246,10 @@ async def test_credentials_come_from_a_file_or_the_environment_never_mixed_up(sh
     assert "others can read" in said.err
 
 
-async def test_nothing_from_the_server_steers_the_terminal(shell: Shell, service: Service) -> None:
+async def test_text_from_the_server_cannot_control_the_terminal(shell: Shell, service: Service) -> None:
     token, _ = await issued(shell, "nightly")
     connection = await asyncpg.connect(service.database.owner_url)
-    # The ledger refuses such text; an older or hostile one might not.
+    # The ledger refuses such text; an older or hostile server might not.
     await connection.execute("update token set name = $1, description = $1", "a\x1b[31m\x9b1m\u202e[red]\nb")
     await connection.close()
     for words in (("show", token["id"]), ("list",), ("list", "--json")):
@@ -258,10 +260,10 @@ async def test_nothing_from_the_server_steers_the_terminal(shell: Shell, service
     assert json.loads((await shell("token", "show", token["id"], "--json")).out)["name"].startswith("a\x1b[31m")
 
 
-async def test_a_rotation_whose_outcome_is_unknown_says_how_to_learn_it(shell: Shell, service: Service) -> None:
+async def test_a_rotation_with_an_unknown_outcome_names_the_next_command(shell: Shell, service: Service) -> None:
     token, secret = await issued(shell, "nightly", "--scope", "self.rotate")
     async with cutting(service.url) as proxy:
-        proxy.failures += [lose_the_answer] * 100  # as often as it is tried
+        proxy.failures += [lose_the_answer] * 100  # more than the number of retries
         words = ("token", "rotate", "self", "--grace", "0s")
         said = await shell(*words, COUNTERFOIL_URL=proxy.url, COUNTERFOIL_TOKEN=secret)
     assert said.code == 3

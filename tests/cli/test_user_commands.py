@@ -1,4 +1,4 @@
-"""What administrators and users do about users."""
+"""`counterfoil user` for administrators and users."""
 
 import asyncio
 import json
@@ -25,9 +25,7 @@ async def added(shell: Shell, email: str = "ada@example.org", role: str = "opera
     return {**made["user"], "password": made["password"]}
 
 
-async def test_a_token_that_expires_adds_no_user_but_the_password_in_its_file_does(
-    shell: Shell, service: Service
-) -> None:
+async def test_a_token_with_an_expiry_adds_no_user_but_a_password_does(shell: Shell, service: Service) -> None:
     words = ("--owner", "user:1", "--scope", "all", "--lifetime", "1h", "--quiet")
     issued = await shell("token", "create", "passing", *words)
     whole = {**json.loads(service.credentials.read_text()), "admin_token": issued.out.strip()}
@@ -81,13 +79,13 @@ async def test_a_user_is_disabled_enabled_and_removed(shell: Shell) -> None:
     assert "(forgotten)" in (await shell("user", "show", number)).out
 
 
-async def test_the_last_administrator_is_told_so(shell: Shell) -> None:
+async def test_removing_the_last_administrator_is_refused_with_the_reason(shell: Shell) -> None:
     said = await shell("user", "remove", "self", "--reason", "x")
     assert said.code == 1
     assert "last active administrator" in said.err
 
 
-async def test_a_login_is_a_token_for_programs_or_a_file(shell: Shell) -> None:
+async def test_a_login_saves_or_prints_a_token(shell: Shell) -> None:
     ada = await added(shell)
     said = await shell("login", ada["email"], "--quiet", typed=f"{ada['password']}\n")
     assert said.code == 0, said.err
@@ -106,7 +104,7 @@ async def test_a_login_is_a_token_for_programs_or_a_file(shell: Shell) -> None:
     assert "is not a login file" in refused.err
 
 
-async def test_a_wrong_password_and_none_at_all(shell: Shell) -> None:
+async def test_a_wrong_and_a_missing_password_are_refused(shell: Shell) -> None:
     ada = await added(shell)
     wrong = await shell("login", ada["email"], typed="not my password\n")
     assert (wrong.code, "credentials-refused" in wrong.err) == (1, True)
@@ -115,7 +113,7 @@ async def test_a_wrong_password_and_none_at_all(shell: Shell) -> None:
     assert "not my password" not in wrong.err
 
 
-async def test_ones_own_password_is_changed_and_that_of_others_reset(shell: Shell) -> None:
+async def test_a_user_changes_their_password_and_an_administrator_resets_it(shell: Shell) -> None:
     ada = await added(shell)
     changed = await shell(
         "user", "change-password", "--email", ada["email"], "--choose", "--json", typed=f"{ada['password']}\n{OWN}\n"
@@ -130,9 +128,9 @@ async def test_ones_own_password_is_changed_and_that_of_others_reset(shell: Shel
     assert both.code == 2
 
 
-async def test_one_time_codes_are_enrolled_asked_for_and_removed(shell: Shell) -> None:
+async def test_one_time_codes_are_enrolled_requested_and_removed(shell: Shell) -> None:
     ada = await added(shell)
-    # The code can be typed only after the seed was shown: here the enrolment is begun, and then left.
+    # The code can be typed only after the seed was shown: here the enrolment is begun and then abandoned.
     begun = await shell("user", "totp", "enrol", ada["email"], typed=f"{ada['password']}\n")
     assert (begun.code, begun.out) == (2, "")
     assert "otpauth://totp/Counterfoil:" in begun.err
@@ -166,7 +164,7 @@ async def enrolled_with(shell: Shell, ada: dict[str, Any]) -> str:
     return out.decode()
 
 
-async def test_a_user_is_named_by_number_address_or_id_wherever_one_is_named(shell: Shell) -> None:
+async def test_a_user_may_be_named_by_number_address_or_id_in_every_command(shell: Shell) -> None:
     ada = await added(shell)
     listed = json.loads((await shell("user", "list", "--email", "ada@*", "--json")).out)
     assert listed["id"] == ada["id"]

@@ -1,4 +1,4 @@
-"""Who asks, what is good, and what the shell offers at the tab key."""
+"""`counterfoil whoami`, introspection and shell completion."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ from client.running import Service
 
 
 async def completed(shell: Shell, line: str, **environment: Any) -> list[str]:
-    """What bash is offered for the last word of a line."""
+    """The completions of bash for the last word of a line."""
     words = line.split(" ")
     said = await shell(
         _COUNTERFOIL_COMPLETE="complete_bash", COMP_WORDS=line, COMP_CWORD=str(len(words) - 1), **environment
@@ -23,7 +23,7 @@ def facts(said: Said) -> dict[str, str]:
     return {line[:16].strip(): line[16:] for line in said.out.splitlines()}
 
 
-async def test_credentials_say_who_they_are(shell: Shell) -> None:
+async def test_whoami_shows_the_caller_of_each_credential(shell: Shell) -> None:
     me = facts(await shell("whoami"))
     assert (me["asking as"], me["scopes"], me["expires"]) == ("token", "all", "never")
     assert me["token"].endswith(", administrator")
@@ -43,7 +43,7 @@ async def test_credentials_say_who_they_are(shell: Shell) -> None:
     assert (stranger.code, "credentials-refused" in stranger.err) == (1, True)
 
 
-async def test_a_secret_is_introspected_without_being_a_word_of_the_command(shell: Shell) -> None:
+async def test_a_secret_is_introspected_without_being_an_argument(shell: Shell) -> None:
     made = json.loads((await shell("token", "create", "ci", "--owner", "service:ci", "--scope", "a.b", "--json")).out)
     good = facts(await shell("token", "introspect", typed=f"{made['secret']}\n"))
     assert (good["active"], good["token"], good["owner"]) == ("yes", made["token"]["id"], "service:ci")
@@ -66,7 +66,7 @@ async def test_a_secret_is_introspected_without_being_a_word_of_the_command(shel
     assert (told["error"]["type"], told["error"]["status"]) == ("invalid_client", 401)
 
 
-async def test_the_shell_is_offered_tokens_users_and_sets(shell: Shell, service: Service) -> None:
+async def test_the_shell_completes_tokens_users_and_sets(shell: Shell, service: Service) -> None:
     ada = await added(shell)
     made = json.loads((await shell("token", "create", "nightly", "--json")).out)["token"]
     await shell("scope-set", "define", "billing", "--scope", "invoices.read")
@@ -83,7 +83,7 @@ async def test_the_shell_is_offered_tokens_users_and_sets(shell: Shell, service:
     assert await completed(shell, given, COUNTERFOIL_TOKEN="wrong") == [number]
 
 
-async def test_where_nothing_can_be_offered_the_shell_hears_nothing(shell: Shell) -> None:
+async def test_completion_prints_nothing_when_it_fails(shell: Shell) -> None:
     for environment in (
         {"COUNTERFOIL_URL": "http://127.0.0.1:1"}, {"COUNTERFOIL_TOKEN": "cfl_user_wrong"}, {"COUNTERFOIL_URL": "x"},
         {"COUNTERFOIL_URL": "", "COUNTERFOIL_TOKEN": ""},

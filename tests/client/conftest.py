@@ -1,4 +1,4 @@
-"""A ledger, and a connection to it that is cut."""
+"""A ledger, and a connection to it that can be cut."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -31,6 +31,6 @@ async def proxy(service: Service) -> AsyncIterator[Proxy]:
 
 @pytest.fixture
 async def shaky(service: Service, proxy: Proxy) -> AsyncIterator[Client]:
-    """The ledger behind a connection that is cut."""
+    """The ledger behind a connection that can be cut."""
     async with Client(proxy.url, service.token, timeout_seconds=8, try_seconds=2) as client:
         yield client

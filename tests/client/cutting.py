@@ -1,4 +1,4 @@
-"""A way to the service that fails at the worst moment."""
+"""A proxy of the service that fails at the worst moment."""
 
 import asyncio
 import re
@@ -16,7 +16,7 @@ Failure = Callable[[Streams, Streams], Awaitable[None]]
 
 @dataclass
 class Proxy:
-    """Forwards everything, except that each of the next connections suffers one of the `failures`."""
+    """Forwards everything; each of the next connections gets one of the `failures`."""
 
     target: str
     url: str = ""
@@ -29,7 +29,7 @@ class Proxy:
         self.serving.add(asyncio.create_task(self._serve(reader, writer)))
 
     def cut_all(self) -> None:
-        """Cut every connection that there is."""
+        """Cut every open connection."""
         for task in self.serving:
             task.cancel()
 
@@ -56,7 +56,7 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 async def _message(reader: asyncio.StreamReader) -> bytes:
-    """Read one request or reply, whole."""
+    """Read one complete request or reply."""
     head = await reader.readuntil(b"\r\n\r\n")
     length = _LENGTH.search(head)
     return head + (await reader.readexactly(int(length[1])) if length else b"")
@@ -73,7 +73,7 @@ async def lose_the_question(here: Streams, _there: Streams) -> None:
 
 
 async def lose_the_answer(here: Streams, there: Streams) -> None:
-    """The service does it and says so, and nobody hears it."""
+    """The service executes the request and answers, and the answer is dropped."""
     await _asked(here, there)
 
 
@@ -85,7 +85,7 @@ async def lose_the_end(here: Streams, there: Streams) -> None:
 
 
 async def arrive_late(here: Streams, there: Streams) -> None:
-    """The client is cut off at once, and its request arrives while it is already trying again."""
+    """The client is disconnected at once, and its request arrives while it already retries."""
     request = await _message(here[0])
     here[1].transport.abort()
     await asyncio.sleep(0.12)
@@ -94,7 +94,7 @@ async def arrive_late(here: Streams, there: Streams) -> None:
 
 
 def stalling(*, after: int) -> Failure:
-    """After so many bytes of the answer nothing more arrives, for as long as the client waits."""
+    """After this many bytes nothing more arrives, for as long as the client waits."""
 
     async def stall(here: Streams, there: Streams) -> None:
         await _some_of_the_answer(here, there, after)
@@ -104,7 +104,7 @@ def stalling(*, after: int) -> Failure:
 
 
 def cut(*, after: int) -> Failure:
-    """After so many bytes of the answer the line is cut."""
+    """After this many bytes of the answer the connection is cut."""
 
     async def cut(here: Streams, there: Streams) -> None:
         await _some_of_the_answer(here, there, after)
@@ -121,13 +121,13 @@ async def _some_of_the_answer(here: Streams, there: Streams, size: int) -> None:
 
 
 async def say_bad_gateway(here: Streams, there: Streams) -> None:
-    """A gateway gives up although the service did it."""
+    """A gateway gives up although the service executed the request."""
     await _asked(here, there)
     await _say(here, b"502 Bad Gateway")
 
 
 async def say_too_many(here: Streams, _there: Streams) -> None:
-    """A gateway turns the request away, for a second."""
+    """A gateway refuses the request for a second."""
     await _message(here[0])
     await _say(here, b"429 Too Many Requests", b"Retry-After: 1\r\n")
 
@@ -138,13 +138,13 @@ async def say_come_back_tomorrow(here: Streams, _there: Streams) -> None:
 
 
 async def break_afterwards(here: Streams, there: Streams) -> None:
-    """The service does it and then falls over."""
+    """The service executes the request and then crashes."""
     await _asked(here, there)
     await _say(here, b"500 Internal Server Error")
 
 
 async def say_nonsense(here: Streams, _there: Streams) -> None:
-    """What a hotel's network answers to everything."""
+    """The answer of a captive portal to every request."""
     await _message(here[0])
     await _say(here, b"200 OK", b"Content-Type: text/html\r\n", b"<html>Welcome to our hotel</html>")
 

@@ -1,4 +1,4 @@
-"""The real API on a port of its own, with an account and its administrator's token."""
+"""The real API on its own port, with an account and its administrator's token."""
 
 import base64
 import json
@@ -24,7 +24,7 @@ from counterfoil_dev.postgres import Database
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Where it is, who may do everything there, and what it has written."""
+    """Its address, its administrator's token, and its log."""
 
     url: str
     token: str
@@ -41,12 +41,12 @@ class Service:
             await connection.close()
 
     async def sweep(self, account: UUID, token_id: UUID) -> None:
-        """Say of a token what time has brought, as the worker would."""
+        """Sweep a token as the worker would."""
         async with Door(self.database.app_url) as door:
             await door.execute(Sweep(account=account, token_id=token_id, by=SYSTEM))
 
     async def tokens(self) -> int:
-        """How many tokens there are beside the administrator's."""
+        """The number of tokens except the administrator's."""
         connection = await asyncpg.connect(self.database.owner_url)
         try:
             return int(await connection.fetchval("select count(*) - 1 from token"))

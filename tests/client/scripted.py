@@ -1,4 +1,4 @@
-"""A server that answers by a script, byte for byte: what no ledger of ours would ever send."""
+"""A server with scripted answers, byte for byte, which our ledger would never send."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ _AFTER = re.compile(r"after=(\d+)")
 
 @dataclass
 class Script:
-    """Each connection gets the next of the replies and is then closed; `asked` are the first lines of the requests."""
+    """Each connection gets the next reply and is then closed; `asked` are the first lines of the requests."""
 
     replies: list[Reply]
     url: str = ""
@@ -33,7 +33,7 @@ class Script:
             writer.write(before)
             await writer.drain()
             if pause:
-                await reader.read()  # until the client hangs up
+                await reader.read()  # until the client disconnects
             writer.write(after)
             await writer.drain()
         writer.close()
@@ -73,7 +73,7 @@ def line(position: int, private: object = None) -> bytes:
 
 
 def said(*lines: bytes, head: object, ended: bool = True) -> bytes:
-    """A reply of these lines, each a chunk of its own; one that is not `ended` is cut off after them."""
+    """A reply with these lines, each in its own chunk; one that is not `ended` is cut off after them."""
     chunks = [b"%x\r\n%s\n\r\n" % (len(each) + 1, each) for each in lines]
     begin = f"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nLog-Head: {head}\r\n".encode()
     return b"".join([begin, b"Transfer-Encoding: chunked\r\n\r\n", *chunks, b"0\r\n\r\n" if ended else b""])

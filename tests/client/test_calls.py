@@ -1,4 +1,4 @@
-"""What a service does with its tokens, through the client and the real API."""
+"""Calls of the client for tokens, with the real API."""
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
@@ -14,7 +14,7 @@ from counterfoil.client import Client, Conflict, Denied, Forbidden, Invalid, Not
 from counterfoil.core import moments
 
 
-async def test_a_token_lives_its_whole_life_through_the_client(ledger: Client, service: Service) -> None:
+async def test_a_token_goes_through_its_whole_life_with_the_client(ledger: Client, service: Service) -> None:
     made = await ledger.create(
         "nightly",
         scopes=["jobs.run", "jobs.read"],
@@ -26,7 +26,7 @@ async def test_a_token_lives_its_whole_life_through_the_client(ledger: Client, s
     assert (made.token.status, made.token.owner.id, made.token.metadata) == ("active", "backup", {"team": "ops"})
     shown = await ledger.get(token)
     assert shown == await ledger.get(made.token.number)
-    assert shown.creator.name == "administrator"  # who is looked up for a reader
+    assert shown.creator.name == "administrator"  # names are looked up for the reader
     assert replace(shown, creator=made.token.creator, warnings=()) == made.token
     assert (await ledger.update(token, name="weekly", if_match=made.token.revision)).name == "weekly"
     assert (await ledger.renew(token, lifetime="30d")).lifetime == "30d"
@@ -50,7 +50,7 @@ async def test_a_token_lives_its_whole_life_through_the_client(ledger: Client, s
     assert newest == [8, 7]
 
 
-async def test_the_past_names_what_decided_it(ledger: Client) -> None:
+async def test_a_past_state_names_the_deciding_event(ledger: Client) -> None:
     made = await ledger.create("nightly", lifetime="90d")
     await ledger.suspend(made.token.id, reason="holidays")
     then = await ledger.get(made.token.id, as_of=1)
@@ -60,7 +60,7 @@ async def test_the_past_names_what_decided_it(ledger: Client) -> None:
     assert (await ledger.get(made.token.id, as_of=datetime.now(UTC) - timedelta(seconds=0.001))).status == "suspended"
 
 
-async def test_a_list_goes_on_over_its_pages(ledger: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_list_continues_over_its_pages(ledger: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("counterfoil.client.calls._PAGE", 3)
     for number in range(8):
         await ledger.create(f"job-{number}")
@@ -73,7 +73,7 @@ async def test_a_list_goes_on_over_its_pages(ledger: Client, monkeypatch: pytest
     assert len(soon) == 9
 
 
-async def test_alerts_tell_what_has_expired_the_most_used_first(
+async def test_alerts_list_expired_tokens_the_most_used_first(
     ledger: Client, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("counterfoil.client.calls._PAGE", 1)
@@ -101,7 +101,7 @@ async def _use(service: Service, token_id: UUID) -> None:
     await connection.close()
 
 
-async def test_refusals_say_what_and_why(ledger: Client, service: Service) -> None:
+async def test_refusals_have_kind_and_reason(ledger: Client, service: Service) -> None:
     made = await ledger.create("nightly", lifetime="1d")
     with pytest.raises(StaleRevision) as stale:
         await ledger.update(made.token.id, name="x", if_match=7)
@@ -127,7 +127,7 @@ async def test_refusals_say_what_and_why(ledger: Client, service: Service) -> No
             await own.create("child")
 
 
-async def test_secrets_show_themselves_nowhere(ledger: Client, service: Service) -> None:
+async def test_secrets_do_not_print_themselves(ledger: Client, service: Service) -> None:
     made = await ledger.create("nightly", scopes=["jobs.run"])
     async with Client(service.url, made.secret) as own:
         bearer = await own.exchange()
@@ -137,20 +137,20 @@ async def test_secrets_show_themselves_nowhere(ledger: Client, service: Service)
 
 
 @pytest.mark.parametrize("url", ["ledger.example", "ftp://ledger.example", "http://", ""])
-def test_an_address_that_cannot_be_right_is_refused_at_once(url: str) -> None:
+def test_an_invalid_url_is_refused_at_once(url: str) -> None:
     with pytest.raises(ValueError, match="http"):
         Client(url, "cfl_x")
 
 
 @pytest.mark.parametrize("token", ["", "two words", "line\r\nHost: elsewhere", "schlüssel"])
-def test_a_token_that_cannot_be_one_is_refused_without_repeating_it(token: str) -> None:
+def test_an_invalid_token_is_refused_without_being_repeated(token: str) -> None:
     with pytest.raises(ValueError, match="copy it again") as error:
         Client("http://ledger.example", token)
     assert not token or token not in str(error.value)
 
 
 @pytest.mark.parametrize("ref", ["..", "a/b", "", "self?as_of=1", "x" * 65])
-async def test_a_reference_never_leads_elsewhere(ledger: Client, ref: str) -> None:
+async def test_a_reference_cannot_change_the_path_of_a_request(ledger: Client, ref: str) -> None:
     with pytest.raises(ValueError, match="does not name a token"):
         await ledger.get(ref)
 
@@ -166,11 +166,11 @@ async def test_a_moment_needs_a_time_zone(ledger: Client) -> None:
         await anext(ledger.list(created_before=naive))
     with pytest.raises(ValueError, match=words):
         await ledger.import_tokens([{"name": "x", "secret": "s" * 30, "created_at": naive}])
-    with pytest.raises(Invalid, match=words):  # the API's own
+    with pytest.raises(Invalid, match=words):  # the API's own message
         await anext(ledger.list(created_before=naive.isoformat()))
 
 
-async def test_the_reply_shows_which_moment_was_understood(ledger: Client) -> None:
+async def test_the_reply_shows_the_moment_that_was_understood(ledger: Client) -> None:
     given = datetime(2036, 1, 1, 12, tzinfo=timezone(timedelta(hours=2)))
     made = await ledger.create("with a zone", expires_at=given)
     assert (made.token.expires_at, str(made.token.expires_at)) == (given, "2036-01-01 10:00:00+00:00")

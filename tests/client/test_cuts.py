@@ -1,4 +1,4 @@
-"""A connection cut in the middle loses no secret and doubles nothing."""
+"""A cut connection loses no secret and duplicates nothing."""
 
 import asyncio
 import time
@@ -27,7 +27,7 @@ CUTS = [
 
 
 @pytest.mark.parametrize("cut", CUTS)
-async def test_a_create_that_was_cut_off_is_answered_with_its_secret_and_one_event(
+async def test_an_interrupted_creation_returns_its_secret_and_has_one_event(
     shaky: Client, ledger: Client, service: Service, proxy: Proxy, cut: Failure
 ) -> None:
     proxy.failures += [cut, cut]
@@ -39,7 +39,7 @@ async def test_a_create_that_was_cut_off_is_answered_with_its_secret_and_one_eve
 
 
 @pytest.mark.parametrize("cut", CUTS)
-async def test_a_rotation_that_was_cut_off_is_answered_with_its_secret_and_one_event(
+async def test_an_interrupted_rotation_returns_its_secret_and_has_one_event(
     shaky: Client, ledger: Client, service: Service, proxy: Proxy, cut: Failure
 ) -> None:
     old = await ledger.create("nightly", lifetime="90d")
@@ -50,7 +50,7 @@ async def test_a_rotation_that_was_cut_off_is_answered_with_its_secret_and_one_e
     assert not (await ledger.introspect(old.secret)).active
 
 
-async def test_a_rotation_that_was_cut_off_can_be_repeated_by_hand(
+async def test_an_interrupted_rotation_can_be_repeated_by_hand(
     shaky: Client, ledger: Client, service: Service, proxy: Proxy
 ) -> None:
     old = await ledger.create("nightly")
@@ -69,7 +69,7 @@ async def test_a_rotation_that_was_cut_off_can_be_repeated_by_hand(
 
 
 @pytest.mark.parametrize("cut", CUTS)
-async def test_a_conditional_change_that_was_cut_off_is_not_mistaken_for_stale(
+async def test_an_interrupted_conditional_change_is_not_reported_as_stale(
     shaky: Client, ledger: Client, service: Service, proxy: Proxy, cut: Failure
 ) -> None:
     made = await ledger.create("nightly")
@@ -78,7 +78,7 @@ async def test_a_conditional_change_that_was_cut_off_is_not_mistaken_for_stale(
     assert await service.types(made.token.id) == ["created", "updated"]
 
 
-async def test_a_revocation_that_was_cut_off_is_not_mistaken_for_stale(
+async def test_an_interrupted_revocation_is_not_reported_as_stale(
     shaky: Client, ledger: Client, service: Service, proxy: Proxy
 ) -> None:
     made = await ledger.create("nightly")
@@ -88,7 +88,7 @@ async def test_a_revocation_that_was_cut_off_is_not_mistaken_for_stale(
     assert await service.types(made.token.id) == ["created", "revoked"]
 
 
-async def test_a_token_that_ended_its_own_secret_still_gets_the_new_one(ledger: Client, proxy: Proxy) -> None:
+async def test_a_token_that_rotated_itself_still_gets_the_new_secret(ledger: Client, proxy: Proxy) -> None:
     made = await ledger.create("nightly", scopes=["self.rotate"])
     proxy.failures.append(cutting.lose_the_answer)
     async with Client(proxy.url, made.secret) as own:
@@ -98,20 +98,20 @@ async def test_a_token_that_ended_its_own_secret_still_gets_the_new_one(ledger: 
         assert (await renewed.get("self")).id == made.token.id
 
 
-async def test_a_question_that_gets_no_answer_changes_nothing(service: Service, proxy: Proxy) -> None:
+async def test_an_unanswered_read_changes_nothing(service: Service, proxy: Proxy) -> None:
     proxy.failures += [cutting.lose_the_answer] * 20
     async with Client(proxy.url, service.token, timeout_seconds=0.5) as hasty:
         with pytest.raises(Unreachable):
             await hasty.get("self")
 
 
-async def test_a_change_that_was_never_sent_is_known_not_to_have_happened(service: Service) -> None:
+async def test_a_request_that_was_never_sent_is_known_to_have_no_effect(service: Service) -> None:
     async with Client("http://127.0.0.1:1", service.token, timeout_seconds=0.5) as nowhere:
         with pytest.raises(Unreachable):
             await nowhere.create("nightly")
 
 
-async def test_a_service_that_is_silent_is_given_up_in_time(service: Service) -> None:
+async def test_a_silent_service_is_given_up_in_time(service: Service) -> None:
     async def be_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
@@ -126,14 +126,14 @@ async def test_a_service_that_is_silent_is_given_up_in_time(service: Service) ->
     server.close()
 
 
-async def test_a_client_comes_back_when_it_was_asked_to(shaky: Client, proxy: Proxy) -> None:
+async def test_a_client_retries_at_the_requested_time(shaky: Client, proxy: Proxy) -> None:
     proxy.failures.append(cutting.say_too_many)
     began = time.monotonic()
     await shaky.create("nightly")
     assert time.monotonic() - began >= 1
 
 
-async def test_a_client_does_not_wait_longer_than_it_may(shaky: Client, proxy: Proxy) -> None:
+async def test_a_client_waits_no_longer_than_its_timeout(shaky: Client, proxy: Proxy) -> None:
     proxy.failures.append(cutting.say_come_back_tomorrow)
     began = time.monotonic()
     with pytest.raises(Unavailable) as refused:
@@ -143,7 +143,7 @@ async def test_a_client_does_not_wait_longer_than_it_may(shaky: Client, proxy: P
 
 
 @pytest.mark.parametrize("failure", [cutting.break_afterwards, cutting.say_come_back_tomorrow])
-async def test_a_change_that_a_server_failed_at_may_have_happened(
+async def test_a_change_with_a_server_error_has_an_unknown_outcome(
     shaky: Client, proxy: Proxy, failure: Failure
 ) -> None:
     proxy.failures.append(failure)
@@ -152,20 +152,20 @@ async def test_a_change_that_a_server_failed_at_may_have_happened(
     assert (await shaky.create("nightly", idempotency_key=unknown.value.idempotency_key)).secret
 
 
-async def test_what_is_no_ledger_is_told_so(shaky: Client, proxy: Proxy) -> None:
+async def test_a_server_that_is_no_ledger_is_reported_as_such(shaky: Client, proxy: Proxy) -> None:
     proxy.failures.append(cutting.say_nonsense)
     with pytest.raises(Unintelligible, match="check the URL"):
         await shaky.get("self")
 
 
-async def test_a_token_is_never_sent_elsewhere(shaky: Client, proxy: Proxy) -> None:
+async def test_a_token_is_never_sent_to_another_host(shaky: Client, proxy: Proxy) -> None:
     proxy.failures.append(cutting.send_elsewhere)
     with pytest.raises(Refused) as refused:
         await shaky.get("self")
     assert refused.value.status == 307
 
 
-async def test_after_ten_minutes_the_secret_is_gone_and_said_to_be(
+async def test_after_ten_minutes_the_secret_is_reported_as_no_longer_available(
     shaky: Client, service: Service, proxy: Proxy
 ) -> None:
     made = await shaky.create("nightly", idempotency_key="k" * 32)

@@ -1,4 +1,4 @@
-"""What is read of a real log, over lines that are cut and processes that come and go."""
+"""Reading a real log over cut connections and restarting processes."""
 
 import asyncio
 import base64
@@ -22,7 +22,7 @@ async def replayed(ledger: Client) -> list[LogEvent]:
     return [event async for event in ledger.events()]
 
 
-async def test_a_log_is_read_whole_and_each_private_part_fits_its_entry(ledger: Client, service: Service) -> None:
+async def test_a_log_is_read_completely_and_private_parts_match_their_entries(ledger: Client, service: Service) -> None:
     made = await ledger.create("nightly", owner=("service", "backup"))
     await seal_all(service.database.app_url)
     log = ledger.events()
@@ -45,12 +45,14 @@ def _base64(raw: bytes) -> str:
     return base64.b64encode(raw).decode()
 
 
-async def test_a_reading_over_a_line_that_is_cut_everywhere_is_whole(
+async def test_a_read_over_a_connection_cut_everywhere_is_complete(
     ledger: Client, service: Service, proxy: Proxy
 ) -> None:
-    await replayed(ledger)  # the first reading is an event itself
+    await replayed(ledger)  # the first read is an event itself
     for number in range(60):
-        await ledger.create(f"job-{number}", description=token_urlsafe(300))  # which no packing makes smaller
+        await ledger.create(
+            f"job-{number}", description=token_urlsafe(300)
+        )  # random, so that compression does not help
     await seal_all(service.database.app_url)
     expected = await replayed(ledger)
     for step in (1, 7, 150, 400, 900, 2_000, 5_000):
@@ -60,7 +62,7 @@ async def test_a_reading_over_a_line_that_is_cut_everywhere_is_whole(
     assert not proxy.failures
 
 
-async def test_who_may_not_read_the_log_is_told_so(ledger: Client, service: Service) -> None:
+async def test_a_caller_without_the_right_to_read_the_log_is_refused(ledger: Client, service: Service) -> None:
     made = await ledger.create("nightly", scopes=["tokens.read"])
     async with Client(service.url, made.secret) as other:
         with pytest.raises(Forbidden):
@@ -71,14 +73,14 @@ async def test_who_may_not_read_the_log_is_told_so(ledger: Client, service: Serv
             await replayed(other)
 
 
-async def test_what_lies_beyond_the_end_is_refused(ledger: Client) -> None:
+async def test_a_position_beyond_the_end_is_refused(ledger: Client) -> None:
     with pytest.raises(Invalid, match="The log ends at"):
         await anext(aiter(ledger.events(after=4711)))
 
 
 @dataclass
 class Follower:
-    """Somebody who follows the log, and all that they have seen."""
+    """A client that follows the log, and all the events that it has received."""
 
     ledger: Client
     seen: list[LogEvent] = field(default_factory=list)
@@ -96,7 +98,7 @@ class Follower:
                 await self.came.wait()
 
 
-async def test_who_follows_sees_what_a_replay_shows_over_cuts_and_restarts(
+async def test_a_follower_receives_what_a_replay_shows_over_cuts_and_restarts(
     ledger: Client, service: Service, proxy: Proxy
 ) -> None:
     settings = Settings.from_environment(environment_of(service.database), command="api")
@@ -108,7 +110,7 @@ async def test_who_follows_sees_what_a_replay_shows_over_cuts_and_restarts(
             await ledger.create(f"job-{number}")
             if number % 10 == 5:
                 proxy.failures.append(cut(after=300 + 200 * number))
-            if number % 20 == 10:  # the process that it followed is gone, and another one is there
+            if number % 20 == 10:  # replace the process that the client follows
                 proxy.cut_all()
                 proxy.target = await stack.enter_async_context(served(make_app(settings)))
         await seal_all(service.database.app_url)
@@ -118,7 +120,7 @@ async def test_who_follows_sees_what_a_replay_shows_over_cuts_and_restarts(
     assert follower.seen[: len(expected)] == expected
 
 
-async def test_whoever_follows_ends_when_their_token_is_revoked(ledger: Client, service: Service) -> None:
+async def test_a_follower_ends_when_its_token_is_revoked(ledger: Client, service: Service) -> None:
     made = await ledger.create("auditor", scopes=["audit.read"])
     async with sealed_beside(service.database.app_url), Client(service.url, made.secret) as auditor:
         follower = Follower(auditor)

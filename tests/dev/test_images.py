@@ -1,4 +1,4 @@
-"""What can be said of compose.yaml and the Dockerfile without an engine to run them."""
+"""compose.yaml and the Dockerfile, as far as they can be checked without a container engine."""
 
 import asyncio
 import os
@@ -32,7 +32,7 @@ ENVIRONMENT = {
     "PEPPERS": "1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
     "KEY_ENCRYPTION_KEY": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
 }
-# What compose.yaml decides by itself: where its servers are, and how its containers are laid out.
+# The values that compose.yaml fixes itself: the addresses of its servers, and the layout of its containers.
 DECIDED = {
     "DATABASE_URL", "MIGRATE_DATABASE_URL", "REDIS_URL", "LIMITS_REDIS_URL", "API_HOST", "API_PORT",
     "PROMETHEUS_MULTIPROC_DIR",
@@ -43,7 +43,7 @@ DEFAULTED = re.compile(r"\$\{(\w+):-([^}]*)\}")
 
 
 def composed(**told: str) -> dict[str, Any]:
-    """The file as Compose reads it with this .env; an empty value there counts as none."""
+    """The file as Compose reads it with this .env, where an empty value counts as missing."""
 
     def filled(node: Any) -> Any:
         if isinstance(node, dict):
@@ -60,7 +60,7 @@ def composed(**told: str) -> dict[str, Any]:
 
 
 def lines() -> list[tuple[str, str]]:
-    """The instructions of the Dockerfile, continued lines joined."""
+    """The instructions of the Dockerfile, with continued lines joined."""
     text = (TOP / "services" / "Dockerfile").read_text().replace("\\\n", " ")
     instructions = [line.split(maxsplit=1) for line in text.splitlines() if line and not line.startswith("#")]
     return [(word, rest) for word, rest in instructions]
@@ -74,18 +74,18 @@ def has_compose() -> bool:
 
 
 def sent(path: Path) -> bool:
-    """Whether .dockerignore lets this path through to the build: it names what it lets through."""
+    """Whether .dockerignore sends this path to the build; it lists the allowed paths."""
     let_through = [line[1:] for line in (TOP / ".dockerignore").read_text().splitlines() if line.startswith("!")]
     return any(path.is_relative_to(TOP / each) or (TOP / each).is_relative_to(path) for each in let_through)
 
 
-def test_every_secret_that_is_missing_is_named() -> None:
+def test_every_missing_secret_is_named() -> None:
     assert set(REQUIRED.findall((TOP / "compose.yaml").read_text())) == set(ENVIRONMENT)
     without_comments = re.sub(r"^ *#.*$", "", (TOP / "compose.yaml").read_text(), flags=re.MULTILINE)
     assert not re.search(r"(?<!\$)\$(\{\w+\}|\w)", without_comments)
 
 
-def test_boot_writes_the_secrets_once_for_ourselves_alone(tmp_path: Path) -> None:
+def test_boot_writes_the_secrets_once_and_only_for_ourselves(tmp_path: Path) -> None:
     (tmp_path / "shared").mkdir()
     boot, file = shutil.copy(TOP / "shared" / "boot.py", tmp_path / "shared"), tmp_path / ".env"
     asked = [sys.executable, boot, "env"]
@@ -103,7 +103,7 @@ def test_boot_writes_the_secrets_once_for_ourselves_alone(tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir() if path.name != "shared"] == [".env"]
 
 
-def test_every_setting_can_be_said_in_the_env_file() -> None:
+def test_every_setting_can_be_set_in_the_env_file() -> None:
     chosen = {variable.name: f"chosen-{variable.name}" for variable in VARIABLES}
     told = [service["environment"] for service in composed(**chosen)["services"].values() if "environment" in service]
     for variable in VARIABLES:
@@ -112,9 +112,9 @@ def test_every_setting_can_be_said_in_the_env_file() -> None:
             assert found == {chosen[variable.name]}, variable.name
 
 
-def test_the_oldest_compose_is_named() -> None:
+def test_the_oldest_supported_compose_is_named() -> None:
     assert "Needs Docker Compose 2.23.1 or newer" in (TOP / "compose.yaml").read_text()
-    assert "content" in composed()["configs"]["roles"]  # known from that version on
+    assert "content" in composed()["configs"]["roles"]  # supported from that version on
 
 
 def test_our_services_share_one_image_that_is_built_once() -> None:
@@ -130,10 +130,10 @@ def test_images_of_others_are_named_by_digest() -> None:
     named += [rest.split()[0] for word, rest in lines() if word == "FROM"]
     assert len(named) == 4
     assert [name for name in named if not BY_DIGEST.fullmatch(name)] == []
-    assert len(set(named)) == 3  # both stages stand on the same Python
+    assert len(set(named)) == 3  # both stages use the same Python
 
 
-def test_initdb_takes_the_arguments_and_postgres_the_roles_of_compose(place: Path) -> None:
+def test_initdb_accepts_the_arguments_and_postgres_the_roles_of_compose(place: Path) -> None:
     state, everything = State.at(place), composed()
     arguments = shlex.split(everything["services"]["postgres"]["environment"]["POSTGRES_INITDB_ARGS"])
     data = state.data("postgres") / "data"
@@ -142,7 +142,7 @@ def test_initdb_takes_the_arguments_and_postgres_the_roles_of_compose(place: Pat
         cwd="/", env=bare_environment(), capture_output=True, text=True, check=False, **state.user.run_as,
     )  # fmt: skip
     assert made.returncode == 0, made.stderr
-    with embedded_postgres(state) as server:  # finds the cluster, and uses it as it is
+    with embedded_postgres(state) as server:  # finds the cluster and uses it unchanged
         told = "select datcollate, datlocprovider, datlocale, pg_encoding_to_char(encoding) from pg_database"
         assert server.run(f"{told} where datname = 'template1'").strip() == "C|b|C.UTF-8|UTF8"
         server.run(f"drop database {DATABASE}; drop role {APPLICATION}; drop role {OWNER}; drop role {READER};")
@@ -153,7 +153,7 @@ def test_initdb_takes_the_arguments_and_postgres_the_roles_of_compose(place: Pat
 
 
 @pytest.mark.parametrize("service", ["migrate", "api", "worker", "sealer", "account"])
-def test_our_services_are_told_settings_that_exist_and_hold(service: Command) -> None:
+def test_our_services_get_existing_and_valid_settings(service: Command) -> None:
     told = composed()["services"][service]["environment"]
     assert set(told) - {"ACCOUNT_NAME", "ADMIN_EMAIL"} <= {variable.name for variable in VARIABLES}
     assert Settings.from_environment(told, command=service)
@@ -169,20 +169,20 @@ def test_our_services_are_told_settings_that_exist_and_hold(service: Command) ->
         ("COUNTERFOIL_TOKEN", ["cli"]),
     ],
 )
-def test_a_secret_is_told_to_those_alone_who_need_it(variable: str, whose: list[str]) -> None:
+def test_a_secret_is_given_only_to_the_services_that_need_it(variable: str, whose: list[str]) -> None:
     knowing = [name for name, service in composed()["services"].items() if variable in service["environment"]]
     assert knowing == whose
 
 
 @pytest.mark.parametrize("service", OURS)
-def test_our_services_can_write_nowhere_and_gain_nothing(service: str) -> None:
+def test_our_services_can_write_nowhere_and_gain_no_rights(service: str) -> None:
     said = composed()["services"][service]
     assert said["read_only"] is True
     assert said["cap_drop"] == ["ALL"]
     assert said["security_opt"] == ["no-new-privileges:true"]
 
 
-def test_what_is_waited_for_exists_and_can_be_waited_for() -> None:
+def test_every_dependency_exists_and_has_a_health_check() -> None:
     services = composed()["services"]
     for service in services.values():
         for name, wait in service.get("depends_on", {}).items():
@@ -191,7 +191,7 @@ def test_what_is_waited_for_exists_and_can_be_waited_for() -> None:
                 assert "test" in services[name]["healthcheck"]
 
 
-def test_what_is_built_and_mounted_exists() -> None:
+def test_every_built_or_mounted_path_exists() -> None:
     everything = composed()
     for service in everything["services"].values():
         if "build" in service:
@@ -202,7 +202,7 @@ def test_what_is_built_and_mounted_exists() -> None:
             assert config["source"] in everything["configs"]
 
 
-def test_what_is_copied_is_there_and_reaches_the_build() -> None:
+def test_every_copied_path_exists_and_reaches_the_build() -> None:
     copies = [rest.split() for word, rest in lines() if word == "COPY" and not rest.startswith("--from")]
     assert copies
     for *sources, _target in copies:
@@ -218,19 +218,19 @@ def test_the_image_does_not_run_as_root() -> None:
     assert words.index("USER") > len(words) - 1 - words[::-1].index("FROM")
 
 
-def test_the_image_installs_only_what_is_hashed() -> None:
+def test_the_image_installs_only_hashed_packages() -> None:
     installs = [rest for word, rest in lines() if word == "RUN" and "pip install" in rest]
     for command in " && ".join(installs).split("&&"):
         assert "pip install" not in command or "--require-hashes" in command or "--no-index" in command
 
 
 @pytest.mark.parametrize("command", [("migrate",), ("api",), ("worker",), ("sealer",), ("account", "create")])
-def test_the_commands_they_name_exist(command: tuple[str, ...]) -> None:
+def test_the_named_commands_exist(command: tuple[str, ...]) -> None:
     program = Path(sys.executable).with_name("counterfoil")
     assert subprocess.run([program, *command, "--help"], capture_output=True, check=False).returncode == 0
 
 
-def test_the_commands_they_name_are_those() -> None:
+def test_the_named_commands_are_the_expected_ones() -> None:
     services = composed()["services"]
     assert [services[name]["command"] for name in ("migrate", "api", "worker", "sealer")] == [
         ["counterfoil", "migrate"], ["counterfoil", "api"], ["counterfoil", "worker"], ["counterfoil", "sealer"],
@@ -241,7 +241,7 @@ def test_the_commands_they_name_are_those() -> None:
     assert yaml.safe_load(dict(lines())["CMD"]) == ["counterfoil", "api"]
 
 
-def test_a_wheel_holds_the_service_and_its_migrations_and_nothing_for_development(tmp_path: Path) -> None:
+def test_a_wheel_contains_the_service_and_its_migrations_and_nothing_for_development(tmp_path: Path) -> None:
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
     done = subprocess.run(build, cwd=TOP, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -257,7 +257,7 @@ def test_a_wheel_holds_the_service_and_its_migrations_and_nothing_for_developmen
 
 
 @pytest.mark.skipif(not has_compose(), reason="docker compose is not installed")
-def test_docker_compose_agrees() -> None:
+def test_docker_compose_accepts_the_file() -> None:
     asked = ["docker", "compose", "--file", str(TOP / "compose.yaml"), "config", "--quiet"]
     done = subprocess.run(asked, env={**os.environ, **ENVIRONMENT}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

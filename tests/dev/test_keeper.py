@@ -1,4 +1,4 @@
-"""How patient the supervisor is with what keeps dying."""
+"""The supervisor restarts failing processes with growing pauses."""
 
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -9,7 +9,7 @@ from counterfoil_dev.keeper import FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS, S
 
 @dataclass
 class Mortal:
-    """Stands for a process: it lives or it does not."""
+    """A stand-in for a process that is alive or dead."""
 
     name: str = "api"
     alive: bool = True
@@ -26,7 +26,7 @@ class Mortal:
 
 @dataclass
 class World:
-    """A child, its keeper, and a clock that we turn."""
+    """A child, its keeper, and a clock that the test moves."""
 
     child: Mortal = field(default_factory=Mortal)
     now: float = 1000.0
@@ -48,14 +48,14 @@ class World:
             self.now += 0.05
 
 
-def test_whoever_lives_is_left_alone() -> None:
+def test_a_living_child_is_left_alone() -> None:
     world = World()
     world.live(60)
     assert world.child.starts == []
     assert world.said == []
 
 
-def test_whoever_dies_is_started_again_almost_at_once() -> None:
+def test_a_dead_child_is_restarted_almost_at_once() -> None:
     world = World()
     world.child.alive = False
     world.live(1)
@@ -64,14 +64,14 @@ def test_whoever_dies_is_started_again_almost_at_once() -> None:
     assert world.said == ["api ended with status 1; starting it again in 0.1 s"]
 
 
-def test_what_it_left_behind_is_ended_first() -> None:
+def test_leftovers_are_ended_before_a_restart() -> None:
     world = World()
     world.child.alive = False
     world.live(1)
     assert world.child.swept == 1
 
 
-def test_whoever_keeps_dying_is_tried_less_and_less_often_but_for_ever() -> None:
+def test_a_child_that_keeps_dying_is_restarted_at_growing_intervals_for_ever() -> None:
     world = World()
     world.child.alive = False
     world.live(120, stillborn=True)
@@ -83,7 +83,7 @@ def test_whoever_keeps_dying_is_tried_less_and_less_often_but_for_ever() -> None
     assert starts[-1] > world.now - LONGEST_DELAY_SECONDS - 0.2
 
 
-def test_whoever_has_settled_is_forgiven() -> None:
+def test_a_child_that_runs_stably_gets_short_intervals_again() -> None:
     world = World()
     world.child.alive = False
     world.live(20, stillborn=True)

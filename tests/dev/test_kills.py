@@ -1,4 +1,4 @@
-"""kill -9, again and again, while services write: nothing acknowledged is lost, and nobody has to repair anything."""
+"""kill -9 again and again while services write: nothing acknowledged is lost, and no repair is needed."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 @dataclass
 class Life:
-    """What was acknowledged of one token."""
+    """The acknowledged state of one token."""
 
     secret: str
     generation: int = 1
@@ -35,7 +35,7 @@ class Life:
 
 @dataclass
 class Ledger:
-    """What all writers were told, and when to stop."""
+    """The acknowledged calls of all writers, and when to stop."""
 
     lives: dict[str, Life] = field(default_factory=dict)
     told: Counter[str] = field(default_factory=Counter)
@@ -43,7 +43,7 @@ class Ledger:
 
 
 async def insist(call: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> T:
-    """Make a call again and again, as it is, until it is answered."""
+    """Repeat a call unchanged until it is answered."""
     while True:
         try:
             return await call(*args, **kwargs)
@@ -52,7 +52,7 @@ async def insist(call: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -
 
 
 async def write(service: Service, ledger: Ledger, number: int) -> None:
-    """Live token lives: create, rotate, exchange, and revoke every other one."""
+    """Create, rotate and exchange tokens, and revoke every other one."""
     dice = random.Random(number)
     async with Client(service.url, service.credentials["admin_token"]) as client:
         while not ledger.over:
@@ -82,14 +82,14 @@ async def kill(service: Service, ledger: Ledger) -> None:
         try:
             service.kill(left[-1])
         except ProcessLookupError:
-            continue  # still dead of the last time
+            continue  # still dead from the last kill
         left.pop()
     await asyncio.sleep(2)
     ledger.over = True
 
 
 async def judge(service: Service, ledger: Ledger) -> None:
-    """Hold what is there against what was acknowledged."""
+    """Compare the ledger with the acknowledged calls."""
     async with Client(
         service.url, service.credentials["admin_token"], timeout_seconds=60, refused_seconds=60
     ) as client:
@@ -108,7 +108,7 @@ def audit(service: Service) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.soak
-async def test_kill_9_of_everything_under_load_loses_nothing_and_needs_nobody(place: Path) -> None:
+async def test_kill_9_of_everything_under_load_loses_nothing_and_needs_no_repair(place: Path) -> None:
     with running_service(place) as service:
         ledger = Ledger()
         await asyncio.gather(kill(service, ledger), *(write(service, ledger, each) for each in range(WRITERS)))

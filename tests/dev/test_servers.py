@@ -1,4 +1,4 @@
-"""The embedded servers: durable, private, and back after any death."""
+"""The embedded servers: durable, private, and restarted after any death."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ def within(seconds: float, claim: Callable[[], bool]) -> bool:
 
 
 def running_below(place: Path) -> list[str]:
-    """The command lines of all processes that name this place."""
+    """The command lines of all processes that name this path."""
     pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
     return [command for pid in pids if str(place) in (command := command_of(pid)) and pid != os.getpid()]
 
@@ -50,7 +50,7 @@ def test_the_application_owns_nothing_and_the_owner_is_no_superuser(postgres_ser
                                "where rolname = 'counterfoil_app';").strip() == "0"  # fmt: skip
 
 
-def test_sockets_are_private_and_nothing_listens_on_a_port(postgres_server: Postgres, valkey: Valkey) -> None:
+def test_sockets_are_private_and_no_server_listens_on_a_port(postgres_server: Postgres, valkey: Valkey) -> None:
     for directory in (postgres_server.sockets, valkey.path.parent):
         assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     assert postgres_server.run("show listen_addresses;").strip() == ""
@@ -59,14 +59,14 @@ def test_sockets_are_private_and_nothing_listens_on_a_port(postgres_server: Post
     client.close()
 
 
-def test_nobody_but_us_can_read_the_data(server_state: State, postgres_server: Postgres, valkey: Valkey) -> None:
+def test_only_our_user_can_read_the_data(server_state: State, postgres_server: Postgres, valkey: Valkey) -> None:
     for name in ("postgres", "valkey"):
         assert stat.S_IMODE((server_state.home / name).stat().st_mode) == 0o700
     assert postgres_server.child.alive
     assert valkey.child.alive
 
 
-def test_what_was_committed_survives_kill_9(place: Path) -> None:
+def test_committed_rows_survive_kill_9(place: Path) -> None:
     with embedded_postgres(State.at(place)) as server:
         server.run("create table kept (n int);")
         for n in range(3):
@@ -76,7 +76,7 @@ def test_what_was_committed_survives_kill_9(place: Path) -> None:
         assert server.run("select n from kept order by n;").split() == ["0", "1", "2"]
 
 
-def test_what_was_written_to_valkey_survives_kill_9(place: Path) -> None:
+def test_keys_written_to_valkey_survive_kill_9(place: Path) -> None:
     with embedded_valkey(State.at(place)) as server:
         client: redis.Redis = redis.Redis.from_url(server.url)
         client.set("wake", "up")
@@ -99,7 +99,7 @@ def test_a_second_start_finds_the_data_of_the_first(place: Path) -> None:
     assert running_below(place) == []
 
 
-def test_a_lock_file_that_names_a_stranger_is_no_obstacle(place: Path) -> None:
+def test_a_lock_file_that_names_a_foreign_process_is_ignored(place: Path) -> None:
     with embedded_postgres(State.at(place)) as server:
         data = Path(server.child.command[2])
     stranger = subprocess.Popen(["sleep", "60"], **State.at(place).user.run_as)
@@ -115,7 +115,7 @@ def test_a_lock_file_that_names_a_stranger_is_no_obstacle(place: Path) -> None:
 def test_a_server_waits_for_the_backends_of_a_killed_one(place: Path) -> None:
     with embedded_postgres(State.at(place)) as server:
         pid = int(server.run("select pid from pg_stat_activity where backend_type = 'checkpointer';"))
-        os.kill(pid, signal.SIGSTOP)  # it cannot see that its postmaster has died
+        os.kill(pid, signal.SIGSTOP)  # it cannot notice that its postmaster has died
         server.child.kill()
         timer = threading.Timer(1.0, os.kill, (pid, signal.SIGCONT))
         timer.start()
@@ -152,7 +152,7 @@ def test_a_private_home_above_the_state_is_no_obstacle(place: Path) -> None:
         shutil.rmtree(state.home)
 
 
-def test_two_supervisors_cannot_hold_one_state(place: Path) -> None:
+def test_two_supervisors_cannot_use_one_state(place: Path) -> None:
     holder = "import sys, time; from pathlib import Path; from counterfoil_dev.state import State\n"
     holder += "with State.at(Path(sys.argv[1])).locked(): print('held', flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", holder, place], stdout=subprocess.PIPE, text=True) as other:
@@ -183,7 +183,7 @@ def test_servers_end_when_their_supervisor_is_killed(place: Path) -> None:
     assert within(10, lambda: running_below(place) == [])
 
 
-def test_a_server_that_cannot_start_says_why(place: Path) -> None:
+def test_a_server_that_cannot_start_shows_the_reason(place: Path) -> None:
     with (
         pytest.raises(ChildFailed, match="unrecognized configuration parameter"),
         embedded_postgres(State.at(place), options={"no_such_option": "1"}),
@@ -192,7 +192,7 @@ def test_a_server_that_cannot_start_says_why(place: Path) -> None:
     assert running_below(place) == []
 
 
-def test_the_servers_are_ours_whatever_path_says(monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
+def test_the_servers_are_ours_whatever_the_path_variable_says(monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     monkeypatch.setenv("PGHOST", "elsewhere.example")
     monkeypatch.setenv("LC_ALL", "xx_XX.UTF-8")

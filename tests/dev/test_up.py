@@ -1,4 +1,4 @@
-"""`boot.py up`, seen from outside: what it promises whoever types it."""
+"""`boot.py up`: what it promises its user."""
 
 import asyncio
 import base64
@@ -39,7 +39,7 @@ def root() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def service(root: Path) -> Iterator[Service]:
-    """One service for all the claims that leave it running."""
+    """One service for all tests that leave it running."""
     with running_service(root) as running:
         yield running
 
@@ -51,7 +51,7 @@ def up(root: Path, *, port: int = 0) -> subprocess.CompletedProcess[str]:
 
 
 def asked(service: Service, path: str, **body: Any) -> dict[str, Any]:
-    """What the API answers the administrator's token."""
+    """The API's answer to the administrator's token."""
     request = Request(f"{service.url}{path}", data=json.dumps(body).encode() if body else None)
     request.add_header("Authorization", f"Bearer {service.credentials['admin_token']}")
     request.add_header("Content-Type", "application/json")
@@ -77,7 +77,7 @@ def within(seconds: float, claim: Callable[[], bool]) -> bool:
 
 
 def family(supervisor: int) -> set[int]:
-    """Every process below the supervisor, grandchildren included."""
+    """Every process below the supervisor, including grandchildren."""
     parents = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
@@ -102,14 +102,14 @@ def test_the_first_token_works(service: Service) -> None:
     assert token["account"] == service.credentials["account"]
 
 
-def test_credentials_are_for_their_owner_alone(service: Service) -> None:
+def test_credentials_are_readable_only_by_their_owner(service: Service) -> None:
     for name in ("credentials.json", "secrets.env", "service.env"):
         assert stat.S_IMODE((service.root / name).stat().st_mode) == 0o600
     assert {"url", "account", "admin_email", "admin_password", "admin_token"} <= set(service.credentials)
     assert service.credentials["url"] == service.url
 
 
-async def test_a_password_costs_who_guesses_it_as_much_as_rfc_9106_recommends(service: Service) -> None:
+async def test_a_password_hash_costs_what_rfc_9106_recommends(service: Service) -> None:
     await asyncio.to_thread(add_ada, service)
     told = dict(line.split("=", 1) for line in (service.root / "service.env").read_text().splitlines())
     connection = await asyncpg.connect(told["MIGRATE_DATABASE_URL"].strip("'"))
@@ -128,13 +128,13 @@ def add_ada(service: Service) -> None:
         assert reply.status == 201
 
 
-def test_readiness_is_told(service: Service) -> None:
+def test_readiness_is_reported(service: Service) -> None:
     with urlopen(f"{service.url}/readyz", timeout=10) as reply:
         assert reply.status == 200
 
 
 @pytest.mark.parametrize("service_name", ["api", "worker", "sealer"])
-def test_the_health_checks_of_compose_hold_here_too(service: Service, service_name: str) -> None:
+def test_the_health_checks_of_compose_succeed_here_too(service: Service, service_name: str) -> None:
     compose = yaml.safe_load((Path(__file__).parents[2] / "compose.yaml").read_text())
     _exec, program, *words = compose["services"][service_name]["healthcheck"]["test"]
     words = [word.replace("127.0.0.1:8080", service.url.removeprefix("http://")) for word in words]
@@ -144,7 +144,7 @@ def test_the_health_checks_of_compose_hold_here_too(service: Service, service_na
     assert within(60, lambda: subprocess.run(asked, env=here, check=False).returncode == 0)
 
 
-def test_a_second_up_on_the_same_state_is_refused_and_harms_nobody(service: Service) -> None:
+def test_a_second_up_on_the_same_state_is_refused_and_harms_nothing(service: Service) -> None:
     second = up(service.root)
     assert second.returncode == 1
     assert re.search(rf"{service.root} is in use by process {service.process.pid}\. Stop that one", second.stderr)
@@ -152,7 +152,7 @@ def test_a_second_up_on_the_same_state_is_refused_and_harms_nobody(service: Serv
     assert answers(service)
 
 
-def test_a_busy_port_is_told(place: Path) -> None:
+def test_a_busy_port_is_reported(place: Path) -> None:
     with socket.socket() as busy:
         busy.bind(("127.0.0.1", 0))
         busy.listen()
@@ -162,14 +162,14 @@ def test_a_busy_port_is_told(place: Path) -> None:
     assert "Traceback" not in refused.stderr
 
 
-def test_what_the_processes_were_told_serves_an_operators_shell(service: Service) -> None:
+def test_the_environment_of_the_processes_works_in_an_operators_shell(service: Service) -> None:
     script = f'set -a; . "{service.root}/service.env"; exec "{Path(sys.executable).with_name("counterfoil")}" migrate'
     done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, "nothing to apply")
 
 
 @pytest.mark.parametrize("name", SERVERS)
-def test_whatever_is_killed_comes_back_by_itself(service: Service, name: str) -> None:
+def test_every_killed_process_is_restarted(service: Service, name: str) -> None:
     before = service.pid(name)
     service.kill(name)
     assert within(60, lambda: service.pid(name) != before)
@@ -178,7 +178,7 @@ def test_whatever_is_killed_comes_back_by_itself(service: Service, name: str) ->
     assert asked(service, f"/v1/tokens/{made['token']['id']}")["status"] == "active"
 
 
-def test_any_signal_takes_everything_down_and_the_next_up_carries_on(place: Path) -> None:
+def test_any_signal_ends_all_processes_and_the_next_up_continues(place: Path) -> None:
     known: dict[str, str] = {}
     secrets: set[tuple[str, str]] = set()
     for number in (signal.SIGINT, signal.SIGTERM):  # SIGHUP ends the one of another test
@@ -192,19 +192,19 @@ def test_any_signal_takes_everything_down_and_the_next_up_carries_on(place: Path
             assert len(processes) > len(SERVERS)
             service.process.send_signal(number)
             assert service.process.wait(60) == 0
-            assert living(processes) == []  # at once: nobody outlives the supervisor
+            assert living(processes) == []  # at once: no process outlives the supervisor
             assert not (place / "run" / "url").exists()
     assert len(secrets) == 1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends the children of the dead")
-def test_a_killed_supervisor_leaves_nobody_and_the_next_up_carries_on_also_without_its_account(place: Path) -> None:
+def test_a_killed_supervisor_leaves_no_process_and_the_next_up_needs_no_credentials_file(place: Path) -> None:
     with running_service(place) as service:
         first, processes = service.credentials["account"], family(service.process.pid)
         service.process.kill()
         service.process.wait()
         (place / "credentials.json").rename(place / "credentials.json.new")
-        with running_service(place) as next_service:  # at once: whoever is left over must not be in the way
+        with running_service(place) as next_service:  # at once: leftovers must not be in the way
             assert next_service.credentials["account"] == first
             assert answers(next_service)
             assert within(
@@ -212,7 +212,7 @@ def test_a_killed_supervisor_leaves_nobody_and_the_next_up_carries_on_also_witho
             )
 
 
-def test_every_setting_that_was_given_is_named_and_no_secret_shown(place: Path) -> None:
+def test_every_given_setting_is_named_and_no_secret_is_shown(place: Path) -> None:
     told = {
         **os.environ, "RATE_LIMIT": "600/1m", "NOTICE_THRESHOLDS": "30d, 1d", "METRICS_TOKEN": "nobody-guesses-this",
         "DATABASE_URL": "postgresql://a:swordfish@elsewhere/b", "API_PORT": "1", "LOG_LEVEL": "",
@@ -235,7 +235,7 @@ def test_every_setting_that_was_given_is_named_and_no_secret_shown(place: Path) 
     assert "nobody-guesses" not in said
 
 
-def test_a_process_that_cannot_start_says_why(place: Path) -> None:
+def test_a_process_that_cannot_start_shows_the_reason(place: Path) -> None:
     told = {**os.environ, "LOG_LEVEL": "chatty"}
     command = [sys.executable, "-m", "counterfoil_dev", "--state", str(place), "--port", "0"]
     refused = subprocess.run(command, env=told, capture_output=True, text=True, check=False, timeout=60)

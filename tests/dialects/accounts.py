@@ -1,4 +1,4 @@
-"""Accounts with all that vendors' clients ask for."""
+"""Accounts with everything that vendors' clients need."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ Account = WithExamples
 
 
 async def opened(settings: Settings, name: str, directory: Path, *, lifetime: str | None = FOREVER) -> Account:
-    """Found an account with its examples; without a lifetime its first tokens live as long as by default."""
+    """Found an account with its examples; without a lifetime its first tokens have the default one."""
     file = directory / "credentials.json"
     email = f"admin@{name}.example.org"
     assert await found(settings, name=name, email=email, file=file, lifetime=lifetime, examples=True)

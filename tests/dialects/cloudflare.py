@@ -1,4 +1,4 @@
-"""Somebody who speaks Cloudflare's API, as its tests need them."""
+"""A client of Cloudflare's API for tests."""
 
 import re
 from dataclasses import dataclass
@@ -42,13 +42,13 @@ class Access:
         return good(await self.caller.post(f"{self.tokens}/{token['id']}/{what}", body, **headers))
 
     async def accepts(self, token: dict[str, Any], secret: str) -> bool:
-        """Whether an edge is told that the pair is good."""
+        """Whether an edge would accept the pair."""
         pair = {"CF-Access-Client-Id": token["client_id"], "CF-Access-Client-Secret": secret}
         return bool(good(await self.caller.post(f"{self.tokens}/verify", None, **pair))["active"])
 
 
 def good(answer: Answer) -> Any:
-    """What a good answer holds."""
+    """The result in a successful answer."""
     assert answer.status in (200, 201), answer.body
     assert answer.headers["Content-Type"] == "application/json"
     assert answer.json | {"success": True, "errors": [], "messages": []} == answer.json
@@ -56,7 +56,7 @@ def good(answer: Answer) -> Any:
 
 
 def refused(answer: Answer, status: int, code: int, message: str = "", *, pointer: str | None = None) -> None:
-    """It was refused as Cloudflare refuses."""
+    """The answer is a refusal in Cloudflare's form."""
     assert answer.status == status, answer.body
     assert answer.headers["Content-Type"] == "application/json"
     assert list(answer.json) == ["errors", "messages", "result", "success"]

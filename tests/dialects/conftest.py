@@ -1,4 +1,4 @@
-"""A service that speaks every dialect, with two accounts that must not see each other."""
+"""A service with every dialect and two accounts that must be isolated from each other."""
 
 from collections.abc import AsyncIterator
 
@@ -23,7 +23,7 @@ async def dialect_settings(postgres_server: Postgres, template: str) -> AsyncIte
 
 @pytest_asyncio.fixture(scope="session")
 async def dialect_url(dialect_settings: Settings, postgres_server: Postgres) -> AsyncIterator[str]:
-    """The address of the service; a sealer runs beside it."""
+    """The address of the service, which has a sealer."""
     sealed = postgres_server.database("dialects").app_url
     async with served(make_app(dialect_settings), sealed=sealed) as url:
         yield url
@@ -43,7 +43,7 @@ async def here(dialect_settings: Settings, tmp_path_factory: pytest.TempPathFact
 
 @pytest_asyncio.fixture(scope="session")
 async def there(dialect_settings: Settings, here: Account, tmp_path_factory: pytest.TempPathFactory) -> Account:
-    """Another account on the same service; ours was the first, where logins name no account."""
+    """Another account on the same service; ours is the first, to which logins without an account belong."""
     assert here
     return await opened(dialect_settings, "there", tmp_path_factory.mktemp("there"))
 

@@ -1,9 +1,9 @@
-"""Golden files: what a vendor's page asks and answers, replayed one after the other.
+"""Golden files: requests and answers from a vendor's page, replayed in order.
 
 An example is a line `== …`, the request (a line, headers, an empty line and a body), a line `--`, the status, and the
-answer. What follows it may `keep` a part of the real answer under a name for later requests, or name what the real one
-may have `beside:`, and what may be there `or null:`. `{name}` stands for something known, `{basic}` and
-`{basic::name}` for Basic credentials.
+answer. After it, `keep` stores a part of the real answer under a name for later requests, `beside:` lists additional
+members of the real answer, and `or null:` lists members that may be null. `{name}` stands for a known value, `{basic}`
+and `{basic::name}` for Basic credentials.
 """
 
 import re
@@ -48,7 +48,7 @@ class Example:
     nullable: frozenset[str] = frozenset()
 
     def differences(self, real: Any) -> list[str]:
-        """Where the real answer has not the shape of the one on the page."""
+        """The differences in shape between the real answer and the page."""
         return differences(self.answer, real, self.beside, self.nullable)
 
 
@@ -81,7 +81,7 @@ def _example(text: str) -> Example:
 def differences(
     printed: Any, real: Any, beside: frozenset[str], nullable: frozenset[str] = frozenset(), at: str = ""
 ) -> list[str]:
-    """Where the real answer has not the shape of the one on the page."""
+    """The differences in shape between the real answer and the page."""
     match printed:
         case dict():
             if not isinstance(real, dict):
@@ -106,7 +106,7 @@ def differences(
 
 
 def shape(value: Any) -> str:
-    """What kind of value it is, as finely as a vendor's client could tell."""
+    """The kind of a value, as precisely as a vendor's client could tell."""
     if isinstance(value, str):
         return next((name for name, pattern in _SHAPES if pattern.fullmatch(value)), "text")
     return type(value).__name__

@@ -1,4 +1,4 @@
-"""Somebody who calls the Virtuozzo API, by GET or POST, and a service on which they do."""
+"""A client of the Virtuozzo API, by GET or POST, and a service for it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,7 +27,7 @@ class Jelastic:
     verb: str = "GET"
 
     async def call(self, method: str, **parameters: object) -> Any:
-        """What is answered to a call of this method; a list is sent as it is repeated, None as an empty fields."""
+        """The answer to a call of this method; a list is sent as repeated fields, None as an empty one."""
         group, service, function = method.lower().split(".")
         path = f"/virtuozzo/1.0/{group}/{service}/rest/{function}"
         given = {"appid": "cluster"} | ({"session": self.session} if self.session else {}) | parameters
@@ -41,13 +41,13 @@ class Jelastic:
         return body
 
     async def auth(self, function: str, **parameters: object) -> Any:
-        """The same, of a method for tokens and sessions, which has to succeed."""
+        """Call a method for tokens and sessions, which must succeed."""
         answer = await self.call(f"{AUTHENTICATION}.{function}", **parameters)
         assert answer["result"] == 0, answer
         return answer
 
     async def refused(self, function: str, **parameters: object) -> int:
-        """The code with which such a method is refused."""
+        """The error code with which such a method is refused."""
         answer = await self.call(f"{AUTHENTICATION}.{function}", **parameters)
         assert answer["result"] != 0, answer
         return int(answer["result"])
@@ -72,7 +72,7 @@ class Jelastic:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A service with two accounts; in the first an administrator and a member who may call every method."""
+    """A service with two accounts; the first has an administrator and a member who may call every method."""
 
     url: str
     http: ClientSession
@@ -82,7 +82,7 @@ class World:
     person: Person
 
     def client(self, verb: str = "GET") -> Jelastic:
-        """Somebody who has not signed in yet."""
+        """A client without a session."""
         return Jelastic(self.http, verb=verb)
 
     async def member(self, verb: str = "GET") -> Jelastic:
@@ -100,7 +100,7 @@ class World:
 
 @asynccontextmanager
 async def world(postgres: Postgres, template: str, directory: Path, name: str, **more: str) -> AsyncIterator[World]:
-    """A service of its own."""
+    """A separate service."""
     postgres.run(f"create database {name} owner {OWNER} template {template};")
     settings = settings_for(postgres.database(name).app_url, **more)
     ours, theirs = [await founded(settings, each, _made(directory / each)) for each in ("ours", "theirs")]

@@ -1,4 +1,4 @@
-"""Two processes of one service that speaks every dialect, with their counters in common."""
+"""Two processes of one service with every dialect and shared counters."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +16,7 @@ from counterfoil_api.limits import counters
 from counterfoil_dev.postgres import Database
 from counterfoil_dev.valkey import Valkey
 from dialects.accounts import Account, opened
-from dialects.speakers import Speaker
+from dialects.dialect_clients import Speaker
 
 GUESSES = 12
 HERE, THERE = "192.0.2.7", "198.51.100.7"
@@ -24,7 +24,7 @@ HERE, THERE = "192.0.2.7", "198.51.100.7"
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two processes; a proxy before them says who asks from where."""
+    """Two processes; a proxy before them states the callers' addresses."""
 
     sessions: tuple[ClientSession, ClientSession]
     account: Account
@@ -35,15 +35,15 @@ class Pair:
 
     @property
     def native(self) -> Caller:
-        """The administrator's token, from a network of its own."""
+        """The administrator's token, from a separate network."""
         return self.caller(f"Bearer {self.account.admin_token}", at="203.0.113.1")
 
     async def speaker(self, kind: type[Speaker]) -> Speaker:
-        """The administrator, who speaks a dialect."""
+        """The administrator as a client of a dialect."""
         return await kind.of(self.sessions[0], self.account)
 
     def repeating(self, speaker: Speaker, key: str) -> tuple[Speaker, Speaker]:
-        """The same speaker at each process, all of whose requests are repeats of one."""
+        """The same client at each process, whose requests all have the same Idempotency-Key."""
         return self._at(speaker, 0, key), self._at(speaker, 1, key)
 
     def _at(self, speaker: Speaker, process: int, key: str) -> Speaker:
@@ -55,7 +55,7 @@ class Pair:
 
 @asynccontextmanager
 async def pair_of(database: Database, valkey: Valkey, directory: Path) -> AsyncIterator[Pair]:
-    """Serve both. A network may guess a few times; nothing is given up on a machine that is merely busy."""
+    """Serve both. A network has few guesses; time-outs suit a busy machine."""
     limits = valkey.database(3)
     settings = settings_for(
         database.app_url, LIMITS_REDIS_URL=limits, GUESS_LIMIT=f"{GUESSES}/10m", TRUSTED_PROXIES="127.0.0.1/32",

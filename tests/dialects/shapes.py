@@ -1,4 +1,4 @@
-"""What every answer of a dialect looks like, good or not."""
+"""The form of every answer of a dialect, successful or not."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ BY_NAME = {each.name: each for each in DIALECTS}
 
 
 def dialect_of(path: str) -> Dialect:
-    """The dialect under whose path this is."""
+    """The dialect of this path."""
     return BY_NAME[path.split("/")[1]]
 
 
 def refused(path: str, answer: Answer) -> bool:
-    """Whether this answer says no, which it has to in the dialect's own form."""
+    """Whether this answer is a refusal, which must have the dialect's own form."""
     if not _says_no(path, answer):
         return False
     spelling = dialect_of(path).api.conventions.error_format
@@ -30,7 +30,7 @@ def refused(path: str, answer: Answer) -> bool:
 
 
 def broken(path: str, answer: Answer) -> bool:
-    """Whether it says that something is wrong with us."""
+    """Whether it reports an internal error."""
     if dialect_of(path).name == "virtuozzo":
         wrong = _says_no(path, answer) and answer.json["result"] == 99 and "Too many" not in answer.json["error"]
         return answer.status != 200 or wrong

@@ -1,4 +1,4 @@
-"""Vendors' clients state no networks and no limits: what a bounded token makes there is bounded as it is."""
+"""Vendors' clients state no networks and no limits: a token created by a bounded token gets the same bounds."""
 
 from typing import Any
 
@@ -7,13 +7,13 @@ from aiohttp import ClientSession
 
 from api.service import Caller, basic
 from dialects.accounts import Account
-from dialects.speakers import SPEAKERS, Canvus, Cloudflare, Losant, Scalingo, Speaker
+from dialects.dialect_clients import SPEAKERS, Canvus, Cloudflare, Losant, Scalingo, Speaker
 
 LOOPBACK = ["127.0.0.0/8"]
 
 
 async def bounded(native: Caller, here: Account) -> str:
-    """The secret of a token that acts for the administrator, from here and not too often."""
+    """The secret of a token that acts for the administrator, bounded by networks and a rate limit."""
     owner = {"type": "user", "id": str(here.admin_user_id)}
     return str(
         (await native.issue(owner=owner, scopes=["all"], networks=LOOPBACK, rate_limit="600/1m", max_uses=90))["secret"]
@@ -21,7 +21,7 @@ async def bounded(native: Caller, here: Account) -> str:
 
 
 async def asking(kind: type[Speaker], session: ClientSession, here: Account, secret: str) -> Speaker:
-    """Who speaks a dialect with this token."""
+    """A client of a dialect with this token."""
     if kind is Scalingo:
         exchanged = await Caller(session, basic("", secret)).post("/scalingo/v1/tokens/exchange")
         return Scalingo(Caller(session, f"Bearer {exchanged.json['token']}"), here)
@@ -41,7 +41,7 @@ async def bounds_of(native: Caller, secret: str) -> Any:
 
 
 @pytest.mark.parametrize("kind", SPEAKERS, ids=lambda each: each.name)
-async def test_what_a_bounded_token_makes_is_bounded_alike(
+async def test_a_token_created_by_a_bounded_token_is_bounded_alike(
     kind: type[Speaker], web_session: ClientSession, here: Account, native: Caller
 ) -> None:
     secret = await bounded(native, here)
@@ -58,7 +58,7 @@ async def test_a_login_by_a_bounded_token_is_bounded_alike(native: Caller, here:
 
 
 @pytest.mark.parametrize("kind", SPEAKERS, ids=lambda each: each.name)
-async def test_no_dialect_makes_more_tokens_than_the_quota_of_the_owner_allows(
+async def test_no_dialect_creates_more_tokens_than_the_quota_of_the_owner_allows(
     kind: type[Speaker], web_session: ClientSession, here: Account, native: Caller
 ) -> None:
     speaker = await kind.of(web_session, here)

@@ -1,4 +1,4 @@
-"""Canvus' access tokens: their whole life as its page has it, whose they are, and logins."""
+"""Canvus' access tokens: their whole life as on its page, their owners, and logins."""
 
 import re
 from typing import Any
@@ -32,7 +32,7 @@ def admin(web_session: ClientSession, here: Account) -> Caller:
 
 @pytest.fixture
 def own(here: Account) -> str:
-    """Where the member's tokens are."""
+    """The path of the member's tokens."""
     return f"{PATH}/{here.member_user_number}/access-tokens"
 
 
@@ -49,7 +49,7 @@ def refused(answer: Answer, status: int, msg: str | None = None) -> None:
     assert answer.headers["Content-Type"] == "application/json"
 
 
-async def test_a_token_is_made_used_described_anew_and_deleted(member: Caller, own: str, native: Caller) -> None:
+async def test_a_token_is_created_used_renamed_and_deleted(member: Caller, own: str, native: Caller) -> None:
     token = await made(member, own)
     assert list(token) == ["created_at", "description", "id", "plain_token"]
     assert token["description"] == "Second token"
@@ -75,7 +75,7 @@ async def test_a_token_is_made_used_described_anew_and_deleted(member: Caller, o
     assert (await native.get(f"/v1/tokens/{itself['id']}")).json["reason"] == "Deleted through the Canvus API."
 
 
-async def test_curl_sends_json_as_a_form_and_a_client_says_name(member: Caller, own: str) -> None:
+async def test_a_json_body_sent_as_a_form_and_the_field_name_are_accepted(member: Caller, own: str) -> None:
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     by_curl = await member.ask("POST", own, b'{"description":"By curl"}', headers=form)
     assert (by_curl.status, by_curl.json["description"]) == (200, "By curl")
@@ -89,13 +89,13 @@ async def test_curl_sends_json_as_a_form_and_a_client_says_name(member: Caller, 
     {}, {"description": ""}, {"description": "  "}, {"description": 7}, {"description": "a\x00"},
     {"name": "a", "expires": "2090-01-01"}, {"name": "a", "scopes": []}, ["a"],
 ])  # fmt: skip
-async def test_what_has_no_description_or_asks_for_more_than_there_is_is_refused(
+async def test_a_token_without_a_description_or_with_too_many_rights_is_refused(
     member: Caller, own: str, body: object
 ) -> None:
     refused(await member.post(own, body), 400)
 
 
-async def test_what_is_wrong_with_a_description_is_said_of_the_description(member: Caller, own: str) -> None:
+async def test_errors_of_the_name_are_reported_for_the_description(member: Caller, own: str) -> None:
     refused(
         await member.post(own, {"description": "x" * 256}), 400,
         "description has 256 characters; it may have at most 255.",
@@ -106,7 +106,7 @@ async def test_what_is_wrong_with_a_description_is_said_of_the_description(membe
         assert text not in answer.body.decode()
 
 
-async def test_administrators_have_tokens_of_others_and_nobody_else_has(
+async def test_only_administrators_manage_tokens_of_others(
     admin: Caller, member: Caller, here: Account, own: str, native: Caller
 ) -> None:
     token = await made(admin, own, "for the member")
@@ -125,13 +125,13 @@ async def test_administrators_have_tokens_of_others_and_nobody_else_has(
         refused(await member.delete(f"{path}/{high['id']}"), 403)
     refused(await member.get(f"{own}/{high['id']}"), 404)
     refused(await member.delete(f"{own}/{high['id']}"), 404)
-    refused(await admin.get(f"{own}/{high['id']}"), 404)  # a token of somebody else than the path says
+    refused(await admin.get(f"{own}/{high['id']}"), 404)  # a token of another user than in the path
     refused(await admin.get(nobody), 404)
     for number in ("0", "x", "-1", "1" * 30, "1001x"):
         refused(await admin.get(f"{PATH}/{number}/access-tokens"), 404)
 
 
-async def test_ids_open_nothing_in_another_account_and_nothing_that_they_are_not(
+async def test_ids_are_accepted_only_in_their_account_and_for_their_kind(
     member: Caller, own: str, web_session: ClientSession, there: Account
 ) -> None:
     token = await made(member, own)
@@ -148,7 +148,7 @@ async def test_ids_open_nothing_in_another_account_and_nothing_that_they_are_not
     assert len(salts) == 1  # as on the page: 7 characters of the method and 20 of the salt are the same everywhere
 
 
-async def test_one_tokens_id_is_that_of_every_dialect_and_of_a_native_one(
+async def test_a_token_has_the_same_id_in_every_dialect_and_natively(
     member: Caller, own: str, native: Caller, here: Account
 ) -> None:
     owner = {"type": "user", "id": str(here.member_user_id)}
@@ -161,9 +161,7 @@ async def test_one_tokens_id_is_that_of_every_dialect_and_of_a_native_one(
     refused(await member.get(f"{own}/{found['id']}"), 404)
 
 
-async def test_whoever_shows_nothing_or_too_much_is_refused(
-    web_session: ClientSession, own: str, member: Caller
-) -> None:
+async def test_missing_and_double_credentials_are_refused(web_session: ClientSession, own: str, member: Caller) -> None:
     missing = await Caller(web_session, "").get(own)
     refused(missing, 401)
     assert missing.json["message"] == "401 Unauthorized"
@@ -209,7 +207,7 @@ async def test_a_password_logs_in_for_a_day_and_logs_out(native: Caller, web_ses
     refused(await strangers.post(f"{PATH}/logout"), 401)
 
 
-async def test_a_login_takes_the_password_and_a_code_where_they_use_one(native: Caller) -> None:
+async def test_a_login_needs_the_password_and_a_code_if_enrolled(native: Caller) -> None:
     somebody = await person(native)
     strangers = Caller(native.session, "")
     refused(await strangers.post(f"{PATH}/login", {"email": somebody.login, "password": "wrong"}), 401)
@@ -221,7 +219,7 @@ async def test_a_login_takes_the_password_and_a_code_where_they_use_one(native: 
     assert (await strangers.post(f"{PATH}/login", given, X_Authorization_OTP=somebody.code())).status == 200
 
 
-async def test_a_token_that_ends_logs_in_for_no_longer_than_it_lasts(native: Caller) -> None:
+async def test_a_session_made_by_an_expiring_token_expires_with_it(native: Caller) -> None:
     somebody = await person(native)
     owner = {"type": "user", "id": somebody.id}
     short = await native.issue(owner=owner, scopes=["own.*"], lifetime="1h")
@@ -234,7 +232,7 @@ async def test_a_token_that_ends_logs_in_for_no_longer_than_it_lasts(native: Cal
     refused(await Caller(native.session, "").post(f"{PATH}/login", {"token": service["secret"]}), 404)
 
 
-async def test_a_key_makes_a_repeat_of_a_call(member: Caller, own: str) -> None:
+async def test_an_idempotency_key_makes_a_call_repeatable(member: Caller, own: str) -> None:
     key = {"Idempotency_Key": "canvus-" + "k" * 30}
     first, second = [await member.post(own, {"description": "once by a key"}, **key) for _ in range(2)]
     assert first.json == second.json

@@ -1,4 +1,4 @@
-"""Canvus' ids: they look like bcrypt hashes in base64, open in one way alone, and for whom they were made."""
+"""Canvus' ids look like bcrypt hashes in base64 and are accepted in one form and one account only."""
 
 import base64
 import re
@@ -16,7 +16,7 @@ uuids = st.uuids()
 
 
 @given(account=uuids, token=uuids)
-def test_an_id_looks_like_theirs_and_opens_to_ours(account: UUID, token: UUID) -> None:
+def test_an_id_looks_like_the_vendors_and_returns_ours(account: UUID, token: UUID) -> None:
     made = id_of(OPAQUE, account, token)
     assert re.fullmatch("[A-Za-z0-9]{80}", made)
     assert BCRYPT.fullmatch(base64.b64decode(made).decode())
@@ -25,18 +25,18 @@ def test_an_id_looks_like_theirs_and_opens_to_ours(account: UUID, token: UUID) -
 
 
 @given(account=uuids, token=uuids, at=st.integers(0, 79), other=st.sampled_from("ABCDabcd0123"))
-def test_an_id_that_differs_in_any_character_opens_nothing(account: UUID, token: UUID, at: int, other: str) -> None:
+def test_an_id_with_any_changed_character_is_refused(account: UUID, token: UUID, at: int, other: str) -> None:
     made = id_of(OPAQUE, account, token)
     if made[at] != other:
         assert token_of(OPAQUE, account, made[:at] + other + made[at + 1 :]) is None
 
 
 @given(text=st.one_of(st.text(), st.from_regex(r"[A-Za-z0-9]{80}", fullmatch=True)))
-def test_what_we_never_made_opens_nothing(text: str) -> None:
+def test_an_id_that_we_never_made_is_refused(text: str) -> None:
     assert token_of(OPAQUE, uuid4(), text) is None
 
 
-def test_an_id_opens_nothing_in_another_account_and_under_another_key() -> None:
+def test_an_id_is_refused_in_another_account_and_under_another_key() -> None:
     account, token = uuid4(), uuid4()
     made = id_of(OPAQUE, account, token)
     assert token_of(OPAQUE, uuid4(), made) is None

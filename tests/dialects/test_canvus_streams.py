@@ -1,4 +1,4 @@
-"""Canvus' subscriptions: the state, then every change, whoever makes it and wherever; and how they end."""
+"""Canvus' subscriptions: the state, then every change by any caller at any process; and their ends."""
 
 import asyncio
 import json
@@ -37,7 +37,7 @@ class Lines:
             return await self.answer.content.readline()
 
     async def next(self) -> Any:
-        """The next line that says something; None at the end."""
+        """The next line with content; None at the end."""
         while (line := await self.raw()) == b"\n":
             pass
         assert not line or line.endswith(b"\n")
@@ -66,7 +66,7 @@ def with_token(session: ClientSession, plain: str) -> Caller:
 
 
 class Reader:
-    """A new user with a token, and where their tokens are."""
+    """A new user with a token, and the path of their tokens."""
 
     def __init__(self, person: Person, token: dict[str, Any], session: ClientSession) -> None:
         self.person, self.token = person, token
@@ -100,7 +100,7 @@ async def test_a_list_is_followed_by_every_change(native: Caller, query: str) ->
         renamed = await they.caller.patch(f"{they.path}/{first['id']}", {"description": "Zoë's \u200d token"})
         assert renamed.status == 200
         line = await lines.raw()
-        assert b"\\u200d" in line  # nothing that a terminal or a reader of lines would act on
+        assert b"\\u200d" in line  # characters that affect terminals or line readers are escaped
         assert json.loads(line) == first | {"description": "Zoë's \u200d token"}
         assert (await they.caller.delete(f"{they.path}/{second['id']}")).status == 200
         assert await lines.next() == second | {"state": "deleted"}
@@ -121,7 +121,7 @@ async def test_a_list_is_followed_by_every_change(native: Caller, query: str) ->
         }  # fmt: skip
 
 
-async def test_one_token_is_followed_alone(native: Caller) -> None:
+async def test_a_subscription_to_one_token_shows_only_it(native: Caller) -> None:
     they = await reader(native)
     one, other = await they.made("one"), await they.made("other")
     async with subscribed(they.caller, f"{they.path}/{one['id']}") as lines:
@@ -134,7 +134,7 @@ async def test_one_token_is_followed_alone(native: Caller) -> None:
         assert await lines.next() == one | {"description": "changed", "state": "deleted"}
 
 
-async def test_what_is_not_subscribed_to_ends(native: Caller) -> None:
+async def test_a_request_without_subscribe_ends(native: Caller) -> None:
     they = await reader(native)
     for query in ("subscribe=false", "subscribe=0", "other=1"):
         async with they.caller.session.get(f"{they.path}?{query}", headers=they.caller.headers) as answer:
@@ -145,7 +145,7 @@ async def test_what_is_not_subscribed_to_ends(native: Caller) -> None:
         assert (refused.status, (await refused.json())["msg"]) == (403, "Permission denied")
 
 
-async def test_whatever_happens_while_a_subscription_begins_is_shown_once(native: Caller) -> None:
+async def test_changes_during_the_beginning_of_a_subscription_are_shown_once(native: Caller) -> None:
     they = await reader(native)
     over = asyncio.Event()
 
@@ -175,7 +175,7 @@ async def test_whatever_happens_while_a_subscription_begins_is_shown_once(native
     assert await asyncio.gather(*followers) == [listed] * len(followers)
 
 
-async def test_nothing_is_said_by_blank_lines(native: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_blank_lines_carry_no_content(native: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Subscription, "silence_seconds", 0.3)
     they = await reader(native)
     async with subscribed(they.caller, they.path) as lines:
@@ -196,7 +196,7 @@ async def _without_scope(native: Caller, they: Reader) -> None:
 
 
 @pytest.mark.parametrize("ended", [_revoked, _disabled, _without_scope])
-async def test_it_ends_with_its_credential(native: Caller, ended: Any) -> None:
+async def test_a_subscription_ends_with_its_credential(native: Caller, ended: Any) -> None:
     they = await reader(native)
     async with subscribed(they.caller, they.path) as lines:
         assert len(await lines.next()) == 1
@@ -211,7 +211,7 @@ async def alone(database: Database, tmp_path: Path) -> Account:
     return await opened(settings_for(database.app_url), "alone", tmp_path)
 
 
-async def test_it_ends_when_the_service_stops_and_has_its_place_in_the_account(
+async def test_a_subscription_ends_when_the_service_stops_and_counts_as_a_stream_of_the_account(
     database: Database, alone: Account
 ) -> None:
     path = f"{PATH}/{alone.member_user_number}/access-tokens"

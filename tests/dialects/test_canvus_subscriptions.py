@@ -1,4 +1,4 @@
-"""Canvus' subscriptions in detail: no change is lost, stale or there twice, and nobody reads on who may not."""
+"""Canvus' subscriptions in detail: no change is lost, stale or duplicated, and no reader continues without rights."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -34,7 +34,7 @@ class Subscribed:
     answer: ClientResponse
 
     async def line(self) -> bytes:
-        """The next line, whatever it is; nothing at the end."""
+        """The next line of any kind; empty at the end."""
         async with asyncio.timeout(BOUNDED_SECONDS):
             return await self.answer.content.readline()
 
@@ -46,7 +46,7 @@ class Subscribed:
         return msgspec.json.decode(line)
 
     async def end(self) -> list[Any]:
-        """Read to the end; gives what was there before."""
+        """Read to the end; return what was there before."""
         lines = []
         while line := await self.line():
             lines.append(line)
@@ -84,7 +84,7 @@ class Place:
 
 @dataclass(slots=True)
 class _At:
-    """The session of one service among several."""
+    """The session of one of several services."""
 
     session: ClientSession
     url: str
@@ -112,7 +112,7 @@ async def place(database: Database, tmp_path: Path) -> AsyncIterator[Place]:
 
 @asynccontextmanager
 async def subscribed(caller: Caller, path: str, how: str = "?subscribe") -> AsyncIterator[Subscribed]:
-    """Subscribe; the answer has begun."""
+    """Subscribe; returns when the answer has begun."""
     async with caller.session.get(path + how, headers=caller.headers) as answer:
         assert answer.status == 200, await answer.read()
         assert answer.headers["Transfer-Encoding"] == "chunked"
@@ -127,11 +127,11 @@ async def made(caller: Caller, path: str, description: str = "Second token") -> 
 
 
 def shown(token: Any, **more: object) -> Any:
-    """A token as a stream shows it: never with its text."""
+    """A token as shown in a stream: never with its secret."""
     return {each: token[each] for each in ("created_at", "description", "id")} | {"state": "normal"} | more
 
 
-async def test_one_token_is_followed_and_no_other_whoever_changes_it(place: Place) -> None:
+async def test_a_subscription_to_one_token_shows_every_change_of_it_and_no_other(place: Place) -> None:
     token = await made(place.member, place.own)
     path, native = f"{place.own}/{token['id']}", place.native(place.second)
     theirs = native.with_token(token["plain_token"])
@@ -139,7 +139,7 @@ async def test_one_token_is_followed_and_no_other_whoever_changes_it(place: Plac
     async with subscribed(place.member, path) as stream:
         assert await stream.next() == shown(token)
         await made(place.member, place.own, "another")
-        assert (await theirs.post("/v1/exchange", {})).status == 200  # which is a use, and no change
+        assert (await theirs.post("/v1/exchange", {})).status == 200  # a use is no change
         for changed in (
             await native.patch(f"/v1/tokens/{number}", {"name": "natively"}),
             await native.post(f"/v1/tokens/{number}/suspend", {"reason": "looked at"}),
@@ -152,7 +152,7 @@ async def test_one_token_is_followed_and_no_other_whoever_changes_it(place: Plac
     assert (await place.member.get(f"{path}?subscribe")).status == 404
 
 
-async def test_what_another_dialect_makes_is_seen_and_what_is_no_access_token_is_not(place: Place) -> None:
+async def test_tokens_of_another_dialect_are_shown_and_sessions_are_not(place: Place) -> None:
     async with subscribed(place.admin, place.own) as stream:
         await stream.next()
         await made(place.admin, f"{PATH}/{place.account.admin_user_number}/access-tokens", "of somebody else")
@@ -176,8 +176,8 @@ async def test_what_another_dialect_makes_is_seen_and_what_is_no_access_token_is
         assert await stream.next() == first | {"state": "deleted"}
 
 
-async def test_changes_at_the_moment_of_subscribing_are_in_the_state_or_in_a_line_and_only_once(place: Place) -> None:
-    """Whatever happens beside the first line, the lines come to the state, and each change is there once."""
+async def test_changes_at_the_moment_of_subscribing_are_shown_once_in_the_state_or_in_a_line(place: Place) -> None:
+    """Whatever happens during the first line, the lines give the final state, and each change is there once."""
     token = await made(place.member, place.own, "0")
     path, over = f"{place.own}/{token['id']}", asyncio.Event()
     elsewhere = place.canvus(place.account.member_token, place.second)
@@ -197,7 +197,7 @@ async def test_changes_at_the_moment_of_subscribing_are_in_the_state_or_in_a_lin
     await changing
 
 
-async def test_what_was_made_and_deleted_before_the_state_was_read_is_not_shown(
+async def test_a_token_created_and_deleted_before_the_state_was_read_is_not_shown(
     database: Database, tmp_path: Path
 ) -> None:
     settings = settings_for(database.app_url)
@@ -217,7 +217,7 @@ async def test_what_was_made_and_deleted_before_the_state_was_read_is_not_shown(
             assert await stream.next() == shown(last)
 
 
-async def test_a_stream_is_refused_like_any_other_answer(place: Place) -> None:
+async def test_a_stream_is_refused_like_any_other_request(place: Place) -> None:
     of_admin = f"{PATH}/{place.account.admin_user_number}/access-tokens?subscribe"
     nobody = f"{PATH}/987654321/access-tokens?subscribe"
     for caller, path, status in (
@@ -273,7 +273,7 @@ async def test_a_stream_ends_with_its_credential_and_no_other_does(place: Place,
             pass
 
 
-async def test_a_login_and_a_bearer_end_their_streams_when_they_end(place: Place) -> None:
+async def test_streams_of_a_login_and_a_bearer_end_with_them(place: Place) -> None:
     somebody = await person(place.native())
     path = f"{PATH}/{somebody.number}/access-tokens"
     login = await place.canvus("").post(f"{PATH}/login", {"email": somebody.login, "password": somebody.password})
@@ -293,18 +293,18 @@ async def test_a_login_and_a_bearer_end_their_streams_when_they_end(place: Place
         assert monotonic() - since < ENDS_WITHIN_SECONDS + 3
 
 
-async def test_a_bearer_makes_nothing_that_outlives_it(place: Place) -> None:
+async def test_a_bearer_creates_no_token_that_outlives_it(place: Place) -> None:
     native = place.native()
     bearer = (await native.with_token(place.account.member_token).post("/v1/exchange", {})).json["access_token"]
     answer = await place.canvus(bearer).post(place.own, {"description": "for ever"})
     assert (answer.status, answer.json["msg"]) == (403, "Permission denied")
 
 
-async def test_a_reader_who_does_not_read_is_cut(
+async def test_a_reader_that_does_not_read_is_cut(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Subscription, "silence_seconds", 0.0)
-    monkeypatch.setattr(Subscription, "_keep_alive", lambda _: b"\n" * 2**20)  # more than all buffers on the way take
+    monkeypatch.setattr(Subscription, "_keep_alive", lambda _: b"\n" * 2**20)  # more than all buffers on the way hold
     settings = settings_for(database.app_url)
     account = await opened(settings, "ours", tmp_path)
     app = make_app(settings)
@@ -327,7 +327,7 @@ async def _open(session: ClientSession) -> float:
     return next(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith("counterfoil_streams "))
 
 
-async def test_a_subscription_to_tokens_of_another_account_shows_nothing_of_ours(place: Place, tmp_path: Path) -> None:
+async def test_a_subscription_to_another_account_shows_nothing_of_ours(place: Place, tmp_path: Path) -> None:
     (there_directory := tmp_path / "there").mkdir()
     settings = settings_for(place.database.app_url)
     there = await opened(settings, "there", there_directory)
@@ -343,7 +343,7 @@ async def test_a_subscription_to_tokens_of_another_account_shows_nothing_of_ours
         assert await stream.next() == shown(last)
 
 
-async def test_a_stream_outlives_the_loss_of_all_connections_to_the_database(place: Place) -> None:
+async def test_a_stream_survives_the_loss_of_all_database_connections(place: Place) -> None:
     async with subscribed(place.member, place.own) as stream:
         await stream.next()
         connection = await asyncpg.connect(place.database.app_url)

@@ -1,4 +1,4 @@
-"""Cloudflare Access service tokens: through their whole life, in accounts and in zones."""
+"""Cloudflare Access service tokens: their whole life, in accounts and in zones."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -61,7 +61,7 @@ async def test_a_token_is_created_shown_updated_refreshed_rotated_and_deleted(ac
     assert not await access.accepts(token, rotated["client_secret"])
 
 
-async def test_without_more_a_token_lives_for_a_year_and_may_do_nothing(
+async def test_by_default_a_token_lives_for_a_year_and_has_no_scopes(
     access: Access, native: Caller, here: Account
 ) -> None:
     token = await access.made()
@@ -76,7 +76,7 @@ async def test_without_more_a_token_lives_for_a_year_and_may_do_nothing(
 @pytest.mark.parametrize(
     ("duration", "seconds"), [("300ms", 0.3), ("2h45m", 9_900), ("1.5h", 5_400), ("8760h", 31_536_000), ("forever", 0)]
 )
-async def test_a_duration_is_said_as_it_was_given(access: Access, duration: str, seconds: float) -> None:
+async def test_a_duration_is_shown_as_it_was_given(access: Access, duration: str, seconds: float) -> None:
     shown = await access.shown(await access.made(duration=duration))
     assert shown["duration"] == duration
     if duration == "forever":
@@ -86,7 +86,7 @@ async def test_a_duration_is_said_as_it_was_given(access: Access, duration: str,
         assert abs(lived.total_seconds() - seconds) <= 1
 
 
-async def test_what_was_made_elsewhere_has_a_duration_in_gos_units(access: Access, native: Caller) -> None:
+async def test_the_duration_of_a_native_token_is_shown_in_gos_units(access: Access, native: Caller) -> None:
     in_days = (await native.issue(lifetime="90d", name="days"))["token"]
     until = (await native.issue(expires_at="2049-01-01T00:00:00Z", name="until"))["token"]
     never = (await native.issue(name="never"))["token"]
@@ -105,7 +105,7 @@ async def test_what_was_made_elsewhere_has_a_duration_in_gos_units(access: Acces
     assert (await access.done(never, "refresh"))["expires_at"] is None
 
 
-async def test_a_put_without_anything_changes_nothing(access: Access) -> None:
+async def test_an_empty_put_changes_nothing(access: Access) -> None:
     token = await access.made(duration="24h")
     shown = await access.shown(token)
     assert await access.changed(token) == shown
@@ -114,7 +114,7 @@ async def test_a_put_without_anything_changes_nothing(access: Access) -> None:
     assert await access.changed(token, duration="24h", name=token["name"], enabled=True) == shown
 
 
-async def test_another_duration_counts_from_now(access: Access) -> None:
+async def test_a_new_duration_counts_from_now(access: Access) -> None:
     token = await access.made(duration="24h")
     changed = await access.changed(token, duration="1h")
     assert changed["duration"] == "1h"
@@ -122,7 +122,7 @@ async def test_another_duration_counts_from_now(access: Access) -> None:
     assert (await access.changed(token, duration="forever"))["expires_at"] is None
 
 
-async def test_one_that_is_not_enabled_is_not_accepted_until_it_is(access: Access) -> None:
+async def test_a_disabled_token_is_refused_until_it_is_enabled(access: Access) -> None:
     token = await access.made(enabled=False)
     assert token["enabled"] is False
     assert not await access.accepts(token, token["client_secret"])
@@ -146,7 +146,7 @@ async def test_a_rotation_within_a_grace_ends_the_oldest_secret_as_at_the_vendor
     assert [await access.accepts(token, each) for each in secrets] == [False, False, True, True]
 
 
-async def test_the_previous_secret_ends_when_it_is_said_to(access: Access) -> None:
+async def test_the_previous_secret_ends_at_the_stated_time(access: Access) -> None:
     token = await access.made()
     old = token["client_secret"]
     now = datetime.now(UTC)
@@ -159,7 +159,7 @@ async def test_the_previous_secret_ends_when_it_is_said_to(access: Access) -> No
     past = "2020-01-01T00:00:00Z"
     await access.changed(token, previous_client_secret_expires_at=past)
     assert [await access.accepts(token, each) for each in (old, new)] == [False, True]
-    await access.changed(token, previous_client_secret_expires_at=past)  # it has ended, as is said
+    await access.changed(token, previous_client_secret_expires_at=past)  # ended as stated
     answer = await access.put(token, previous_client_secret_expires_at=later)
     refused(answer, 400, 12130, "no previous secret that is still good")
     assert not await access.accepts(token, old)
@@ -170,7 +170,7 @@ async def test_the_previous_secret_ends_when_it_is_said_to(access: Access) -> No
     refused(answer, 400, 12130, pointer="/previous_client_secret_expires_at")
 
 
-async def test_one_that_has_no_previous_secret_takes_its_end_without_a_word(access: Access) -> None:
+async def test_an_end_without_a_previous_secret_is_ignored(access: Access) -> None:
     later = f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
     token = await access.made(client_secret_version=1, previous_client_secret_expires_at=later)
     again = await access.changed(
@@ -196,15 +196,15 @@ async def test_a_greater_version_rotates_once(access: Access) -> None:
     assert [await access.accepts(token, each["client_secret"]) for each in (token, changed, third)] == [
         False, False, True,
     ]  # fmt: skip
-    await access.done(token, "rotate")  # which is version 8
+    await access.done(token, "rotate")  # this is version 8
     assert "client_secret" not in await access.changed(token, client_secret_version=8)
     assert "client_secret" not in await access.changed(token, client_secret_version=3)
     assert "client_secret" in await access.changed(token, client_secret_version=4)
 
 
-async def test_a_version_may_begin_anywhere_and_leaves_other_metadata_alone(access: Access, native: Caller) -> None:
+async def test_a_version_may_begin_anywhere_and_keeps_other_metadata(access: Access, native: Caller) -> None:
     token = await access.made(client_secret_version=40)
-    await native.patch(f"/v1/tokens/{token['id']}", {"metadata": {"team": "edge"}})  # the offset is gone, too
+    await native.patch(f"/v1/tokens/{token['id']}", {"metadata": {"team": "edge"}})  # removes the offset, too
     assert "client_secret" in await access.changed(token, client_secret_version=41)
     metadata = (await native.get(f"/v1/tokens/{token['id']}")).json["metadata"]
     assert metadata == {"team": "edge", "cloudflare.client_secret_version_offset": "39"}
@@ -215,14 +215,14 @@ async def test_a_version_may_begin_anywhere_and_leaves_other_metadata_alone(acce
     }
 
 
-async def test_two_who_raise_the_version_at_once_rotate_once(access: Access) -> None:
+async def test_of_two_simultaneous_raises_of_the_version_one_rotates(access: Access) -> None:
     token = await access.made()
     answers = await asyncio.gather(*(access.changed(token, client_secret_version=2) for _ in range(4)))
     assert sum("client_secret" in each for each in answers) == 1
     assert (await access.caller.get(f"/v1/tokens/{token['id']}")).json["generation"] == 2
 
 
-async def test_a_put_is_done_whole_or_not_at_all(access: Access) -> None:
+async def test_a_put_is_executed_completely_or_not_at_all(access: Access) -> None:
     token = await access.made()
     shown = await access.shown(token)
     answer = await access.put(token, name="new", enabled=False, client_secret_version=2, duration="0s")
@@ -231,7 +231,7 @@ async def test_a_put_is_done_whole_or_not_at_all(access: Access) -> None:
     assert await access.accepts(token, token["client_secret"])
 
 
-async def test_one_that_has_expired_is_refreshed_or_given_a_new_life_with_its_secret(access: Access) -> None:
+async def test_an_expired_token_is_refreshed_or_revived_with_a_new_secret(access: Access) -> None:
     tokens = [await access.made(duration="300ms") for _ in range(2)]
     await asyncio.sleep(0.4)
     for token in tokens:
@@ -247,7 +247,7 @@ async def test_one_that_has_expired_is_refreshed_or_given_a_new_life_with_its_se
     assert await access.accepts(tokens[0], tokens[0]["client_secret"])
 
 
-async def test_pages_go_on_past_the_end_and_show_no_secret(zone: Access) -> None:
+async def test_pages_continue_past_the_end_and_show_no_secret(zone: Access) -> None:
     made = [await zone.made(f"page {number}") for number in range(5)]
     found, number = [], 1
     while page := await zone.listed(page=number, per_page=2, search="PAGE"):
@@ -264,7 +264,7 @@ async def test_pages_go_on_past_the_end_and_show_no_secret(zone: Access) -> None
         refused(await zone.caller.get(zone.tokens, **query), 400, 12130, pointer=f"/{next(iter(query))}")
 
 
-async def test_a_name_is_found_exactly_and_a_search_anywhere(access: Access) -> None:
+async def test_a_name_filter_is_exact_and_a_search_matches_anywhere(access: Access) -> None:
     names = ("exact*", "exactly", "not exact*")
     made = {name: (await access.made(name))["id"] for name in names}
     assert [each["id"] for each in await access.listed(name="exact*")] == [made["exact*"]]
@@ -293,7 +293,7 @@ async def test_a_zone_has_its_own_tokens_and_the_account_has_all(access: Access,
     refused(await zone.caller.get(f"{BASE}/zones/example.org/access/service_tokens"), 404, 7003)
 
 
-async def test_a_zone_is_there_once_a_token_belonged_to_it(native: Caller, native_there: Caller) -> None:
+async def test_a_zone_exists_once_a_token_belonged_to_it(native: Caller, native_there: Caller) -> None:
     zone_id = uuid4().hex
     zone = of_zone(native, zone_id)
     refused(await native.get(zone.tokens), 404, 7003)
@@ -305,7 +305,7 @@ async def test_a_zone_is_there_once_a_token_belonged_to_it(native: Caller, nativ
     assert (await zone.made())["id"] in {each["id"] for each in await zone.listed()}
 
 
-async def test_another_accounts_tokens_and_zones_are_not_there(
+async def test_tokens_and_zones_of_another_account_are_not_found(
     access: Access, native_there: Caller, here: Account, there: Account
 ) -> None:
     token = await access.made()
@@ -322,12 +322,12 @@ async def test_another_accounts_tokens_and_zones_are_not_there(
     assert await access.accepts(token, token["client_secret"])
 
 
-async def test_the_account_is_named_with_dashes_or_without(access: Access, here: Account) -> None:
+async def test_the_account_id_may_have_dashes(access: Access, here: Account) -> None:
     dashed = Access(access.caller, f"{BASE}/accounts/{here.account}/access/service_tokens")
     assert [each["id"] for each in await dashed.listed()] == [each["id"] for each in await access.listed()]
 
 
-async def test_what_scopes_allow_is_allowed_here(access: Access, native: Caller, here: Account) -> None:
+async def test_scopes_apply_here_as_natively(access: Access, native: Caller, here: Account) -> None:
     token = await access.made()
     reader = of_account(await native.holder("tokens.read"), here)
     assert (await reader.shown(token))["id"] == token["id"]

@@ -1,4 +1,4 @@
-"""A client that counts its attempts and states no key: what was done is done once, and what it was answered is told."""
+"""A client that counts its attempts without a key: a repeated request has one effect and gets the same answer."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -26,7 +26,7 @@ def access(native: Caller, here: Account) -> Access:
 
 @pytest.fixture
 async def beside(dialect_settings: Settings, here: Account) -> AsyncIterator[Access]:
-    """The same account, asked in another process's place: a second application on the same database."""
+    """The same account at another process: a second application on the same database."""
     async with served(make_app(dialect_settings)) as url, ClientSession(url) as session:
         yield of_account(Caller(session, f"Bearer {here.admin_token}"), here)
 
@@ -54,7 +54,7 @@ async def test_a_repeated_creation_shows_the_same_secret_in_another_process_too(
     assert await access.accepts(first, first["client_secret"])
 
 
-async def test_a_new_request_that_is_equal_is_carried_out_anew(access: Access) -> None:
+async def test_an_equal_new_request_is_executed_again(access: Access) -> None:
     made = [await created(access, 0, "equal") for _ in range(2)]
     assert made[0]["id"] != made[1]["id"]
     assert await created(access, 1, "equal") == made[1]
@@ -63,13 +63,13 @@ async def test_a_new_request_that_is_equal_is_carried_out_anew(access: Access) -
     assert await named(access, "equal") == 3
 
 
-async def test_a_repeat_whose_first_attempt_never_came_is_carried_out(access: Access, beside: Access) -> None:
+async def test_a_repeat_whose_first_attempt_never_arrived_is_executed(access: Access, beside: Access) -> None:
     first = await created(access, 1, "never came")
     assert await created(beside, 2, "never came") == first
     assert await named(access, "never came") == 1
 
 
-async def test_a_repeat_that_comes_while_the_first_attempt_is_under_way_has_no_effect_of_its_own(
+async def test_a_repeat_during_its_first_attempt_has_no_effect_of_its_own(
     access: Access, beside: Access, postgres_server: Postgres
 ) -> None:
     owner = await asyncpg.connect(postgres_server.database("dialects").owner_url)
@@ -87,7 +87,7 @@ async def test_a_repeat_that_comes_while_the_first_attempt_is_under_way_has_no_e
     await owner.close()
 
 
-async def test_a_refused_first_attempt_leaves_its_repeat_to_be_carried_out(access: Access) -> None:
+async def test_a_repeat_of_a_refused_first_attempt_is_executed(access: Access) -> None:
     token = await access.made(duration="300ms")
     await asyncio.sleep(0.4)
     answer = await attempted(access, "POST", f"/{token['id']}/rotate", 0)
@@ -113,7 +113,7 @@ async def test_a_repeated_put_shows_the_same_secret(access: Access, beside: Acce
     assert "client_secret" not in good(await attempted(access, "PUT", f"/{token['id']}", 0, body))
 
 
-async def test_a_repeated_deletion_is_told_again(access: Access, beside: Access) -> None:
+async def test_a_repeated_deletion_gets_the_same_answer(access: Access, beside: Access) -> None:
     token = await access.made()
     first = good(await attempted(access, "DELETE", f"/{token['id']}", 0))
     assert good(await attempted(beside, "DELETE", f"/{token['id']}", 1)) == first
@@ -122,19 +122,19 @@ async def test_a_repeated_deletion_is_told_again(access: Access, beside: Access)
     refused(await access.caller.delete(f"{access.tokens}/{token['id']}"), 404, 12130)
 
 
-async def test_a_repeat_by_somebody_else_or_of_something_else_is_no_repeat(
+async def test_a_request_of_another_caller_or_for_another_token_is_no_repeat(
     access: Access, native: Caller, here: Account
 ) -> None:
     first = await created(access, 0, "mine")
     other = of_account(await native.holder("tokens.create"), here)
     assert (await created(other, 1, "mine"))["id"] != first["id"]
     key = Caller(native.session, "", {"X-Auth-User-Service-Key": here.admin_token})
-    assert await created(of_account(key, here), 1, "mine") == first  # the same secret, shown in another way
+    assert await created(of_account(key, here), 1, "mine") == first  # the same secret, presented in another way
     longer = good(await attempted(access, "POST", "", 1, {"name": "mine", "duration": "1h"}))
     assert longer["id"] != first["id"]
 
 
-async def test_a_stated_key_counts_more_than_an_attempt(access: Access) -> None:
+async def test_an_idempotency_key_takes_precedence_over_the_attempt(access: Access) -> None:
     key = {"Idempotency-Key": "k" * 22 + "stated"}
     first = await created(access, 0, "by key", **key)
     assert await created(access, 0, "by key", **key) == first
@@ -142,17 +142,17 @@ async def test_a_stated_key_counts_more_than_an_attempt(access: Access) -> None:
 
 
 @pytest.mark.parametrize("count", ["", "-1", "x", "1.0", "99999"])
-async def test_what_is_no_count_is_no_attempt(access: Access, count: str) -> None:
+async def test_an_invalid_count_is_no_attempt(access: Access, count: str) -> None:
     first = await created(access, 0, f"count {count}")
     answer = await access.caller.post(access.tokens, {"name": f"count {count}"}, **{COUNT: count})
     assert good(answer)["id"] != first["id"]
     assert "Idempotency-Replayed" not in answer.headers
 
 
-async def test_what_cannot_succeed_is_not_asked_for_again(access: Access) -> None:
+async def test_the_client_does_not_repeat_hopeless_requests(access: Access) -> None:
     token = await access.made()
     answer = await access.put(token, previous_client_secret_expires_at="2090-01-01T00:00:00Z")
     assert answer.status == 200  # there was none
     await access.done(token, "rotate")
     answer = await access.put(token, previous_client_secret_expires_at="2090-01-01T00:00:00Z")
-    refused(answer, 400, 12130)  # a 409 would come three times
+    refused(answer, 400, 12130)  # a 409 would be repeated three times

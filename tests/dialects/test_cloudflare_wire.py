@@ -1,4 +1,4 @@
-"""What Cloudflare's clients send and get: forms of authentication, errors, and an edge that asks about a pair."""
+"""Requests and answers of Cloudflare's clients: authentication, errors, and an edge that checks a pair."""
 
 import asyncio
 
@@ -18,7 +18,7 @@ def with_headers(access: Access, **headers: str) -> Caller:
     return Caller(access.caller.session, "", {name.replace("_", "-"): value for name, value in headers.items()})
 
 
-async def test_a_token_is_shown_in_each_of_the_vendors_three_ways(access: Access, here: Account) -> None:
+async def test_a_token_is_presented_in_each_of_the_vendors_three_ways(access: Access, here: Account) -> None:
     token, email = here.admin_token, here.admin_email
     bearer = (await access.caller.post("/v1/exchange")).json["access_token"]
     for caller in (
@@ -30,7 +30,7 @@ async def test_a_token_is_shown_in_each_of_the_vendors_three_ways(access: Access
         assert good(await caller.get(access.tokens)) is not None
 
 
-async def test_a_key_is_good_beside_the_address_of_its_own_user_alone(
+async def test_a_key_is_accepted_only_with_the_address_of_its_own_user(
     access: Access, here: Account, there: Account, native: Caller
 ) -> None:
     wrong = with_headers(access, X_Auth_Email=here.admin_email, X_Auth_Key="0" * 64)
@@ -49,7 +49,7 @@ async def test_a_key_is_good_beside_the_address_of_its_own_user_alone(
         assert (answer.status, answer.json) == (401, refusal)
 
 
-async def test_a_key_is_good_beside_another_spelling_of_the_address(access: Access, native: Caller) -> None:
+async def test_a_key_is_accepted_with_another_spelling_of_the_address(access: Access, native: Caller) -> None:
     made = await native.post("/v1/users", {"email": "keys@b\u00fccher.example", "role": "member"})
     owner = {"type": "user", "id": made.json["user"]["id"]}
     key = (await native.issue(scopes=["own.*"], owner=owner))["secret"]
@@ -57,7 +57,7 @@ async def test_a_key_is_good_beside_another_spelling_of_the_address(access: Acce
         assert (await with_headers(access, X_Auth_Email=email, X_Auth_Key=key).get(access.tokens)).status == status
 
 
-async def test_what_is_no_credentials_is_said_to_be_none(access: Access, here: Account) -> None:
+async def test_invalid_credentials_are_refused(access: Access, here: Account) -> None:
     token, email = here.admin_token, here.admin_email
     for headers, status, code in (
         ({}, 401, 10000),
@@ -100,7 +100,7 @@ async def test_what_is_no_credentials_is_said_to_be_none(access: Access, here: A
         (b"[]", None),
     ],
 )  # fmt: skip
-async def test_a_bad_body_is_pointed_at(access: Access, body: bytes, pointer: str | None) -> None:
+async def test_an_error_in_a_body_is_located(access: Access, body: bytes, pointer: str | None) -> None:
     refused(await access.caller.ask("POST", access.tokens, body), 400, 12130, pointer=pointer)
 
 
@@ -116,7 +116,7 @@ async def test_every_other_refusal_has_the_same_form(access: Access) -> None:
     refused(await access.caller.get(f"{access.tokens}?secret=x"), 400, 6003)
 
 
-async def test_the_body_may_be_empty_and_its_media_type_anything(access: Access) -> None:
+async def test_the_body_may_be_empty_and_have_any_media_type(access: Access) -> None:
     token = await access.made()
     for what in ("refresh", "rotate"):
         answer = await access.caller.ask("POST", f"{access.tokens}/{token['id']}/{what}", b"")
@@ -125,7 +125,7 @@ async def test_the_body_may_be_empty_and_its_media_type_anything(access: Access)
     assert good(answer)["name"] == "plain"
 
 
-async def test_an_edge_asks_about_a_pair_and_that_counts_as_a_use(
+async def test_an_edge_checks_a_pair_and_that_counts_as_a_use(
     access: Access, native: Caller, native_there: Caller, there: Account
 ) -> None:
     token = await access.made(duration="1h")
@@ -155,7 +155,7 @@ async def test_an_edge_asks_about_a_pair_and_that_counts_as_a_use(
     refused(await Caller(native.session, "").ask("GET", f"{edge.tokens}/verify", headers=pair), 401, 10000)
 
 
-async def test_a_proxy_lets_the_pair_pass(access: Access, here: Account) -> None:
+async def test_a_proxy_accepts_the_pair(access: Access, here: Account) -> None:
     token = await access.made()
     scoped = await access.caller.patch(f"/v1/tokens/{token['id']}", {"scopes": ["app.read"]})
     assert scoped.status == 200
@@ -165,7 +165,7 @@ async def test_a_proxy_lets_the_pair_pass(access: Access, here: Account) -> None
     assert (answer.status, answer.headers["X-Counterfoil-Token"]) == (200, token["id"])
 
 
-async def test_it_describes_itself(access: Access) -> None:
+async def test_the_dialect_has_its_own_openapi_document(access: Access) -> None:
     described = (await access.caller.get("/cloudflare/openapi.json")).json
     tokens = "/access/service_tokens"
     accounts, zones = (f"/cloudflare/client/v4/{each}{tokens}" for each in ("accounts/{account_id}", "zones/{zone_id}"))

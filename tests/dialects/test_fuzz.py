@@ -1,4 +1,4 @@
-"""Requests of every operation of every dialect, well-formed or not: none breaks anything or gets a foreign answer."""
+"""Fuzzed requests of every operation of every dialect: none causes an error or an answer in a wrong form."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from counterfoil_api.dialects.register import DIALECTS
 from counterfoil_api.operations.api import Route
 from counterfoil_api.operations.reading import Source
 from dialects.accounts import Account, opened
+from dialects.dialect_clients import SPEAKERS, Speaker, Virtuozzo
 from dialects.shapes import broken, dialect_of, refused
-from dialects.speakers import SPEAKERS, Speaker, Virtuozzo
 from fuzz.parser import ID
 from fuzz.shapes import foreign, foreign_bytes
 from fuzz.test_documents import documents, fields
@@ -71,7 +71,7 @@ def requests(draw: st.DrawFn, account: Account) -> Request:
 
 
 def drawn(account: Account, examples: int) -> list[Request]:
-    """So many requests, drawn at once: hypothesis and the event loop each want to be the outermost."""
+    """This many requests, drawn at once, since hypothesis and the event loop cannot be nested."""
     found: list[Request] = []
 
     @settings(
@@ -113,10 +113,10 @@ class Crowd:
 
 
 def sound(request: Request, answer: Answer) -> bool:
-    """Whether it says no; that it is an answer that the vendor's clients can read, and nobody's bug."""
+    """Whether it is a refusal; checks that vendors' clients can read it and that it is no internal error."""
     route = request[0]
     assert answer.headers["X-Request-Id"]
-    if answer.status == 431:  # what was too long to be read has no path
+    if answer.status == 431:  # an overlong head has no path
         return True
     if route.path != GATE or answer.json["result"] != 99 or "VIRTUOZZO_UPSTREAM" not in answer.json["error"]:
         assert not broken(route.path, answer), (request, answer.body)
@@ -125,8 +125,8 @@ def sound(request: Request, answer: Answer) -> bool:
 
 @pytest.fixture
 async def crowd(web_session: ClientSession, dialect_settings: Settings, here: Account, tmp_path: Path) -> Crowd:
-    """Callers of an account of their own: their wrong passwords would keep others from logging in."""
-    assert here  # which was first, where logins name no account
+    """Callers of a separate account: their wrong passwords would keep others from logging in."""
+    assert here  # the first account, to which logins without an account belong
     account = await opened(dialect_settings, "crowd", tmp_path)
     return Crowd(web_session, account, {each.name: await each.of(web_session, account) for each in SPEAKERS})
 
@@ -134,7 +134,7 @@ async def crowd(web_session: ClientSession, dialect_settings: Settings, here: Ac
 async def all_answered(crowd: Crowd, examples: int) -> set[tuple[str, bool]]:
     said = set()
     for request in await asyncio.to_thread(drawn, crowd.account, examples):
-        if "subscribe" in request[2]:  # an answer without an end, which other tests read
+        if "subscribe" in request[2]:  # an endless answer, read by other tests
             continue
         answer = await crowd.ask(request)
         said.add((dialect_of(request[0].path).name, sound(request, answer)))
@@ -149,6 +149,6 @@ async def test_no_request_breaks_any_dialect(crowd: Crowd) -> None:
 
 @pytest.mark.campaign
 @pytest.mark.timeout(1200)
-async def test_nor_do_very_many(crowd: Crowd) -> None:
+async def test_no_request_of_a_long_run_breaks_any_dialect(crowd: Crowd) -> None:
     said = await all_answered(crowd, 6_000)
     assert {dialect for dialect, refused in said if not refused} == {dialect.name for dialect in DIALECTS}

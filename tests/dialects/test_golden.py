@@ -19,7 +19,7 @@ VENDORS = sorted(path.stem for path in HERE.glob("*.txt"))
 
 
 async def stopped(_: web.Request) -> web.Response:
-    """What the platform behind answers."""
+    """The answer of the platform behind the service."""
     return web.json_response({"result": 0})
 
 
@@ -27,7 +27,7 @@ async def stopped(_: web.Request) -> web.Response:
 async def known(
     postgres_server: Postgres, template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[tuple[Caller, dict[str, str]]]:
-    """Somebody without credentials, and all that stands in the file of them."""
+    """A caller without credentials, and the known values of the file."""
     postgres_server.run(f"create database golden owner {OWNER} template {template};")
     platform = web.Application()
     platform.router.add_route("*", "/{path:.*}", stopped)
@@ -42,7 +42,9 @@ async def known(
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-async def test_the_page_is_answered_as_it_says(vendor: str, known: tuple[Caller, dict[str, str]]) -> None:
+async def test_every_example_of_a_page_is_answered_as_printed(
+    vendor: str, known: tuple[Caller, dict[str, str]]
+) -> None:
     stranger, told = known[0], dict(known[1])
     base, asked = examples(vendor)
     assert len(asked) > 2
@@ -60,7 +62,7 @@ async def test_the_page_is_answered_as_it_says(vendor: str, known: tuple[Caller,
             told[name] = found(answer.json, place)
 
 
-def test_what_differs_is_found() -> None:
+def test_differences_are_detected() -> None:
     printed: Any = {"id": "575ec7417ae143cd83dc4a95", "at": "2016-06-13T04:00:00.000Z", "tags": ["a"], "n": 1}
     wrongs: list[dict[str, Any]] = [{"id": "7"}, {"at": "2016-06-13T04:00:00Z"}, {"tags": []}, {"n": "1"}, {"more": 1}]
     for wrong in wrongs:
@@ -72,7 +74,7 @@ def test_what_differs_is_found() -> None:
 
 
 def filled(text: str, told: dict[str, str]) -> str:
-    """A text with what its names stand for."""
+    """A text with its names replaced by their values."""
 
     def imported_digests(match: re.Match[str]) -> str:
         name = match[1]

@@ -1,4 +1,4 @@
-"""The dialect that the guide for developers shows is whole: it works as it stands there."""
+"""The dialect in the guide for developers is complete: it works as printed."""
 
 import re
 import sys
@@ -52,7 +52,7 @@ async def keys(dialect: Dialect, postgres_server: Postgres, template: str, tmp_p
     postgres_server.run("drop database if exists guide with (force);")
 
 
-async def test_the_dialect_of_the_guide_works_as_it_stands_there(keys: Caller) -> None:
+async def test_the_dialect_of_the_guide_works_as_printed(keys: Caller) -> None:
     made = await keys.post("/acme/v2/keys", {"label": "laptop"})
     assert made.status == 201
     key = made.json

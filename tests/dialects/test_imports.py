@@ -1,4 +1,4 @@
-"""Secrets in a vendor's form: made here they open what was made here, made elsewhere they can be imported."""
+"""Secrets in a vendor's format: ours are not imported again, and the vendor's can be imported."""
 
 import pytest
 from aiohttp import ClientSession
@@ -7,7 +7,7 @@ from api.service import Caller
 from counterfoil.core.secret import SecretShape
 from counterfoil_api.dialects.register import shapes
 from dialects.accounts import Account
-from dialects.speakers import SPEAKERS, Speaker
+from dialects.dialect_clients import SPEAKERS, Speaker
 
 SHAPES = shapes()
 
@@ -17,7 +17,7 @@ def imported(secret: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("speaker", SPEAKERS, ids=lambda each: each.name)
-async def test_a_secret_that_was_made_here_is_not_imported_beside_itself(
+async def test_a_secret_issued_here_is_not_imported_again(
     speaker: type[Speaker], web_session: ClientSession, here: Account, native: Caller, native_there: Caller
 ) -> None:
     secret = await (await speaker.of(web_session, here)).create(f"stays one {speaker.name}")
@@ -28,7 +28,7 @@ async def test_a_secret_that_was_made_here_is_not_imported_beside_itself(
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda each: f"{each.prefix}{each.length}")
-async def test_a_secret_of_a_vendor_is_good_here_once_it_was_imported(shape: SecretShape, native: Caller) -> None:
+async def test_a_secret_of_a_vendor_works_here_after_its_import(shape: SecretShape, native: Caller) -> None:
     secret = shape.mint().plain
     assert (await native.with_token(secret).get("/v1/tokens/self")).status == 401
     (item,) = (await native.post("/v1/tokens/import", imported(secret))).json["results"]

@@ -1,4 +1,4 @@
-"""Nobody makes by way of a dialect what outlives them: sessions stand for their users, and nothing else does."""
+"""No caller creates by way of a dialect a token that outlives the caller; only sessions stand for their users."""
 
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,12 @@ def canvus(caller: Caller, secret: str) -> Caller:
 
 
 async def of_member(native: Caller, here: Account, **fields: Any) -> str:
-    """The secret of a token of the member, which may do what the member may with their own tokens."""
+    """The secret of a token with the member's rights over their own tokens."""
     owner = {"type": "user", "id": str(here.member_user_id)}
     return str((await native.issue(owner=owner, scopes=["own.*"], **fields))["secret"])
 
 
-async def test_a_session_begun_with_a_password_makes_what_never_expires(native: Caller, here: Account) -> None:
+async def test_a_session_begun_with_a_password_creates_tokens_without_an_expiry(native: Caller, here: Account) -> None:
     path = f"/canvus/api/v1/users/{here.member_user_number}/access-tokens"
     given = {"email": here.member_email, "password": here.member_password}
     login = await native.post("/canvus/api/v1/users/login", given)
@@ -30,7 +30,7 @@ async def test_a_session_begun_with_a_password_makes_what_never_expires(native: 
     assert itself.json["expires_at"] is None
 
 
-async def test_a_token_that_ends_makes_nothing_lasting_by_logging_in(native: Caller, here: Account) -> None:
+async def test_an_expiring_token_creates_nothing_lasting_by_logging_in(native: Caller, here: Account) -> None:
     path = f"/canvus/api/v1/users/{here.member_user_number}/access-tokens"
     short = await of_member(native, here, lifetime="1h")
     login = await native.post("/canvus/api/v1/users/login", {"token": short})
@@ -43,7 +43,7 @@ async def test_a_token_that_ends_makes_nothing_lasting_by_logging_in(native: Cal
         assert ends <= (await native.with_token(short).get("/v1/tokens/self")).json["expires_at"]
 
 
-async def test_a_bearer_for_the_service_makes_nothing_lasting_in_any_dialect(native: Caller, here: Account) -> None:
+async def test_a_bearer_creates_nothing_lasting_in_any_dialect(native: Caller, here: Account) -> None:
     lasting = await of_member(native, here)
     bearer = (await native.with_token(lasting).post("/v1/exchange", {"lifetime": "5m"})).json["access_token"]
     path = f"/canvus/api/v1/users/{here.member_user_number}/access-tokens"
@@ -53,7 +53,7 @@ async def test_a_bearer_for_the_service_makes_nothing_lasting_in_any_dialect(nat
     assert (await native.with_token(admin).post(application, {"name": "lasting"})).status == 403
 
 
-async def test_a_scalingo_bearer_makes_what_lasts_as_long_as_its_token(native: Caller, here: Account) -> None:
+async def test_a_scalingo_bearer_creates_tokens_that_last_as_long_as_its_token(native: Caller, here: Account) -> None:
     for lifetime, status in (({}, 201), ({"lifetime": "1h"}, 403)):
         secret = await of_member(native, here, **lifetime)
         exchanged = await Caller(native.session, basic("", secret)).post("/scalingo/v1/tokens/exchange")
@@ -61,7 +61,7 @@ async def test_a_scalingo_bearer_makes_what_lasts_as_long_as_its_token(native: C
         assert (await caller.post("/scalingo/v1/tokens", {"name": "lasting"})).status == status
 
 
-async def test_what_acts_for_another_makes_nothing_lasting(native: Caller, here: Account) -> None:
+async def test_a_bearer_with_an_actor_creates_nothing_lasting(native: Caller, here: Account) -> None:
     subject, actor = await of_member(native, here), (await native.issue(scopes=["own.*"]))["secret"]
     audience = "https://tokens.example.org/scalingo"
     kind = "urn:ietf:params:oauth:token-type:access_token"
@@ -74,7 +74,7 @@ async def test_what_acts_for_another_makes_nothing_lasting(native: Caller, here:
     assert (await caller.post("/scalingo/v1/tokens", {"name": "lasting"})).status == 403
 
 
-async def test_the_first_tokens_make_what_never_expires_in_dialects_alone(
+async def test_the_first_tokens_create_tokens_without_an_expiry_only_in_dialects(
     web_session: ClientSession, dialect_settings: Settings, tmp_path: Path
 ) -> None:
     here = await opened(dialect_settings, "first", tmp_path, lifetime=None)
@@ -94,7 +94,7 @@ async def test_the_first_tokens_make_what_never_expires_in_dialects_alone(
     assert made.status == 201
 
 
-async def test_no_alert_tells_of_sessions(native: Caller, here: Account) -> None:
+async def test_sessions_cause_no_alerts(native: Caller, here: Account) -> None:
     given = {"email": here.admin_email, "password": here.admin_password, "tokenTTL": 60}
     login = await native.post("/losant/auth/user", given)
     session = (await native.with_token(login.json["token"]).get("/v1/tokens/self")).json

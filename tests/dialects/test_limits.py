@@ -1,4 +1,4 @@
-"""What bounds a token, a network or a login natively bounds it in every dialect, by the same counters."""
+"""Limits of a token, a network or a login apply in every dialect, with the same counters as natively."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -71,7 +71,7 @@ CODES: Final = {401: 701, 403: 8, 429: 99}
 
 
 def status(dialect: str, answer: Answer) -> int:
-    """The status that is meant; refusals have the vendor's shape."""
+    """The status that the answer means; refusals have the vendor's form."""
     refused = answer.status >= 400 or (dialect == "virtuozzo" and answer.json["result"] != 0)
     if not refused:
         return answer.status
@@ -89,7 +89,7 @@ async def of_admin(pair: Pair, **fields: Any) -> str:
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-async def test_a_token_has_one_rate_limit_here_and_natively_over_both_processes(pair: Pair, dialect: str) -> None:
+async def test_a_token_has_one_rate_limit_for_all_apis_over_both_processes(pair: Pair, dialect: str) -> None:
     secret, present = await of_admin(pair, rate_limit="4/10m"), DIALECTS[dialect]
     assert [status(dialect, await present(pair, secret, process=n % 2)) for n in range(2)] == [200, 200]
     assert [(await natively(pair, secret, process=n)).status for n in range(2)] == [200, 200]
@@ -100,7 +100,7 @@ async def test_a_token_has_one_rate_limit_here_and_natively_over_both_processes(
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-async def test_a_token_has_one_number_of_uses_here_and_natively_over_both_processes(pair: Pair, dialect: str) -> None:
+async def test_a_token_has_one_number_of_uses_for_all_apis_over_both_processes(pair: Pair, dialect: str) -> None:
     secret, present = await of_admin(pair, max_uses=4), DIALECTS[dialect]
     assert [status(dialect, await present(pair, secret, process=n % 2)) for n in range(2)] == [200, 200]
     assert [(await natively(pair, secret, process=n)).status for n in range(2)] == [200, 200]
@@ -109,14 +109,14 @@ async def test_a_token_has_one_number_of_uses_here_and_natively_over_both_proces
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-async def test_a_token_is_good_from_its_networks_alone(pair: Pair, dialect: str) -> None:
+async def test_a_token_is_accepted_only_from_its_networks(pair: Pair, dialect: str) -> None:
     secret, present = await of_admin(pair, networks=[OFFICE]), DIALECTS[dialect]
     assert status(dialect, await present(pair, secret, at=HERE)) == 200
     assert status(dialect, await present(pair, secret, at=THERE)) == 403
     assert status(dialect, await present(pair, secret, at=HERE, process=1)) == 200
 
 
-async def test_guesses_are_counted_together_whatever_api_they_are_made_in(pair: Pair) -> None:
+async def test_guesses_are_counted_together_for_all_apis(pair: Pair) -> None:
     secret, told = await of_admin(pair), []
     for n in range(GUESSES):
         dialect = list(DIALECTS)[n % len(DIALECTS)]
@@ -140,7 +140,7 @@ class Someone:
         return TOTP(self.seed).at(time(), counter_offset=later)
 
     async def at(self, dialect: str, *, code: str = "", password: str = "", where: str = HERE) -> Answer:
-        """Log in with a password and perhaps a code."""
+        """Log in with a password and optionally a code."""
         given, caller = password or self.password, self.pair.caller(at=where)
         coded = {"X-Authorization-OTP": code} if code else {}
         match dialect:
@@ -179,7 +179,7 @@ def logged_in(dialect: str, answer: Answer) -> bool:
 
 
 @pytest.mark.parametrize("dialect", LOGINS)
-async def test_who_uses_one_time_codes_logs_in_with_one_and_once(pair: Pair, dialect: str) -> None:
+async def test_a_user_with_one_time_codes_logs_in_with_each_code_once(pair: Pair, dialect: str) -> None:
     ada = await someone(pair)
     assert logged_in(dialect, await ada.at(dialect))
     caller = pair.caller(basic(ada.login, ada.password))
@@ -192,7 +192,7 @@ async def test_who_uses_one_time_codes_logs_in_with_one_and_once(pair: Pair, dia
     assert not logged_in(dialect, await ada.at(dialect, code=code)), "a code is good once"
 
 
-async def test_failed_logins_are_counted_together_whatever_api_they_are_tried_in(pair: Pair) -> None:
+async def test_failed_logins_are_counted_together_for_all_apis(pair: Pair) -> None:
     ada = await someone(pair)
     for n in range(5):
         assert not logged_in(LOGINS[n % 4], await ada.at(LOGINS[n % 4], password="nothing of the kind"))
@@ -205,7 +205,7 @@ async def test_failed_logins_are_counted_together_whatever_api_they_are_tried_in
     assert natively_asked.problem == "rate-limited"
 
 
-async def test_a_wrong_password_beside_a_good_session_counts_as_a_failed_login(pair: Pair) -> None:
+async def test_a_wrong_password_beside_a_valid_session_counts_as_a_failed_login(pair: Pair) -> None:
     ada = await someone(pair)
     session = (await ada.at("virtuozzo")).json["session"]
     for n in range(5):

@@ -1,4 +1,4 @@
-"""Whoever may ask anything is told which vendors' APIs are spoken, and what their clients are given."""
+"""Authenticated callers are shown the enabled dialects and the settings of their clients."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,14 +17,14 @@ from counterfoil_api.dialects.dialect import Dialect
 from counterfoil_api.dialects.register import DIALECTS
 from counterfoil_api.operations.openapi import document
 from counterfoil_dev.postgres import Database
-from dialects.pretend import PRETEND
+from dialects.invented_dialect import PRETEND
 
 URL = "https://tokens.example.org/sub"
 
 
 @pytest.fixture
 async def member(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Caller]:
-    """Somebody where one dialect is on and another one off."""
+    """A member at a service with one dialect enabled and another disabled."""
     monkeypatch.setattr(listing, "DIALECTS", (PRETEND, *(each for each in DIALECTS if each.name == "losant")))
     settings = replace(settings_for(database.app_url, PUBLIC_URL=URL), dialects=("pretend",))
     account = await founded(settings, "listing", tmp_path, examples=True)
@@ -37,14 +37,14 @@ def test_every_dialect_can_be_named_in_the_settings() -> None:
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=lambda each: each.name)
-def test_every_dialect_describes_itself_in_valid_openapi(dialect: Dialect) -> None:
+def test_every_dialect_has_a_valid_openapi_document(dialect: Dialect) -> None:
     described = msgspec.json.decode(msgspec.json.encode(document(dialect.api.routes, version="1", url=URL)))
     assert [error.message for error in OpenAPIV31SpecValidator(described).iter_errors()] == []
     operations = [each["operationId"] for methods in described["paths"].values() for each in methods.values()]
     assert len(set(operations)) == len(operations) == len(dialect.api.routes)
 
 
-async def test_those_who_ask_learn_which_dialects_are_on_and_where(member: Caller) -> None:
+async def test_callers_are_shown_the_enabled_dialects_and_their_addresses(member: Caller) -> None:
     answer = await member.get("/v1/dialects")
     found = {each.pop("name"): each for each in answer.json["items"]}
     assert found["pretend"] == {

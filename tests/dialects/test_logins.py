@@ -1,4 +1,4 @@
-"""Logging in to vendors' APIs: a session may do what its user may."""
+"""Logins to vendors' APIs: a session has the rights of its user."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +13,7 @@ LOGIN = "/canvus/api/v1/users/login"
 
 @asynccontextmanager
 async def ruled(native: Caller, **policy: object) -> AsyncIterator[None]:
-    """Let the account have another policy for a while."""
+    """Give the account another policy while the block runs."""
     before = (await native.get("/v1/account")).json["policy"]
     assert (await native.patch("/v1/account", {"policy": policy})).status == 200
     try:
@@ -24,13 +24,13 @@ async def ruled(native: Caller, **policy: object) -> AsyncIterator[None]:
 
 @pytest.fixture
 async def closed(native: Caller) -> AsyncIterator[None]:
-    """A catalogue that describes nothing, and is closed."""
+    """A closed catalogue without descriptions."""
     async with ruled(native, catalogue_closed=True):
         yield
 
 
 @pytest.mark.usefixtures("closed")
-async def test_a_closed_catalogue_keeps_nobody_from_logging_in(native: Caller, here: Account) -> None:
+async def test_a_closed_catalogue_refuses_no_login(native: Caller, here: Account) -> None:
     refused = await native.post("/v1/tokens", {"name": "strange", "scopes": ["virtuozzo.*"]})
     assert refused.problem == "beyond-policy"
     login = await native.post(LOGIN, {"email": here.member_email, "password": here.member_password})
@@ -39,7 +39,7 @@ async def test_a_closed_catalogue_keeps_nobody_from_logging_in(native: Caller, h
     assert {"virtuozzo.*", "losant.application.*"} <= set(session.json["scopes"])
 
 
-async def test_a_session_lives_no_longer_than_the_policy_lets_tokens_live(native: Caller, here: Account) -> None:
+async def test_a_session_lives_no_longer_than_the_policy_allows_tokens(native: Caller, here: Account) -> None:
     given = {"email": here.member_email, "password": here.member_password}
     async with ruled(native, max_lifetime="2h"):
         login = await native.post(LOGIN, given)
@@ -48,7 +48,7 @@ async def test_a_session_lives_no_longer_than_the_policy_lets_tokens_live(native
     assert session["lifetime"] == "2h"
 
 
-async def test_tokens_without_an_end_take_the_policy_s_default(native: Caller, here: Account) -> None:
+async def test_tokens_without_an_expiry_take_the_policys_default(native: Caller, here: Account) -> None:
     path = f"/canvus/api/v1/users/{here.member_user_number}/access-tokens"
     member = Caller(native.session, "", {"Private-Token": here.member_token})
     async with ruled(native, max_lifetime="90d"):

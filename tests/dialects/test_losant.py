@@ -1,4 +1,4 @@
-"""Losant's application API tokens: closed schemas, pages from 0, words of scopes, and a login with a password."""
+"""Losant's application API tokens: closed schemas, pages from 0, scope words, and a login with a password."""
 
 import re
 from typing import Any
@@ -34,7 +34,7 @@ def refused(answer: Answer, status: int, kind: str, message: str = "") -> None:
     assert message in answer.json["message"]
 
 
-async def test_a_token_is_made_shown_changed_and_deleted(native: Caller, tokens: str, here: Account) -> None:
+async def test_a_token_is_created_shown_changed_and_deleted(native: Caller, tokens: str, here: Account) -> None:
     body = {"expirationDate": "2017-06-13T04:00:00.000Z", "scope": ["all.Application"], "status": "active"}
     token = await made(native, tokens, **body)
     assert [key for key in token if key in PAGE] == PAGE
@@ -55,7 +55,7 @@ async def test_a_token_is_made_shown_changed_and_deleted(native: Caller, tokens:
     refused(await native.delete(f"{tokens}/{token['id']}"), 404, "NotFound")
 
 
-async def test_without_more_a_token_may_do_all_in_its_application_and_never_expires(
+async def test_by_default_a_token_has_all_rights_in_its_application_and_never_expires(
     native: Caller, tokens: str
 ) -> None:
     token = await made(native, tokens)
@@ -87,7 +87,9 @@ async def made_by(native: Caller, token: Any, path: str, **body: Any) -> Answer:
         ("devices.*", set()),
     ],
 )
-async def test_each_word_allows_what_the_page_says(native: Caller, tokens: str, scope: str, allowed: set[str]) -> None:
+async def test_each_scope_word_allows_what_the_page_says(
+    native: Caller, tokens: str, scope: str, allowed: set[str]
+) -> None:
     other = (await made(native, tokens, scope=[]))["id"]
     holder = native.with_token((await made(native, tokens, scope=[scope]))["token"])
     answers = {
@@ -102,7 +104,7 @@ async def test_each_word_allows_what_the_page_says(native: Caller, tokens: str, 
         refused(answers[name], 403, "Forbidden")
 
 
-async def test_pages_count_from_0_and_say_what_was_asked(native: Caller, here: Account) -> None:
+async def test_pages_count_from_0_and_repeat_the_query(native: Caller, here: Account) -> None:
     application = "ab" * 12
     await native.issue(owner={"type": "application", "id": application}, name="z")
     tokens = f"/losant/applications/{application}/tokens"
@@ -136,7 +138,7 @@ async def test_pages_count_from_0_and_say_what_was_asked(native: Caller, here: A
      {"filterField": "key", "filter": "x"}, {"filterField": "name", "filter": "a\\b"},
      {"filterField": "status", "filter": "a\\b"}],
 )  # fmt: skip
-async def test_a_bad_query_is_malformed(native: Caller, tokens: str, query: dict[str, object]) -> None:
+async def test_an_invalid_query_is_malformed(native: Caller, tokens: str, query: dict[str, object]) -> None:
     refused(await native.get(f"{tokens}?{urlencode(query)}"), 400, "Validation")
 
 
@@ -163,7 +165,7 @@ async def test_schemas_are_closed(native: Caller, tokens: str, body: dict[str, o
     refused(await native.post(tokens, body), 400, "Validation")
 
 
-async def test_scope_and_expiry_do_not_change(native: Caller, tokens: str) -> None:
+async def test_scope_and_expiry_cannot_change(native: Caller, tokens: str) -> None:
     token = await made(native, tokens)
     bodies: tuple[dict[str, object], ...]
     bodies = ({"scope": []}, {"expirationDate": "2030-01-01T00:00:00Z"}, {"token": "x"})
@@ -182,7 +184,7 @@ async def test_an_inactive_an_expired_and_a_deleted_token_are_refused(native: Ca
     refused(await native.with_token("nonsense").get(tokens), 401, "Unauthorized")
 
 
-async def test_an_application_that_never_was_or_is_anothers_is_not_found(
+async def test_an_unknown_application_and_another_accounts_are_not_found(
     native: Caller, native_there: Caller, there: Account, tokens: str
 ) -> None:
     token = await made(native, tokens)
@@ -201,9 +203,7 @@ async def test_an_application_that_never_was_or_is_anothers_is_not_found(
     refused(await native.put(tokens, {}), 405, "MethodNotAllowed")
 
 
-async def test_a_password_gives_a_token_that_may_do_what_its_user_may(
-    native: Caller, here: Account, tokens: str
-) -> None:
+async def test_a_password_gives_a_token_with_the_rights_of_its_user(native: Caller, here: Account, tokens: str) -> None:
     stranger = Caller(native.session, "")
     given = {"email": here.admin_email, "password": here.admin_password}
     login = await stranger.post("/losant/auth/user", given)
@@ -224,7 +224,7 @@ async def test_a_password_gives_a_token_that_may_do_what_its_user_may(
     refused(await stranger.post("/losant/auth/user", given | {"otp": "1"}), 400, "Validation")
 
 
-async def test_a_login_asks_for_its_code_and_may_be_short(native: Caller) -> None:
+async def test_a_login_requires_its_code_and_may_be_short(native: Caller) -> None:
     ada = await person(native, "administrator")
     await ada.enrolled()
     stranger = Caller(native.session, "")
@@ -239,7 +239,7 @@ async def test_a_login_asks_for_its_code_and_may_be_short(native: Caller) -> Non
         refused(await stranger.post("/losant/auth/user", given | {"tokenTTL": seconds}), 400, "Validation")
 
 
-async def test_what_a_login_makes_was_made_by_its_user(native: Caller, here: Account, tokens: str) -> None:
+async def test_the_creator_of_a_logins_token_is_its_user(native: Caller, here: Account, tokens: str) -> None:
     given = {"email": here.admin_email, "password": here.admin_password}
     login = (await Caller(native.session, "").post("/losant/auth/user", given)).json
     token = await made(native.with_token(login["token"]), tokens)
@@ -251,7 +251,7 @@ async def test_what_a_login_makes_was_made_by_its_user(native: Caller, here: Acc
     assert seen["creatorId"] == login["userId"]
 
 
-async def test_an_idempotency_key_makes_one_token(native: Caller, tokens: str) -> None:
+async def test_an_idempotency_key_creates_one_token(native: Caller, tokens: str) -> None:
     for status in ("active", "inactive"):
         key = {"Idempotency-Key": f"{status}-{'k' * 22}"}
         body = {"name": "once", "status": status}

@@ -1,4 +1,4 @@
-"""Losant's lists against a reference: whatever is asked for, the page is that of the reference, and says so."""
+"""Losant's lists compared with a reference: each page equals the reference and repeats the query."""
 
 import random
 from fnmatch import fnmatchcase
@@ -17,7 +17,7 @@ NEVER = "9999"
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def tokens(web_session: Any, here: Any) -> list[Any]:
-    """Eight tokens of one application, the oldest first; some are inactive, some never expire."""
+    """Eight tokens of one application, oldest first; some are inactive, some never expire."""
     native = Caller(web_session, f"Bearer {here.admin_token}")
     first = await native.issue(owner={"type": "application", "id": APPLICATION}, name="gone")
     for place, name in enumerate(NAMES):
@@ -30,7 +30,7 @@ async def tokens(web_session: Any, here: Any) -> list[Any]:
 
 
 def reference(tokens: list[Any], asked: dict[str, Any]) -> dict[str, Any]:
-    """What the list has to be."""
+    """The expected list."""
     field, glob = asked.get("filterField", ""), asked.get("filter", "")
     found = [each for each in tokens if not (field and glob) or fnmatchcase(each[field], glob)]
     sort = asked.get("sortField", "name")
@@ -48,7 +48,7 @@ def reference(tokens: list[Any], asked: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-async def test_every_page_is_that_of_the_reference(native: Caller, tokens: list[Any]) -> None:
+async def test_every_page_equals_the_reference(native: Caller, tokens: list[Any]) -> None:
     assert [each["name"] for each in tokens] == list(NAMES)
     some = random.Random(9)
     choices: dict[str, tuple[Any, ...]] = {
@@ -66,7 +66,7 @@ async def test_every_page_is_that_of_the_reference(native: Caller, tokens: list[
         assert list(answer.json) == list(reference(tokens, asked))
 
 
-async def test_a_name_is_found_however_its_letters_are_composed(native: Caller, tokens: list[Any]) -> None:
+async def test_a_name_is_found_in_every_unicode_composition(native: Caller, tokens: list[Any]) -> None:
     found = (await native.get(TOKENS, filterField="name", filter="cafe\u0301")).json
     assert [each["name"] for each in found["items"]] == ["caf\u00e9"]
     assert found["filter"] == "cafe\u0301"

@@ -1,4 +1,4 @@
-"""The words of Losant's scopes: how they are kept, and what a login that asks for some of them may do."""
+"""Losant's scope words: how they are stored, and the rights of a login that requests some of them."""
 
 from typing import Any
 
@@ -15,13 +15,13 @@ ANY = ("all.Application", "all.Organization", "all.User")
 READ = [f"{each}{part}" for each in ANY for part in ("", ".read", ".bounded")]
 
 
-def test_every_word_is_kept_as_a_scope_of_its_own_and_shown_as_it_was() -> None:
+def test_every_word_is_stored_as_its_own_scope_and_shown_unchanged() -> None:
     assert len(set(SCOPES.values())) == len(SCOPES)
     assert all(word_of(scope) == word for word, scope in SCOPES.items())
     assert word_of("invoices.read") == "invoices.read"
 
 
-def test_a_word_holds_what_losant_says() -> None:
+def test_a_word_contains_what_losant_says() -> None:
     assert not missing((SCOPES["all.Application"],), tuple(SCOPES[word] for word in OF_APPLICATIONS))
     assert not missing((SCOPES["devices.*"],), (SCOPES["devices.get"], SCOPES["devices.tagKeys"]))
     assert missing((SCOPES["devices.*"],), (SCOPES["device.get"],))
@@ -59,7 +59,7 @@ async def login(caller: Caller, given: dict[str, str], *words: str) -> Any:
         ((), set()),
     ],
 )
-async def test_a_login_may_do_what_it_asked_for(
+async def test_a_login_has_the_requested_rights(
     native: Caller, here: Account, words: tuple[str, ...], allowed: set[str]
 ) -> None:
     tokens = f"/losant/applications/{here.application_id}/tokens"
@@ -79,7 +79,7 @@ async def test_a_login_may_do_what_it_asked_for(
         refused(answers[name], 403, "Forbidden")
 
 
-async def test_a_login_gets_no_more_than_its_user_has(native: Caller, here: Account) -> None:
+async def test_a_login_gets_no_more_than_its_user_holds(native: Caller, here: Account) -> None:
     tokens = f"/losant/applications/{here.application_id}/tokens"
     member = {"email": here.member_email, "password": here.member_password}
     begun = (await login(native, member, "all.Application")).json
@@ -98,7 +98,7 @@ async def test_a_login_gets_no_more_than_its_user_has(native: Caller, here: Acco
         refused(await login(native, member, *words), 400, "Validation", "requestedScopes")
 
 
-async def test_native_scopes_are_as_good(native: Caller, here: Account) -> None:
+async def test_native_scopes_are_accepted_too(native: Caller, here: Account) -> None:
     tokens = f"/losant/applications/{here.application_id}/tokens"
     other = (await made(native, tokens))["id"]
     operator = await person(native, "operator")

@@ -1,4 +1,4 @@
-"""Whatever is made or replaced under an Idempotency-Key happens once, in every dialect and over all processes."""
+"""A creation or rotation under an Idempotency-Key happens once, in every dialect and over all processes."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,8 +10,8 @@ import pytest
 from api.service import Caller
 from counterfoil_dev.postgres import Database
 from counterfoil_dev.valkey import Valkey
+from dialects.dialect_clients import SPEAKERS, Speaker
 from dialects.pair import Pair, pair_of
-from dialects.speakers import SPEAKERS, Speaker
 
 AT_ONCE = 6
 ROTATE = [each for each in SPEAKERS if "rotate" in each.verbs]
@@ -28,12 +28,12 @@ def name_of(kind: type[Speaker]) -> str:
 
 
 async def called(native: Caller, name: str) -> list[str]:
-    """The ids of all tokens of this name."""
+    """The ids of all tokens with this name."""
     return [each["id"] for each in (await native.get("/v1/tokens", name=name)).json["items"]]
 
 
 @pytest.mark.parametrize("kind", SPEAKERS, ids=name_of)
-async def test_a_token_is_made_once_however_often_and_wherever_it_is_asked_for(pair: Pair, kind: type[Speaker]) -> None:
+async def test_a_repeated_creation_makes_one_token_over_both_processes(pair: Pair, kind: type[Speaker]) -> None:
     key = str(uuid4())
     both = pair.repeating(await pair.speaker(kind), key)
     secrets = await asyncio.gather(*(both[n % 2].create("made once") for n in range(AT_ONCE)))
@@ -54,7 +54,7 @@ async def test_a_token_is_made_once_however_often_and_wherever_it_is_asked_for(p
 
 
 @pytest.mark.parametrize("kind", ROTATE, ids=name_of)
-async def test_a_secret_is_replaced_once(pair: Pair, kind: type[Speaker]) -> None:
+async def test_a_repeated_rotation_happens_once(pair: Pair, kind: type[Speaker]) -> None:
     speaker = await pair.speaker(kind)
     before = await speaker.create("turned once")
     (token,) = await called(pair.native, "turned once")

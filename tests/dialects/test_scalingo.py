@@ -1,4 +1,4 @@
-"""Scalingo's user tokens: made with a password, exchanged for bearers of an hour, and good for nothing else."""
+"""Scalingo's user tokens: created with a password, exchanged for bearers of an hour, and accepted nowhere else."""
 
 import re
 from datetime import datetime, timedelta
@@ -29,7 +29,7 @@ async def made(caller: Caller, name: str = "Test Token") -> dict[str, Any]:
 
 
 async def exchanged(caller: Caller, value: str) -> Caller:
-    """Somebody with the bearer that a token was exchanged for."""
+    """A caller with the bearer that a token was exchanged for."""
     answer = await Caller(caller.session, basic("", value)).post(f"{TOKENS}/exchange")
     assert answer.status == 200, answer.body
     return caller.with_token(answer.json["token"])
@@ -41,7 +41,7 @@ def refused(answer: Answer, status: int, **said: object) -> None:
     assert answer.headers["Content-Type"] == "application/json"
 
 
-async def test_a_token_is_made_exchanged_listed_renewed_and_deleted(with_password: Caller) -> None:
+async def test_a_token_is_created_exchanged_listed_renewed_and_deleted(with_password: Caller) -> None:
     token = await made(with_password)
     assert list(token) == ["id", "name", "created_at", "last_used_at", "token"]
     assert VALUE.fullmatch(token["token"])
@@ -62,7 +62,7 @@ async def test_a_token_is_made_exchanged_listed_renewed_and_deleted(with_passwor
     assert fresh == token | {"token": fresh["token"]}
     assert fresh["token"] != token["token"]
     refused(await Caller(bearer.session, basic("", token["token"])).post(f"{TOKENS}/exchange"), 401)
-    refused(await bearer.get(TOKENS), 401)  # what the old value bought ended with it
+    refused(await bearer.get(TOKENS), 401)  # the bearer of the old value ended with it
 
     bearer = await exchanged(with_password, fresh["token"])
     assert (await bearer.get(f"{TOKENS}/{token['id']}")).json["token"]["last_used_at"] is not None
@@ -71,7 +71,7 @@ async def test_a_token_is_made_exchanged_listed_renewed_and_deleted(with_passwor
     refused(await Caller(bearer.session, basic("", fresh["token"])).post(f"{TOKENS}/exchange"), 401)
 
 
-async def test_a_bearer_makes_tokens_that_never_expire_in_both_forms_of_body(
+async def test_a_bearer_creates_tokens_without_an_expiry_with_both_forms_of_body(
     with_password: Caller, native: Caller
 ) -> None:
     bearer = await exchanged(with_password, (await made(with_password))["token"])
@@ -98,7 +98,7 @@ async def test_a_token_is_no_bearer_and_a_password_only_creates(with_password: C
     refused(await Caller(with_password.session, "").get(TOKENS), 401)
 
 
-async def test_the_user_who_asks_is_shown(with_password: Caller, here: Account) -> None:
+async def test_the_calling_user_is_shown(with_password: Caller, here: Account) -> None:
     bearer = await exchanged(with_password, (await made(with_password))["token"])
     user = (await bearer.get("/scalingo/v1/users/self")).json["user"]
     assert (user["id"], user["email"]) == (f"us-{here.member_user_id}", here.member_email)
@@ -117,7 +117,7 @@ async def test_the_user_who_asks_is_shown(with_password: Caller, here: Account) 
         (b'{"token":{"name":7}}', 422, None),
     ],
 )
-async def test_a_bad_body_is_refused_in_the_vendors_words(
+async def test_an_invalid_body_is_refused_in_the_vendors_words(
     with_password: Caller, body: bytes, status: int, said: dict[str, object] | None
 ) -> None:
     answer = await with_password.ask("POST", TOKENS, body)
@@ -126,7 +126,7 @@ async def test_a_bad_body_is_refused_in_the_vendors_words(
         assert answer.json["error"].startswith("There was a problem in the JSON you submitted: ")
 
 
-async def test_what_is_not_there_or_not_theirs_is_not_found(
+async def test_a_missing_token_and_one_of_another_user_are_not_found(
     with_password: Caller, native: Caller, native_there: Caller
 ) -> None:
     bearer = await exchanged(with_password, (await made(with_password))["token"])
@@ -140,14 +140,14 @@ async def test_what_is_not_there_or_not_theirs_is_not_found(
     refused(await bearer.put(TOKENS, {}), 405)
 
 
-async def test_a_code_is_asked_for_in_the_exact_words(native: Caller) -> None:
+async def test_a_code_is_requested_in_the_vendors_words(native: Caller) -> None:
     ada = await person(native, scopes=("own.*",))
     await ada.enrolled()
     refused(await ada.asks().post(TOKENS, {"name": "laptop"}), 401, error="OTP Required")
     assert (await ada.asks(otp=ada.code()).post(TOKENS, {"name": "laptop"})).status == 201
 
 
-async def test_an_idempotency_key_gives_the_same_value_again(with_password: Caller) -> None:
+async def test_an_idempotency_key_returns_the_same_value_again(with_password: Caller) -> None:
     bearer = await exchanged(with_password, (await made(with_password))["token"])
     key = {"Idempotency-Key": "k" * 22}
     first, second = [await bearer.post(TOKENS, {"name": "once"}, **key) for _ in range(2)]

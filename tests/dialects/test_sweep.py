@@ -1,4 +1,4 @@
-"""Every route of every dialect, asked by one account about the things of another: it answers as if there were none."""
+"""Every route of every dialect answers requests about things of another account as if these did not exist."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from counterfoil_api.operations.api import Route
 from counterfoil_api.operations.reading import Source
 from counterfoil_dev.postgres import Postgres
 from dialects.accounts import Account
+from dialects.dialect_clients import SPEAKERS, Speaker, Virtuozzo
 from dialects.shapes import broken, dialect_of, refused
-from dialects.speakers import SPEAKERS, Speaker, Virtuozzo
 
 ROUTES: Final = [route for dialect in DIALECTS for route in dialect.api.routes]
 NAMES: Final[dict[str, str]] = {
@@ -92,7 +92,7 @@ class Side:
     """One of its users, whose number no other account has."""
 
     async def things(self, route: Route) -> dict[str, str]:
-        """New things of every kind that the route could be told of."""
+        """New things of every kind that the route can name."""
         name, dialect = f"swept-{next(_TURNS)}", dialect_of(route.path).name
         owner = {"type": "user", "id": self.user.id}
         if "{zone_id}" in route.path:
@@ -122,7 +122,7 @@ class Side:
         return found
 
     async def ask(self, route: Route, things: Things) -> Answer:
-        """Ask about these things."""
+        """Send a request that names these things."""
         dialect = dialect_of(route.path).name
         speaker, path, headers, body = self.speakers[dialect], route.path, {}, None
         for name in re.findall(r"{(\w+)}", path):
@@ -152,7 +152,7 @@ def _headers(route: Route) -> Iterator[str]:
 
 
 def _told(route: Route) -> Iterator[str]:
-    """Everything that an operation is told, and where."""
+    """Every parameter of an operation, and where it is."""
     yield from (f"path {name}" for name in re.findall(r"{(\w+)}", route.path))
     for parameter in route.parameters:
         told = parameter.source in (Source.QUERY, Source.BODY, Source.FIELDS, Source.HEADERS)
@@ -162,13 +162,13 @@ def _told(route: Route) -> Iterator[str]:
 
 
 def kinds_of(route: Route) -> list[str]:
-    """The kinds of things that an operation is told of."""
+    """The kinds of things that an operation names."""
     dialect = dialect_of(route.path).name
     return list(dict.fromkeys(NAMES[f"{dialect} {told}"] for told in _told(route) if f"{dialect} {told}" in NAMES))
 
 
 def never(like: Things) -> dict[str, str]:
-    """Things that nobody has, of the same forms."""
+    """Things that do not exist, in the same forms."""
     others, account = OpaqueIds(secrets.token_bytes(32)), uuid7()
     return {
         "token": str(uuid7()), "number": "987654321", "secret": "cfl_service_" + "a" * 49,
@@ -179,7 +179,7 @@ def never(like: Things) -> dict[str, str]:
 
 
 def shown(answer: Answer, asked: Things) -> str:
-    """What can be seen of an answer, but for what was said by who asks, and what is never the same."""
+    """All of an answer except the caller's own values and time-dependent parts."""
     hidden = ("date", "x-request-id", "content-length")
     headers = {name.lower(): value for name, value in answer.headers.items() if name.lower() not in hidden}
     said = answer.body.decode()
@@ -189,7 +189,7 @@ def shown(answer: Answer, asked: Things) -> str:
 
 
 async def state_of(side: Side, things: Things) -> list[Any]:
-    """A token of an account as that sees it, but for when it was used."""
+    """A token as its account sees it, without its last use."""
     token = (await side.native.get(f"/v1/tokens/{things['token']}")).json
     return [{**token, "last_used_at": None}, (await side.native.get(f"/v1/tokens/{token['id']}/events")).json]
 
@@ -205,7 +205,7 @@ def _name(route: Route) -> str:
 async def sides(
     web_session: ClientSession, here: Account, there: Account, postgres_server: Postgres
 ) -> AsyncIterator[tuple[Side, Side]]:
-    """Us, whose things are asked about, and the strangers who ask."""
+    """Our account, whose things are named, and the strangers who send the requests."""
     connection = await asyncpg.connect(postgres_server.database("dialects").owner_url)
     await connection.execute(
         """
@@ -213,7 +213,7 @@ async def sides(
         values ($1, 'token', 1000000), ($1, 'user', 1000000)
             on conflict (account_id, kind) do update set last = greatest(c.last, excluded.last)""",
         here.account,
-    )  # numbers are counted for each account by itself: let ours lie where the strangers have none
+    )  # numbers are counted for each account: give our things numbers that the strangers do not have
     await connection.close()
     found = []
     for account in (here, there):
@@ -223,7 +223,7 @@ async def sides(
     yield found[0], found[1]
 
 
-def test_everything_that_is_told_to_any_dialect_was_thought_of() -> None:
+def test_every_parameter_of_every_dialect_is_in_the_table() -> None:
     unknown = [
         f"{_name(route)}: {told}"
         for route in ROUTES
@@ -235,7 +235,9 @@ def test_everything_that_is_told_to_any_dialect_was_thought_of() -> None:
 
 
 @pytest.mark.parametrize("route", TOLD_OF, ids=_name)
-async def test_every_dialect_answers_about_foreign_things_as_about_none(route: Route, sides: tuple[Side, Side]) -> None:
+async def test_every_dialect_answers_about_things_of_others_as_about_missing_ones(
+    route: Route, sides: tuple[Side, Side]
+) -> None:
     ours, strangers = sides
     foreign = await ours.things(route)
     before = await state_of(ours, foreign)
@@ -254,7 +256,7 @@ async def test_every_dialect_answers_about_foreign_things_as_about_none(route: R
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if route.path not in FREE], ids=_name)
-async def test_every_dialect_asks_strangers_who_they_are(route: Route, web_session: ClientSession) -> None:
+async def test_every_dialect_requires_authentication(route: Route, web_session: ClientSession) -> None:
     path, virtuozzo = re.sub(r"{\w+}", "1", route.path), dialect_of(route.path).name == "virtuozzo"
     for caller in (Caller(web_session, ""), Caller(web_session, "Bearer nobody", {"Private-Token": "nobody"})):
         body = urlencode({"ids": 1, "id": 1}).encode() if virtuozzo else msgspec.json.encode(_body(route))

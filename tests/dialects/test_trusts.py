@@ -1,15 +1,17 @@
-"""A token that a trust opens is one like any other in every dialect, but for a secret that nobody can have made."""
+"""A token with a trust is an ordinary token in every dialect, except that it never gets a secret."""
 
 import pytest
 
-from dialects.speakers import Known
-from dialects.test_story import Stage, stage, there
+from dialects.dialect_clients import Known
+from dialects.test_shared_token import Stage, stage, there
 
 __all__ = ["stage"]
 TRUST = {"issuer": "https://ci.example.org", "audience": "us", "claims": {"sub": "repo:acme/app"}}
 
 
-async def test_every_dialect_sees_renames_and_ends_a_token_without_a_secret_and_makes_none_for_it(stage: Stage) -> None:
+async def test_every_dialect_reads_renames_and_deletes_a_token_with_a_trust_and_makes_no_secret_for_it(
+    stage: Stage,
+) -> None:
     for speaker in stage.speakers.values():
         name = f"trusting for {speaker.name}"
         made = (await stage.native.issue(name=name, trust=TRUST, lifetime="90d"))["token"]

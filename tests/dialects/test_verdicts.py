@@ -1,4 +1,4 @@
-"""Verification stands once: whoever judges the same credentials at the same moment says the same of them."""
+"""Verification exists once: all APIs give the same verdict on the same credentials at the same moment."""
 
 import asyncio
 from typing import Any
@@ -14,13 +14,13 @@ ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
 
 
 class Judges:
-    """All that say of a token's secret or bearer whether it is good, asked by the administrator of one account."""
+    """All operations that verify a token's secret or bearer, called by the administrator of one account."""
 
     def __init__(self, native: Caller, account: Account) -> None:
         self.native, self.account = native, account
 
     async def of_secret(self, token: str, secret: str) -> dict[str, bool]:
-        """What each says of a secret, and of the pair of the token's id and it."""
+        """The verdict of each on a secret, and on the pair of the token's id and it."""
         edge = of_account(self.native, self.account)
         canvus = Caller(self.native.session, "", {"Private-Token": secret})
         tokens = f"/canvus/api/v1/users/{self.account.member_user_number}/access-tokens"
@@ -37,7 +37,7 @@ class Judges:
         }
 
     async def of_either(self, shown: str) -> dict[str, bool]:
-        """What those say who take a bearer as well."""
+        """The verdicts of those that also accept a bearer."""
         asked = await self.native.form("/v1/introspect", token=shown)
         bought = await self.caller("").form(
             "/v1/oauth/token", grant_type=EXCHANGE, subject_token=shown, subject_token_type=ACCESS_TOKEN
@@ -50,7 +50,7 @@ class Judges:
         }
 
     async def passes(self, headers: dict[str, str]) -> bool:
-        """Whether a proxy of this account lets a request pass."""
+        """Whether a proxy of this account accepts a request."""
         proxy = Caller(self.native.session, "", headers)
         return _good(await proxy.get("/v1/forward", account=self.account.account, scope=SCOPE))
 
@@ -64,18 +64,18 @@ def _good(answer: Answer, *, refused: int = 401) -> bool:
 
 
 def unanimous(said: dict[str, bool]) -> bool:
-    """What all of them say."""
+    """The common verdict of all."""
     assert len(set(said.values())) == 1, said
     return all(said.values())
 
 
 async def issued(native: Caller, here: Account, **fields: object) -> Any:
-    """A token of the member that every judge may be asked about."""
+    """A token of the member that every operation may verify."""
     owner = {"type": "user", "id": str(here.member_user_id)}
     return await native.issue(owner=owner, scopes=[SCOPE], **fields)
 
 
-async def test_through_its_life_all_say_the_same_of_a_token(native: Caller, here: Account) -> None:
+async def test_all_verdicts_agree_through_the_life_of_a_token(native: Caller, here: Account) -> None:
     judges, made = Judges(native, here), await issued(native, here)
     token, first = made["token"]["id"], made["secret"]
     bearer = (await native.with_token(first).post("/v1/exchange")).json["access_token"]
@@ -102,12 +102,12 @@ async def test_through_its_life_all_say_the_same_of_a_token(native: Caller, here
     assert not await said(third)
 
 
-async def test_of_what_is_not_ours_all_say_the_same(native: Caller, native_there: Caller, here: Account) -> None:
+async def test_all_verdicts_agree_on_foreign_credentials(native: Caller, native_there: Caller, here: Account) -> None:
     judges, made = Judges(native, here), await issued(native, here)
     token = made["token"]["id"]
     for nobodys in (mint("user").plain, made["secret"][:-1] + ("x" if made["secret"][-1] != "x" else "y"), "x"):
         assert not unanimous(await judges.of_secret(token, nobodys))
-    # Another account's is good for its own; of it everybody here says what they say of one that never was.
+    # A token of another account is accepted there; here every verdict is that on an unknown one.
     theirs = await native_there.issue(scopes=[SCOPE])
     bearer = (await native_there.with_token(theirs["secret"]).post("/v1/exchange")).json["access_token"]
     of_secret = await judges.of_secret(theirs["token"]["id"], theirs["secret"])
@@ -118,14 +118,14 @@ async def test_of_what_is_not_ours_all_say_the_same(native: Caller, native_there
     assert [of_bearer[judge] for judge in ("introspection", "forward", "itself")] == [False, False, True]
 
 
-async def test_a_secret_beside_another_tokens_id_is_unknown_to_all(native: Caller, here: Account) -> None:
+async def test_a_secret_with_another_tokens_id_is_unknown_to_all(native: Caller, here: Account) -> None:
     judges = Judges(native, here)
     one, other = await issued(native, here), await issued(native, here)
     said = await judges.of_secret(other["token"]["id"], one["secret"])
     assert [said[judge] for judge in ("basic", "pair", "access", "verify")] == [False] * 4
 
 
-async def test_what_ends_by_itself_ends_for_all(native: Caller, here: Account) -> None:
+async def test_an_expiry_applies_to_all_verdicts(native: Caller, here: Account) -> None:
     judges = Judges(native, here)
     made = await issued(native, here, lifetime="3s")
     token, secret = made["token"]["id"], made["secret"]

@@ -1,4 +1,4 @@
-"""Virtuozzo's personal access tokens: their whole life by GET and by POST, and who may do what."""
+"""Virtuozzo's personal access tokens: their whole life by GET and by POST, and the needed rights."""
 
 import asyncio
 import re
@@ -30,13 +30,13 @@ def methods(token: Any) -> list[str]:
 
 
 async def allowing(client: Jelastic, *functions: str) -> tuple[Jelastic, Any]:
-    """A client with a new token that allows these methods for tokens; and the token."""
+    """A client with a new token that allows these methods; and the token."""
     token = await client.made(apiList=",".join(f"{AUTHENTICATION}.{each}" for each in functions))
     return client.using(token["key"]), token
 
 
 @BOTH
-async def test_a_token_lives_its_whole_life(all_of_it: World, verb: str) -> None:
+async def test_a_token_goes_through_its_whole_life(all_of_it: World, verb: str) -> None:
     client = await all_of_it.member(verb)
     made = await client.made("nightly", apiList="environment.control.GetEnvs", expiresAt="2090-01-31 00:00:00")
     assert re.fullmatch("[0-9a-f]{40}", made["key"])
@@ -85,7 +85,7 @@ async def test_a_token_lives_its_whole_life(all_of_it: World, verb: str) -> None
 
 
 @BOTH
-async def test_every_change_takes_the_users_password(all_of_it: World, verb: str) -> None:
+async def test_every_change_needs_the_users_password(all_of_it: World, verb: str) -> None:
     session = await all_of_it.member(verb)
     token, made = await allowing(session, "CreateToken", "EditToken", "RegenerateToken", "DeleteTokens", "GetTokens")
     for client in (session, token):
@@ -97,11 +97,11 @@ async def test_every_change_takes_the_users_password(all_of_it: World, verb: str
         ):
             for password in (None, "a wrong one", all_of_it.ours["admin_password"]):
                 assert await client.refused(function, password=password, **parameters) == WRONG_PASSWORD
-            await all_of_it.member()  # a login that succeeds forgets the failures
+            await all_of_it.member()  # a successful login resets the failures
     assert (await token.auth("GetTokens", ids=made["id"]))["apiTokens"][0]["description"] == "a token"
 
 
-async def test_a_token_that_acts_for_no_user_changes_nothing(all_of_it: World) -> None:
+async def test_a_token_without_a_user_changes_nothing(all_of_it: World) -> None:
     issued = await all_of_it.admin.issue(scopes=["tokens.*"], owner={"type": "service", "id": "builds"})
     client = all_of_it.client().using(issued["secret"])
     assert [each["id"] for each in (await client.auth("GetTokens"))["apiTokens"]] == [issued["token"]["number"]]
@@ -110,7 +110,7 @@ async def test_a_token_that_acts_for_no_user_changes_nothing(all_of_it: World) -
 
 
 @BOTH
-async def test_a_token_does_what_its_methods_allow_and_nothing_else(all_of_it: World, verb: str) -> None:
+async def test_a_token_may_call_exactly_its_methods(all_of_it: World, verb: str) -> None:
     session = await all_of_it.member(verb)
     token, made = await allowing(session, "GetTokens", "CreateToken")
     listed = (await token.auth("GetTokens", ids=made["id"]))["apiTokens"]
@@ -137,7 +137,7 @@ async def test_a_token_does_what_its_methods_allow_and_nothing_else(all_of_it: W
     assert await nothing.refused("Signout") == NOT_FOUND
 
 
-async def test_native_scopes_allow_what_they_allow_natively(all_of_it: World) -> None:
+async def test_native_scopes_allow_the_same_as_natively(all_of_it: World) -> None:
     issued = await all_of_it.admin.issue(
         scopes=["own.read", "scopes.read"], owner={"type": "user", "id": all_of_it.person.id}
     )
@@ -148,7 +148,7 @@ async def test_native_scopes_allow_what_they_allow_natively(all_of_it: World) ->
     assert await client.refused("CreateToken", description="a", password=PASSWORD) == TOKEN_DENIED
 
 
-async def test_a_session_may_do_what_its_user_may(all_of_it: World) -> None:
+async def test_a_session_has_the_rights_of_its_user(all_of_it: World) -> None:
     auditor = await person(all_of_it.admin, "auditor")
     client = await all_of_it.client().signed_in(auditor.login, PASSWORD)
     assert (await client.auth("GetTokens"))["apiTokens"] == []
@@ -163,7 +163,7 @@ async def test_a_session_may_do_what_its_user_may(all_of_it: World) -> None:
 
 
 @BOTH
-async def test_an_expired_token_is_regenerated_and_lives_as_long_again(all_of_it: World, verb: str) -> None:
+async def test_an_expired_token_is_regenerated_with_the_same_lifetime(all_of_it: World, verb: str) -> None:
     client = await all_of_it.member(verb)
     scopes = [f"virtuozzo.{AUTHENTICATION}.gettokens".lower()]
     owner = {"type": "user", "id": all_of_it.person.id}
@@ -189,7 +189,7 @@ async def test_an_expired_token_is_regenerated_and_lives_as_long_again(all_of_it
 @pytest.mark.parametrize(
     "ids", ["{0};{1};{2}", "{0},{1},{2}", " {0} , {1};{2}", "['{0}', '{1}', '{2}']", "{0}&{1}&{2}"]
 )
-async def test_ids_are_written_in_several_ways(all_of_it: World, ids: str) -> None:
+async def test_ids_are_accepted_in_several_forms(all_of_it: World, ids: str) -> None:
     client = await all_of_it.member()
     named = ids.format(*[(await client.made())["id"] for _ in range(3)]).split("&")
     assert len((await client.auth("GetTokens", ids=named))["apiTokens"]) == 3
@@ -197,7 +197,7 @@ async def test_ids_are_written_in_several_ways(all_of_it: World, ids: str) -> No
     assert await client.refused("GetTokens", ids=named) == NOT_FOUND
 
 
-async def test_a_star_is_all_of_ones_own_and_leaves_sessions(all_of_it: World) -> None:
+async def test_a_star_means_all_own_tokens_without_sessions(all_of_it: World) -> None:
     other = await person(all_of_it.admin, scopes=("virtuozzo.*",))
     client = await all_of_it.client().signed_in(other.login, PASSWORD)
     keys = [(await client.made(apiList=f"{AUTHENTICATION}.DeleteTokens"))["key"] for _ in range(3)]
@@ -212,14 +212,14 @@ async def test_a_star_is_all_of_ones_own_and_leaves_sessions(all_of_it: World) -
     assert await client.refused("DeleteTokens", ids="1,two", password=PASSWORD) == INVALID
 
 
-async def test_all_named_tokens_are_ended_or_none(all_of_it: World) -> None:
+async def test_all_named_tokens_are_revoked_or_none(all_of_it: World) -> None:
     client = await all_of_it.member()
     made = await client.made()
     assert await client.refused("DeleteTokens", ids=f"{made['id']},2000000000", password=PASSWORD) == NOT_FOUND
     assert (await client.auth("GetTokens", ids=made["id"]))["apiTokens"]
 
 
-async def test_others_tokens_are_there_for_administrators_alone(all_of_it: World) -> None:
+async def test_only_administrators_manage_tokens_of_others(all_of_it: World) -> None:
     member, admin = await all_of_it.member(), await all_of_it.administrator()
     stranger = await all_of_it.stranger()
     theirs, ours = await member.made(), await admin.made()
@@ -237,7 +237,7 @@ async def test_others_tokens_are_there_for_administrators_alone(all_of_it: World
 
 
 @BOTH
-async def test_a_repeated_creation_under_its_key_gives_the_same_token(all_of_it: World, verb: str) -> None:
+async def test_a_repeated_creation_under_its_key_returns_the_same_token(all_of_it: World, verb: str) -> None:
     client, headers = await all_of_it.member(verb), {"Idempotency-Key": f"a-key-that-is-long-enough-{verb}"}
 
     async def create(description: str) -> Any:

@@ -1,4 +1,4 @@
-"""Calls of the platform: checked, noted, and passed on without what is ours."""
+"""Calls for the platform are checked, recorded, and forwarded without our credentials."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ BOTH = pytest.mark.parametrize("verb", ["GET", "POST"])
 
 
 class Platform:
-    """The platform behind: it remembers what it was asked, and answers as its environments' names say."""
+    """The platform behind the service: it records requests and answers by the name of the environment."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, dict[str, str], dict[str, str]]] = []
@@ -86,7 +86,7 @@ async def stopping(gated: World, verb: str = "GET") -> tuple[Jelastic, Any]:
 
 
 @BOTH
-async def test_a_call_that_the_token_allows_is_passed_on(gated: World, behind: tuple[str, Platform], verb: str) -> None:
+async def test_an_allowed_call_is_forwarded(gated: World, behind: tuple[str, Platform], verb: str) -> None:
     client, token = await stopping(gated, verb)
     answer = await client.call(
         STOP, envName="my-project & more", password="unneeded", Password="x", empty=None, tags=["a", "b"]
@@ -103,7 +103,7 @@ async def test_a_call_that_the_token_allows_is_passed_on(gated: World, behind: t
     assert told == {"Account": gated.ours["account"], "Token": native["id"], **owner}
 
 
-async def test_nothing_of_the_callers_headers_is_passed_on(gated: World, behind: tuple[str, Platform]) -> None:
+async def test_headers_of_the_caller_are_not_forwarded(gated: World, behind: tuple[str, Platform]) -> None:
     client, _ = await stopping(gated)
     sent = {"X-Counterfoil-Owner": "somebody", "Cookie": "a=b", "X-Base-Url": "here", "Authorization": "Bearer x"}
     path = "/virtuozzo/1.0/environment/control/rest/stopenv"
@@ -130,7 +130,7 @@ async def test_a_call_counts_as_a_use_of_the_token(gated: World) -> None:
 
 
 @BOTH
-async def test_what_the_token_does_not_allow_is_not_passed_on(
+async def test_a_call_that_the_token_does_not_allow_is_not_forwarded(
     gated: World, behind: tuple[str, Platform], verb: str
 ) -> None:
     client, token = await stopping(gated, verb)
@@ -160,7 +160,9 @@ async def test_a_session_may_call_what_its_user_may(gated: World, verb: str) -> 
 
 
 @BOTH
-async def test_an_answer_that_is_none_is_a_server_error(gated: World, behind: tuple[str, Platform], verb: str) -> None:
+async def test_an_invalid_answer_of_the_platform_is_a_server_error(
+    gated: World, behind: tuple[str, Platform], verb: str
+) -> None:
     client, _ = await stopping(gated, verb)
     before = len(behind[1].asked)
     for name, said in (
@@ -170,7 +172,7 @@ async def test_an_answer_that_is_none_is_a_server_error(gated: World, behind: tu
         answer = await client.call(STOP, envName=name)
         assert answer["result"] == SERVER
         assert said in answer["error"]
-    assert len(behind[1].asked) == before + 5  # no redirect was followed, and nothing repeated
+    assert len(behind[1].asked) == before + 5  # no redirect was followed and no request repeated
 
 
 async def test_a_slow_platform_is_given_up(gated: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +182,7 @@ async def test_a_slow_platform_is_given_up(gated: World, monkeypatch: pytest.Mon
     assert (answer["result"], "may have been carried out" in answer["error"]) == (SERVER, True)
 
 
-async def test_a_platform_that_is_away_or_not_configured_is_said_to_be(
+async def test_an_absent_or_unconfigured_platform_is_reported(
     postgres_server: Postgres, template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     async with platform() as (url, _):
@@ -213,7 +215,7 @@ async def test_nothing_of_a_call_is_logged(
         assert secret not in told
 
 
-async def test_a_form_is_all_that_is_read(gated: World) -> None:
+async def test_only_form_bodies_are_read(gated: World) -> None:
     client, _ = await stopping(gated)
     path = f"/virtuozzo/1.0/environment/control/rest/stopenv?session={client.session}"
     async with ClientSession(gated.url) as http, http.post(path, json={"envName": "a"}) as answer:

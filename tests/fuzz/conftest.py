@@ -1,4 +1,4 @@
-"""A service, with a caller of every kind."""
+"""A service with callers of every kind."""
 
 from collections.abc import AsyncIterator
 
@@ -26,7 +26,7 @@ async def fuzzed(
 
 @pytest_asyncio.fixture
 async def callers(fuzzed: tuple[str, dict[str, str]]) -> AsyncIterator[dict[str, Caller]]:
-    """Four callers: an administrator's token, a token that may do next to nothing, a password, and none."""
+    """Four callers: an administrator's token, a token with hardly any rights, a password, and no credentials."""
     url, credentials = fuzzed
     async with ClientSession(url) as session:
         admin = Caller(session, f"Bearer {credentials['admin_token']}")

@@ -264,7 +264,7 @@ CORE: dict[str, Parser] = {
     "counterfoil.client.log:PrivatePart.fields": Parser(
         lambda given: log.PrivatePart(given, b"").fields,
         oneof('{"name":"a"}', "{}"),
-        (failures.Unintelligible, UnicodeEncodeError),  # what comes over the wire has no lone surrogates
+        (failures.Unintelligible, UnicodeEncodeError),  # text from the wire has no lone surrogates
         known=('{"name":"',),
     ),
     "counterfoil.client.log:head": Parser(log.head, oneof("0", "17"), (failures.Unintelligible,)),

@@ -1,4 +1,4 @@
-"""What is said of a parser, so that it can be fuzzed."""
+"""The description of a parser for fuzzing."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Which functions of ours read bytes that others wrote: found in the source, by what they call."""
+"""Our functions that read foreign bytes, found in the source by the functions that they call."""
 
 import ast
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ FUNCTIONS: Final = frozenset({
 
 
 def readers() -> Iterator[str]:
-    """Every such function, as `module:name`. SQL's own room is left out: what Postgres gives back is ours."""
+    """Every such function as `module:name`. SQL's own room is left out: bytes from Postgres are our own."""
     for room in ROOMS:
         top = TOP / room
         for path in sorted(top.rglob("*.py")):
@@ -42,12 +42,12 @@ def _reads(node: ast.AST) -> bool:
         return False
     match node.func:
         case ast.Attribute(attr="decode", value=of):
-            # Bytes that were encoded a moment ago are decoded without arguments; a decoder is given what to decode.
+            # Our own freshly encoded bytes are decoded without arguments; a decoder of foreign bytes gets an argument.
             return not isinstance(of, ast.Call) and isinstance(node.args[0], ast.Name | ast.Attribute | ast.Call)
         case ast.Attribute(attr=name):
             return name in METHODS
         case ast.Name(id="int" | "float"):
-            return isinstance(node.args[0], ast.Name | ast.Subscript)  # of numbers it is rounding
+            return isinstance(node.args[0], ast.Name | ast.Subscript)  # with numbers it is rounding
         case ast.Name(id=name):
             return name in FUNCTIONS
     return False

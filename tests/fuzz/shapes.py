@@ -1,4 +1,4 @@
-"""Foreign text and bytes: what is well-formed, what was well-formed before somebody meddled with it, and anything."""
+"""Foreign text and bytes: well-formed, well-formed with changes, and arbitrary."""
 
 from collections.abc import Callable
 from typing import Final
@@ -8,8 +8,8 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 Meddle = Callable[[DrawFn, str], str]
 
-# What has confused readers before: NUL, lone surrogates, directions, digits of other scripts, letters that change their
-# number when their case does, numbers beyond every type, percent signs that mean nothing, and every separator.
+# Text that has confused parsers before: NUL, lone surrogates, directions, digits of other scripts, letters that change
+# length with their case, numbers beyond every type, meaningless percent signs, and every separator.
 ODD: Final = (
     *("\x00", "\ud800", "\udcff", "\u202e", "\ufeff", "é", "ß", "İ", "\U0001d7d9", "\u0661", "\x7f", "\x85"),
     *("%00", "%", "%zz", "%ff", "+", "-", "_", "~", "\\", "\\u0000", "\\ud800", '"', "'", "`", ",", ";", ":", "::"),
@@ -67,12 +67,12 @@ def _meddled(draw: DrawFn, valid: SearchStrategy[str]) -> str:
 
 
 def foreign(valid: SearchStrategy[str]) -> SearchStrategy[str]:
-    """Text that is often almost what is expected."""
+    """Text that is often almost valid."""
     anything = st.text(st.characters(exclude_categories=()), max_size=80)
     return st.one_of(valid, _meddled(valid), _meddled(valid), anything)
 
 
 def foreign_bytes(valid: SearchStrategy[str]) -> SearchStrategy[bytes]:
-    """The same, as bytes; surrogates become what is no UTF-8."""
+    """The same as bytes; surrogates become invalid UTF-8."""
     text = foreign(valid).map(lambda each: each.encode("utf-8", "surrogatepass"))
     return st.one_of(text, text, st.binary(max_size=80))

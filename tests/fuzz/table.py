@@ -1,4 +1,4 @@
-"""Every function of ours that reads foreign bytes: how it is fuzzed, or why nobody foreign reaches it."""
+"""Every function of ours that reads foreign bytes: how it is fuzzed, or why no foreign bytes reach it."""
 
 from typing import Final
 

@@ -52,7 +52,7 @@ SHAPES = dict(_shapes())
 
 
 def names_in(shape: object, seen: frozenset[object] = frozenset()) -> frozenset[str]:
-    """The names of every field that may stand anywhere in this shape."""
+    """The names of all fields of this shape, at any depth."""
     found: frozenset[str] = frozenset()
     if isinstance(shape, type) and issubclass(shape, msgspec.Struct) and shape not in seen:
         for field in msgspec.structs.fields(shape):
@@ -63,7 +63,7 @@ def names_in(shape: object, seen: frozenset[object] = frozenset()) -> frozenset[
 
 
 def documents(shape: type) -> SearchStrategy[str]:
-    """JSON that is often made of this shape's names."""
+    """JSON that often uses this shape's names."""
     names = sorted(names_in(shape)) or ["a"]
     keys = st.one_of(st.sampled_from(names), st.sampled_from(names), st.sampled_from(WORDS))
     values = st.recursive(
@@ -73,19 +73,19 @@ def documents(shape: type) -> SearchStrategy[str]:
 
 
 def _written(value: object) -> str:
-    # Not by msgspec, which would refuse to write what we want to be read.
+    # Not by msgspec, which refuses to write some values that the reader must handle.
     return json.dumps(value, ensure_ascii=False)
 
 
 def fields(shape: type) -> SearchStrategy[str]:
-    """A form or query that is often made of this shape's names."""
+    """A form or query that often uses this shape's names."""
     names = st.sampled_from([*(sorted(names_in(shape)) or ["a"]), "a"])
     pairs = st.lists(st.tuples(names, st.sampled_from(WORDS)), max_size=6)
     return pairs.map(lambda given: "&".join(f"{name}={value}" for name, value in given))
 
 
 def answered(parameter: Parameter, raw: bytes) -> object:
-    """What the reader of this parameter makes of these bytes."""
+    """The result of this parameter's reader for these bytes."""
     target, media_type = "/", MEDIA_TYPES.get(parameter.source)
     if parameter.source is Source.QUERY:
         target += "?" + raw.decode("utf-8", "surrogateescape").partition("#")[0]
@@ -108,19 +108,19 @@ def fuzz(parameter: Parameter, examples: int) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SHAPES))
-def test_whatever_is_sent_becomes_a_document_or_a_refusal(name: str) -> None:
+def test_any_bytes_become_a_document_or_a_refusal(name: str) -> None:
     fuzz(SHAPES[name], 12)
 
 
 @pytest.mark.campaign
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", sorted(SHAPES))
-def test_so_does_very_much_of_it(name: str) -> None:
+def test_any_bytes_of_a_long_run_become_a_document_or_a_refusal(name: str) -> None:
     fuzz(SHAPES[name], 500)
 
 
 @pytest.mark.parametrize("name", sorted(SHAPES))
-def test_no_document_is_read_for_long_or_into_much(name: str) -> None:
+def test_reading_a_document_takes_bounded_time_and_memory(name: str) -> None:
     parameter = SHAPES[name]
     beginnings = ("", "{", *(f'{{"{field}":' for field in sorted(names_in(parameter.type))[:2]))
     tracemalloc.start()
@@ -141,8 +141,8 @@ def test_no_document_is_read_for_long_or_into_much(name: str) -> None:
         st.sampled_from(('"1", "2"', "*", "a" * 22, f'"{ID}"', f"Bearer {SECRET}", "123456", "ab2c-de3f-gh4i-jk5l"))
     ),
 )
-def test_whatever_a_header_holds_becomes_a_value_or_a_refusal(name: str, value: str) -> None:
-    # What is no text in a header is for `test_service.py`: such a request cannot be made up in here.
+def test_any_header_becomes_a_value_or_a_refusal(name: str, value: str) -> None:
+    # Headers that are not text are covered by `test_service.py`: such a request cannot be built here.
     request = make_mocked_request("POST", "/", headers={name: value.encode("utf-8", "ignore").decode()})
     for source in (Source.IF_MATCH, Source.IDEMPOTENCY_KEY, Source.CREDENTIALS):
         with suppress(Refusal):

@@ -1,4 +1,4 @@
-"""Every parser of foreign bytes gives a value or its own refusal, in time and space that fit the bytes."""
+"""Every parser of foreign bytes returns a value or its own refusal, in time and memory proportional to the input."""
 
 import tracemalloc
 from time import thread_time
@@ -48,13 +48,13 @@ def test_foreign_bytes_become_a_value_or_a_refusal(name: str) -> None:
 @pytest.mark.campaign
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", sorted(PARSERS))
-def test_so_do_very_many_of_them(name: str) -> None:
+def test_foreign_bytes_of_a_long_run_become_a_value_or_a_refusal(name: str) -> None:
     fuzz(PARSERS[name], 2_000)
 
 
 @pytest.mark.parametrize("name", sorted(PARSERS))
-def test_what_is_well_formed_is_read(name: str) -> None:
-    # Else the fuzzers above would all knock at a door that never opens.
+def test_well_formed_bytes_are_read(name: str) -> None:
+    # Otherwise the fuzzers above would only ever test refusals.
     parser = PARSERS[name]
     answers: list[object] = []
 
@@ -76,24 +76,24 @@ def endless(parser: Parser, beginning: str, filler: str, length: int) -> Any:
 
 
 def seconds(parser: Parser, given: object) -> float:
-    began = thread_time()  # of this thread alone: what else runs on the machine does not count
+    began = thread_time()  # of this thread alone: other load on the machine does not count
     read(parser, given)
     return thread_time() - began
 
 
 @pytest.mark.parametrize("name", sorted(PARSERS))
-def test_nothing_endless_takes_endlessly(name: str) -> None:
+def test_a_long_input_takes_bounded_time(name: str) -> None:
     parser = PARSERS[name]
     for beginning in ("", *parser.known):
         for filler in FILLERS:
             short, long = (endless(parser, beginning, filler, length) for length in (SHORT, LONG))
-            if seconds(parser, long) > QUICK:  # else nothing could be told from it; and a machine may pause
+            if seconds(parser, long) > QUICK:  # shorter times say nothing, and a machine may pause
                 allowed = SLOWER * LONG / SHORT * min(seconds(parser, short) for _ in range(3))
                 assert min(seconds(parser, long) for _ in range(3)) <= max(QUICK, allowed), (beginning, filler)
 
 
 @pytest.mark.parametrize("name", sorted(PARSERS))
-def test_nothing_endless_takes_endless_memory(name: str) -> None:
+def test_a_long_input_takes_bounded_memory(name: str) -> None:
     parser = PARSERS[name]
     tracemalloc.start()
     try:

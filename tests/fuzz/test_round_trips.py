@@ -1,4 +1,4 @@
-"""What is written the way we say is read as what was meant; and what was read, written and read again, is the same."""
+"""Writing and reading are inverse: a written value is read back, and reading, writing and reading changes nothing."""
 
 import base64
 import ipaddress
@@ -34,13 +34,13 @@ JSON: st.SearchStrategy[Any] = st.one_of(st.none(), st.booleans(), st.integers(-
 
 @unhurried
 @given(st.integers(0, 3_155_760_000))
-def test_durations(seconds: int) -> None:
+def test_durations_are_read_back(seconds: int) -> None:
     assert duration.seconds(duration.spelt(seconds)) == seconds
 
 
 @unhurried
 @given(st.uuids(), st.lists(JSON, max_size=4), st.lists(JSON, max_size=4), st.integers(0, 2**16))
-def test_cursors(owner: UUID, question: list[Any], place: list[Any], at: int) -> None:
+def test_cursors_are_read_back(owner: UUID, question: list[Any], place: list[Any], at: int) -> None:
     made = CURSORS.made(owner, question, place)
     assert CURSORS.place(owner, question, made) == place
     at %= len(made)
@@ -52,7 +52,7 @@ def test_cursors(owner: UUID, question: list[Any], place: list[Any], at: int) ->
 
 @unhurried
 @given(st.sampled_from(tuple(secret.PREFIXES)), st.integers(0, 60), st.sampled_from("aA0-"))
-def test_secrets(owner: str, at: int, other: str) -> None:
+def test_secrets_are_read_back(owner: str, at: int, other: str) -> None:
     made = secret.mint(owner).plain
     found = secret.recognised(made)
     assert found is not None
@@ -65,20 +65,20 @@ def test_secrets(owner: str, at: int, other: str) -> None:
 
 @unhurried
 @given(st.emails(), TEXTS)
-def test_passwords(email: str, password: str) -> None:
+def test_passwords_are_read_back(email: str, password: str) -> None:
     assume(email.isprintable() and password.isprintable())
     told = base64.b64encode(f"{email}:{password}".encode()).decode()
     assert credentials(f"Basic {told}") == PasswordGiven(email, password)
 
 
-def test_bearers() -> None:
+def test_bearers_are_read_back() -> None:
     assert credentials(f"Bearer {BEARER}") == BearerGiven(BEARER)
     assert RING.sign(RING.claims_of(BEARER)).split(".")[:2] == BEARER.split(".")[:2]
 
 
 @unhurried
 @given(st.dictionaries(NAMES, TEXTS, max_size=20))
-def test_queries_and_forms(fields: dict[str, str]) -> None:
+def test_queries_and_forms_are_read_back(fields: dict[str, str]) -> None:
     assert fields_of(urlencode(fields) or "a=b", where="query") == (fields or {"a": "b"})
     assert form_of(urlencode(fields), frozenset({"again"})) == {**fields, "again": []}
     assert form_of(urlencode([("again", text) for text in fields.values()]), frozenset({"again"})) == {
@@ -88,13 +88,15 @@ def test_queries_and_forms(fields: dict[str, str]) -> None:
 
 @unhurried
 @given(st.sets(st.integers(1, 10**15), min_size=1, max_size=9))
-def test_preconditions(revisions: set[int]) -> None:
+def test_preconditions_are_read_back(revisions: set[int]) -> None:
     assert expectation(" , ".join(map(etag, revisions))) == frozenset(revisions)
 
 
 @unhurried
 @given(st.ip_addresses(), st.ip_addresses(v=4))
-def test_addresses(client: ipaddress.IPv4Address | ipaddress.IPv6Address, peer: ipaddress.IPv4Address) -> None:
+def test_addresses_are_read_back(
+    client: ipaddress.IPv4Address | ipaddress.IPv6Address, peer: ipaddress.IPv4Address
+) -> None:
     read = address_of(str(client))
     assert read == (getattr(client, "ipv4_mapped", None) or client)
     assert address_of(str(read)) == read
@@ -105,7 +107,7 @@ def test_addresses(client: ipaddress.IPv4Address | ipaddress.IPv6Address, peer: 
 
 @unhurried
 @given(st.ip_addresses(network="10.0.0.0/8"), st.integers(8, 32))
-def test_networks(address: ipaddress.IPv4Address, bits: int) -> None:
+def test_networks_are_read_back(address: ipaddress.IPv4Address, bits: int) -> None:
     network = str(ipaddress.ip_network((address, bits), strict=False))
     once = account._canonical((network,))
     assert account._canonical(once) == once == (network,)
@@ -116,7 +118,7 @@ def test_networks(address: ipaddress.IPv4Address, bits: int) -> None:
 @unhurried
 @given(st.uuids(), st.lists(SCOPES, min_size=1, max_size=5, unique=True), st.from_regex("[!-~]{1,40}", fullmatch=True))
 @example(UUID(int=1), ["-"], "-")
-def test_demands(owner: UUID, wanted: list[str], audience: str) -> None:
+def test_demands_are_read_back(owner: UUID, wanted: list[str], audience: str) -> None:
     meant = Demand(owner, scopes.checked(wanted), audience)
     query = urlencode({"account": str(owner), "scope": " ".join(wanted), "audience": audience})
     assert demand_of(f"/v1/forward?{query}") == meant
@@ -127,7 +129,7 @@ def test_demands(owner: UUID, wanted: list[str], audience: str) -> None:
 
 @unhurried
 @given(st.binary(min_size=32, max_size=32))
-def test_digests(digest: bytes) -> None:
+def test_digests_are_read_back(digest: bytes) -> None:
     for text in (digest.hex(), digest.hex().upper(), base64.b64encode(digest).decode(), _url(digest)):
         assert imported_secrets.by_digest("sha256", text).digest == digest
 
@@ -136,7 +138,7 @@ def _url(digest: bytes) -> str:
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-def test_entries() -> None:
+def test_entries_are_read_back() -> None:
     entry = codec.entry_of(ENTRY)
     assert codec.canonical(entry) == ENTRY.encode()
     assert codec.entry_of(codec.canonical(entry)) == entry

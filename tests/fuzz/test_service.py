@@ -1,4 +1,4 @@
-"""Requests of every operation, well-formed or not, from callers of every kind: none breaks anything."""
+"""Fuzzed requests of every operation from callers of every kind: none causes an error."""
 
 import asyncio
 import random
@@ -18,7 +18,7 @@ from fuzz.parser import ID
 from fuzz.shapes import ODD, foreign, foreign_bytes
 from fuzz.test_documents import WORDS, documents, fields
 
-# What would end the account of all, or the service for a while, is asked by nobody but strangers.
+# Operations that would end the common account, or stop the service for a while, are called only by strangers.
 SPARED = frozenset({"/v1/account/end-secrets"})
 MEMBERS = {"type", "title", "status", "detail"}
 WHO = ("admin",) * 8 + ("member",) * 3 + ("nobody",) * 2 + ("password",)
@@ -67,7 +67,7 @@ async def answered(callers: dict[str, Caller], request: Request) -> Answer:
 
 
 def sound(request: Request, answer: Answer) -> None:
-    """Whether an answer is one that a program can read, and nobody's bug."""
+    """Whether a program can read the answer, and it is no internal error."""
     assert answer.status < 500, (request, answer.body)
     assert answer.headers["X-Request-Id"]
     if answer.status >= 400 and answer.headers["Content-Type"] == "application/problem+json":
@@ -77,7 +77,7 @@ def sound(request: Request, answer: Answer) -> None:
 
 
 def sent(examples: int) -> list[Request]:
-    """So many requests, drawn at once: hypothesis and the event loop each want to be the outermost."""
+    """This many requests, drawn at once, since hypothesis and the event loop cannot be nested."""
     found: list[Request] = []
 
     @settings(
@@ -103,7 +103,7 @@ async def all_answered(callers: dict[str, Caller], examples: int) -> set[int]:
     return statuses
 
 
-async def test_no_request_breaks_anything(callers: dict[str, Caller]) -> None:
+async def test_no_request_causes_an_error(callers: dict[str, Caller]) -> None:
     statuses = await all_answered(callers, 120)
     # Each of these is a tenth of all answers or more; 401 and 403 are so rare that a draw may have none.
     assert {200, 400, 404, 422} <= statuses
@@ -111,7 +111,7 @@ async def test_no_request_breaks_anything(callers: dict[str, Caller]) -> None:
 
 @pytest.mark.campaign
 @pytest.mark.timeout(1200)
-async def test_nor_do_very_many(callers: dict[str, Caller]) -> None:
+async def test_no_request_of_a_long_run_causes_an_error(callers: dict[str, Caller]) -> None:
     await all_answered(callers, 4_000)
 
 
@@ -119,8 +119,8 @@ TEXTS = sorted({sendable(each) for each in (*ODD, *WORDS, *NEAR)})
 Ask = Callable[[str], Awaitable[Answer]]
 
 
-async def test_no_spelling_of_anything_breaks_who_reads_it(callers: dict[str, Caller]) -> None:
-    """The places whose readers stand behind the ledger, each with every odd text."""
+async def test_no_odd_text_breaks_a_reader_behind_the_ledger(callers: dict[str, Caller]) -> None:
+    """Parameters whose readers need the ledger, each with every odd text."""
     admin, password = callers["admin"], callers["password"]
 
     def otp(text: str) -> Awaitable[Answer]:
@@ -142,7 +142,7 @@ async def test_no_spelling_of_anything_breaks_who_reads_it(callers: dict[str, Ca
         "otp": otp,
     }
     for name, ask in places.items():
-        # A password takes its time, as it should.
+        # Hashing a password takes time, as it should.
         for text in TEXTS if name != "otp" else random.Random(7).sample(TEXTS, 12):
             answer = await ask(text)
             assert answer.status < 500, (name, text, answer.body)

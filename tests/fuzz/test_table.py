@@ -1,4 +1,4 @@
-"""No function of ours reads foreign bytes without somebody having thought about what they may be."""
+"""Every function of ours that reads foreign bytes is in the table."""
 
 from fuzz.readers import readers
 from fuzz.table import BY_DOCUMENTS, BY_SERVICE, OURS, PARSERS
@@ -10,20 +10,20 @@ def listed() -> list[str]:
 
 
 def test_every_reader_of_foreign_bytes_is_in_the_table() -> None:
-    # Fuzz it in core.py or web.py; or say in table.py which test reaches it, or why nobody foreign does.
+    # Fuzz it in core.py or web.py, or name in table.py the test that covers it or the reason why none is needed.
     assert sorted(set(readers()) - set(listed())) == []
 
 
-def test_nothing_is_in_the_table_twice_or_without_a_reason() -> None:
+def test_every_entry_of_the_table_is_unique_and_has_a_reason() -> None:
     assert sorted(name for name in set(listed()) if listed().count(name) > 1) == []
     assert [name for name, reason in OURS.items() if len(reason) < 10] == []
 
 
-def test_readers_that_are_gone_leave_the_table() -> None:
+def test_removed_readers_leave_the_table() -> None:
     assert sorted((set(BY_DOCUMENTS) | set(BY_SERVICE) | set(OURS)) - set(readers())) == []
 
 
-def test_a_reader_is_found_by_what_it_calls() -> None:
+def test_a_reader_is_found_by_the_functions_that_it_calls() -> None:
     found = set(readers())
     assert {"counterfoil.core.duration:length", "counterfoil.uses.bearers:KeyRing.claims_of"} < found
     assert {"counterfoil_api.native.tokens.references:found", "counterfoil.core.codec:entry_of"} < found

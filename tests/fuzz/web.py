@@ -1,4 +1,4 @@
-"""Parsers of foreign bytes at the edge."""
+"""Parsers of foreign bytes in the HTTP layer."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""The application behind the proxies: it tells what reached it."""
+"""The application behind the proxies, which records the requests that reach it."""
 
 import re
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from aiohttp import WSMsgType, web
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """One request, as it came."""
+    """One request as it arrived."""
 
     method: str
     target: str
@@ -16,19 +16,19 @@ class Arrived:
     body: bytes
 
     def header(self, name: str) -> list[str]:
-        """Every value of a header, as applications understand names: whatever is neither letter nor digit is a dash."""
+        """Every value of a header; as for applications, any character except letters and digits counts as a dash."""
         return [value for given, value in self.headers if re.sub("[^a-z0-9]", "-", given.lower()) == name.lower()]
 
     @property
     def identity(self) -> dict[str, list[str]]:
-        """All that an application might take for who it is."""
+        """All headers that an application might use as the caller's identity."""
         named = {re.sub("[^a-z0-9]", "-", given.lower()) for given, _ in self.headers}
         return {name: self.header(name) for name in sorted(named) if "counterfoil" in name}
 
 
 @dataclass(slots=True)
 class Application:
-    """Where it is, and what arrived, in order."""
+    """Its address, and the arrived requests in order."""
 
     url: str = ""
     arrived: list[Arrived] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Application:
 
 
 async def echo(request: web.Request) -> web.WebSocketResponse:
-    """Say back what is said."""
+    """Echo each message."""
     socket = web.WebSocketResponse()
     await socket.prepare(request)
     async for message in socket:

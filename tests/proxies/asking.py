@@ -1,4 +1,4 @@
-"""Tokens, and how they are shown."""
+"""Tokens and their headers."""
 
 from typing import Any
 

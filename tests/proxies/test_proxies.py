@@ -1,4 +1,4 @@
-"""nginx, Traefik and Envoy, with the configurations that we ship: who passes, who does not, and what arrives."""
+"""nginx, Traefik and Envoy with the shipped configurations: which requests pass, and how they arrive."""
 
 from typing import Any
 
@@ -13,7 +13,9 @@ from proxies.running import AUDIENCE, HOST, SCOPE
 MEGABYTE = bytes(range(256)) * 4096
 
 
-async def test_who_may_pass_arrives_with_a_name_and_without_credentials(front: Front, admin: Caller) -> None:
+async def test_an_accepted_request_arrives_with_an_identity_and_without_credentials(
+    front: Front, admin: Caller
+) -> None:
     made = await issued(admin, SCOPE, "mail.*", lifetime="1h")
     answer = await front.ask("GET", "/a/path?and=query", {**bearer(made["secret"]), "Cookie": "theirs=1"})
     assert (answer.status, answer.headers["X-From"]) == (200, "application")
@@ -32,14 +34,14 @@ async def test_who_may_pass_arrives_with_a_name_and_without_credentials(front: F
     assert arrived.header("authorization") == []
 
 
-async def test_a_token_that_never_ends_says_so_with_nothing(front: Front, admin: Caller) -> None:
+async def test_a_token_without_an_expiry_has_no_expiry_header(front: Front, admin: Caller) -> None:
     made = await issued(admin)
     sent = {**bearer(made["secret"]), "X-Counterfoil-Expires": "2999-01-01T00:00:00Z"}
     assert (await front.ask("GET", "/", sent)).status == 200
     assert front.application.last.header("x-counterfoil-expires") in ([], [""])
 
 
-async def test_every_kind_of_credentials_passes_that_fits(front: Front, admin: Caller) -> None:
+async def test_every_matching_kind_of_credentials_passes(front: Front, admin: Caller) -> None:
     made = await issued(admin)
     secret, client = made["secret"], made["token"]["id"]
     exchanged = await admin.with_token(secret).post("/v1/exchange", {"audience": [AUDIENCE, "https://b.example"]})
@@ -68,7 +70,7 @@ async def test_every_kind_of_credentials_passes_that_fits(front: Front, admin: C
         assert len(front.application.arrived) == before
 
 
-async def test_who_may_not_is_told_how_to_ask(front: Front, admin: Caller, stranger: Caller) -> None:
+async def test_a_refused_request_gets_challenges(front: Front, admin: Caller, stranger: Caller) -> None:
     expired = await issued(admin, lifetime="1us")
     foreign = await issued(stranger)
     too_little = await issued(admin, "invoices.write")
@@ -102,7 +104,7 @@ async def test_a_revoked_token_is_stopped_at_the_very_next_request(front: Front,
         assert len(front.application.arrived) == before
 
 
-async def test_bodies_reach_the_application_untouched_and_nobody_else(front: Front, admin: Caller) -> None:
+async def test_bodies_reach_only_the_application_and_unchanged(front: Front, admin: Caller) -> None:
     made, poor = await issued(admin), await issued(admin, "nothing.much")
 
     async def parts() -> Any:
@@ -112,14 +114,14 @@ async def test_bodies_reach_the_application_untouched_and_nobody_else(front: Fro
     for body in (MEGABYTE, parts(), b""):
         answer = await front.ask("POST", "/in", bearer(made["secret"]), body=body)
         assert (answer.status, answer.body) == (200, b"" if body == b"" else MEGABYTE)
-        # A body that is refused spoils nothing for whoever comes next on the same connections.
+        # A body that is refused does not affect the next request on the same connections.
         refused = await front.ask("POST", "/in", bearer(poor["secret"]), body=b"x" * 70_000)
         assert refused.status == 403
         assert (await front.ask("PUT", "/in", bearer(made["secret"]), body=b"next")).body == b"next"
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "PROPFIND"])
-async def test_every_method_is_asked_about(front: Front, admin: Caller, method: str) -> None:
+async def test_every_method_is_checked(front: Front, admin: Caller, method: str) -> None:
     made = await issued(admin)
     assert (await front.ask(method, "/x", bearer(made["secret"]))).status == 200
     assert front.application.last.method == method
@@ -128,7 +130,7 @@ async def test_every_method_is_asked_about(front: Front, admin: Caller, method: 
     assert len(front.application.arrived) == before
 
 
-async def test_a_websocket_passes_like_any_request(front: Front, admin: Caller) -> None:
+async def test_a_websocket_is_checked_like_any_request(front: Front, admin: Caller) -> None:
     made = await issued(admin)
     assert await said(front, bearer(made["secret"])) == "echo: hello"
     assert front.application.last.header("x-counterfoil-token") == [made["token"]["id"]]

@@ -1,4 +1,4 @@
-"""A service token's whole life through PyPI `cloudflare`, unpatched: by its client, or by its asynchronous one."""
+"""A service token's whole life with PyPI `cloudflare`, unpatched, by its synchronous or asynchronous client."""
 
 import asyncio
 import inspect
@@ -14,17 +14,17 @@ LATER, EARLIER = "2090-01-01T00:00:00Z", "2020-01-01T00:00:00Z"
 
 
 async def got(answer: Any) -> Any:
-    """What either client gives."""
+    """The result of either client."""
     return await answer if inspect.isawaitable(answer) else answer
 
 
 async def plain(answer: Any) -> Any:
-    """A model of the client, as the answer had it."""
+    """A model of the client, as in the answer."""
     return (await got(answer)).model_dump(mode="json", exclude_unset=True)
 
 
 async def every(pages: Any) -> list[Any]:
-    """All that the client finds when it turns the pages by itself."""
+    """All items that the client finds with its own paging."""
     if hasattr(pages, "__aiter__"):
         return [each async for each in pages]
     return list(await got(pages))
@@ -106,7 +106,7 @@ async def life(client: Any, stranger: Any, keyed: Any, given: dict[str, Any]) ->
 
 
 async def cut(given: dict[str, Any]) -> list[Any]:
-    """Make calls all at once, each over a line of its own that fails once."""
+    """Make simultaneous calls, each over its own connection that fails once."""
 
     async def one(call: dict[str, Any]) -> Any:
         client = AsyncCloudflare(base_url=f"{call['url']}/cloudflare/client/v4", api_token=given["admin_token"])

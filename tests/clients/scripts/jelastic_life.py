@@ -26,7 +26,7 @@ def refusal(call: Callable[[], Any]) -> Any:
 
 
 def forms(execute: Callable[..., Any], password: str) -> dict[str, Any]:
-    """Lead a token through its life by POST, with a client that only knows how to call any method."""
+    """The whole life of a token by POST, with a client that only has a generic call."""
 
     def call(function: str, **parameters: Any) -> Any:
         return execute(f"Users.Authentication.{function}", **parameters)

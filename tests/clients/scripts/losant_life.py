@@ -18,7 +18,7 @@ def refusal(call: Callable[[], Any]) -> Any:
 
 
 def turned(many: Any, application: str) -> Any:
-    """Turn the pages of three tokens, the last name first."""
+    """Page through three tokens, the last name first."""
     for name in ("page 1", "page 2", "page 3"):
         many.post(applicationId=application, apiToken={"name": name, "scope": ["all.Application.read"]})
     asked = {"sortField": "name", "sortDirection": "desc", "perPage": 2, "filterField": "name", "filter": "page *"}

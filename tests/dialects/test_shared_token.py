@@ -1,4 +1,4 @@
-"""One token that every dialect has a hand in: one story in the log, and every row is what that says."""
+"""One token used through every dialect: one history in the log, and every row is the fold of it."""
 
 from collections.abc import AsyncIterator
 from itertools import permutations
@@ -16,7 +16,7 @@ from counterfoil_api.application import make_app
 from counterfoil_api.dialects.register import DIALECTS
 from counterfoil_dev.postgres import Database
 from dialects.accounts import opened
-from dialects.speakers import SPEAKERS, Cloudflare, Known, Speaker
+from dialects.dialect_clients import SPEAKERS, Cloudflare, Known, Speaker
 
 SPOKEN = [each for each in SPEAKERS if each.name in {dialect.name for dialect in DIALECTS}]
 VERBS = ("create", "renew", "rotate", "look", "delete")
@@ -29,7 +29,7 @@ CASTS = [
 
 
 class Stage:
-    """A service of its own with one account."""
+    """A separate service with one account."""
 
     def __init__(self, native: Caller, speakers: dict[str, Speaker], database: Database) -> None:
         self.native, self.speakers, self.database = native, speakers, database
@@ -52,11 +52,11 @@ async def stage(database: Database, tmp_path: Path) -> AsyncIterator[Stage]:
         yield Stage(Caller(session, f"Bearer {account.admin_token}"), speakers, database)
 
 
-def test_every_dialect_has_a_speaker() -> None:
+def test_every_dialect_has_a_client_in_these_tests() -> None:
     assert {each.name for each in SPOKEN} == {dialect.name for dialect in DIALECTS}
 
 
-async def test_a_token_is_made_renewed_rotated_seen_and_ended_each_by_another_dialect(stage: Stage) -> None:
+async def test_a_token_is_created_renewed_rotated_read_and_revoked_each_in_another_dialect(stage: Stage) -> None:
     assert CASTS
     for turn, cast in enumerate(CASTS):
         makes, renews, rotates, sees, ends = (stage.speakers[each.name] for each in cast)
@@ -88,14 +88,14 @@ async def there(speaker: Speaker, token: Known, name: str) -> str:
     return found
 
 
-async def test_what_one_dialect_makes_every_other_sees_renames_and_ends(stage: Stage) -> None:
+async def test_every_dialect_sees_renames_and_revokes_tokens_of_the_others(stage: Stage) -> None:
     for makes in stage.speakers.values():
         for other in stage.speakers.values():
             name = f"by {makes.name} for {other.name}"
             secret = await makes.create(name)
             token, _ = await stage.known(secret)
             found = await other.id_of(token, name)
-            if found is None:  # it is a service's, where there are only users and applications
+            if found is None:  # a service owns it, and this dialect has only users and applications
                 assert (makes.name, other.ids) == ("cloudflare", "opaque")
                 continue
             assert await other.look(found) == name

@@ -1,4 +1,4 @@
-"""What a client may try at a proxy: another name, another address, another demand, another protocol."""
+"""Attacks of a client on a proxy: another identity, another address, another demand, another protocol."""
 
 import asyncio
 import ssl
@@ -23,14 +23,14 @@ SPELLINGS = (
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-async def test_nobody_names_themselves(front: Front, admin: Caller, spelling: str) -> None:
+async def test_a_client_cannot_set_its_identity(front: Front, admin: Caller, spelling: str) -> None:
     made = await issued(admin)
     assert (await front.ask("GET", "/", {**claimed(spelling), **bearer(made["secret"])})).status == 200
     told = front.application.last.identity
     assert told["x-counterfoil-token"] == [made["token"]["id"]]
     assert "mallory" not in str(told)
-    assert len(told) in (5, 7)  # nobody acts for another, and nothing ends: empty, or not said
-    # Without a proxy in between the application would have believed it.
+    assert len(told) in (5, 7)  # without actor and expiry: empty or absent
+    # Without a proxy the application would have believed the header.
     url = front.application.url
     async with front.session.get(url, headers=claimed(spelling)) as answer:
         assert answer.status == 200
@@ -38,9 +38,7 @@ async def test_nobody_names_themselves(front: Front, admin: Caller, spelling: st
 
 
 @pytest.mark.parametrize("protocol", ["h2c", "H2C", "h2c, websocket", "TLS/1.0", "tunnel"])
-async def test_no_other_protocol_opens_a_tunnel_that_nobody_asks_about(
-    front: Front, admin: Caller, protocol: str
-) -> None:
+async def test_no_other_protocol_opens_a_tunnel_past_the_checks(front: Front, admin: Caller, protocol: str) -> None:
     """Once an application speaks HTTP/2 on a connection, its proxy no longer sees the requests on it."""
     made = await issued(admin)
     upgrade = {
@@ -57,7 +55,7 @@ async def test_no_other_protocol_opens_a_tunnel_that_nobody_asks_about(
         assert len(front.application.arrived) == before
 
 
-async def test_what_a_client_writes_in_its_address_changes_no_demand(front: Front, admin: Caller) -> None:
+async def test_a_clients_url_cannot_change_the_demand(front: Front, admin: Caller) -> None:
     poor, good = await issued(admin, "poor.read"), await issued(admin)
     account = poor["token"]["account"]
     targets = [
@@ -72,17 +70,17 @@ async def test_what_a_client_writes_in_its_address_changes_no_demand(front: Fron
             assert await raw(front, target, headers) in (400, 403), target
     assert len(front.application.arrived) == before
     passed = [await raw(front, target, bearer(good["secret"])) for target in targets]
-    assert passed.count(200) > len(targets) // 2  # what stops the others is not the address
+    assert passed.count(200) > len(targets) // 2  # the others are not refused because of the demand
 
 
 def elsewhere(target: str) -> dict[str, str]:
-    """Headers in which some services look for the address that is meant."""
+    """Headers in which some services look for the requested address."""
     names = ("X-Original-URI", "X-Original-URL", "X-Rewrite-URL", "X-Forwarded-Uri", "X-Envoy-Original-Path")
     return dict.fromkeys(names, target) | {"X-Forwarded-Method": "OPTIONS", "X-HTTP-Method-Override": "HEAD"}
 
 
 async def raw(front: Front, target: str, headers: dict[str, str], *, close: bool = True) -> int:
-    """The status of a request whose target and headers are sent as they are written here."""
+    """The status of a request whose target and headers are sent exactly as given."""
     reader, writer = await asyncio.open_connection("127.0.0.1", front.proxy.port, ssl=front.tls, server_hostname=HOST)
     ending = {"Connection": "close"} if close else {}
     lines = [f"{name}: {value}" for name, value in {"Host": HOST, **ending, **headers}.items()]
@@ -92,7 +90,7 @@ async def raw(front: Front, target: str, headers: dict[str, str], *, close: bool
     return int(answered.split(b" ", 2)[1])
 
 
-async def test_the_client_is_who_connected_whatever_it_says(front: Front, admin: Caller) -> None:
+async def test_the_client_address_is_that_of_the_connection_whatever_it_claims(front: Front, admin: Caller) -> None:
     sent = bearer((await issued(admin))["secret"])
     front.api.clients.clear()
     assert (await front.ask("GET", "/", sent)).status == 200
@@ -100,7 +98,7 @@ async def test_the_client_is_who_connected_whatever_it_says(front: Front, admin:
         assert (await front.ask("GET", "/", {**sent, header: "203.0.113.9"})).status == 200
     assert (await front.ask("GET", "/", {**sent, "Forwarded": "for=203.0.113.9"})).status == 200
     assert len(front.api.clients) == 6
-    # Envoy names itself where the client is on its own machine.
+    # Envoy uses its own address if the client is on the same machine.
     assert len(set(front.api.clients)) == 1
     assert "203.0.113.9" not in front.api.clients
 

@@ -1,4 +1,4 @@
-"""One file makes a dialect: its prefix, envelope, errors and credentials hold for every answer under it."""
+"""One file makes a dialect: its prefix, envelope, errors and credentials apply to every answer under it."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,12 +10,12 @@ from msgspec.structs import replace
 from api.service import Answer, Caller, founded, served, settings_for
 from counterfoil_api.application import make_app
 from counterfoil_dev.postgres import OWNER, Postgres
-from dialects.pretend import PRETEND
+from dialects.invented_dialect import PRETEND
 
 
 @pytest.fixture
 async def service(postgres_server: Postgres, template: str, tmp_path: Path) -> AsyncIterator[tuple[Caller, str]]:
-    """Somebody who speaks the dialect, and the secret of the administrator."""
+    """A client of the dialect, and the administrator's secret."""
     postgres_server.run(f"create database seam owner {OWNER} template {template};")
     settings = settings_for(postgres_server.database("seam").app_url, RATE_LIMIT="30/1h")
     settings = replace(settings, dialects=("pretend",))
@@ -30,7 +30,9 @@ def refused(answer: Answer, status: int, why: str) -> None:
     assert answer.headers["Content-Type"] == "application/json"
 
 
-async def test_a_token_lives_its_life_in_the_dialect_and_is_good_natively(service: tuple[Caller, str]) -> None:
+async def test_a_token_of_the_dialect_goes_through_its_whole_life_and_works_natively(
+    service: tuple[Caller, str],
+) -> None:
     keys, _ = service
     made = await keys.post("/pretend/api/keys", {"title": "one"})
     assert (made.status, made.json["fine"], "ETag" in made.headers) == (201, True, False)
@@ -44,7 +46,7 @@ async def test_a_token_lives_its_life_in_the_dialect_and_is_good_natively(servic
     assert (await keys.with_token(key["key"]).get("/v1/tokens/self")).problem == "token-revoked"
 
 
-async def test_every_refusal_under_the_prefix_is_in_its_own_form(service: tuple[Caller, str]) -> None:
+async def test_every_refusal_under_the_prefix_is_in_the_dialects_form(service: tuple[Caller, str]) -> None:
     keys, _ = service
     strangers = Caller(keys.session, "")
     refused(await strangers.get("/pretend/api/keys"), 401, "credentials-missing")
@@ -66,7 +68,7 @@ async def test_every_refusal_under_the_prefix_is_in_its_own_form(service: tuple[
     assert (await keys.get("/v1/nothing")).problem == "no-such-path"
 
 
-async def test_parameters_come_from_the_query_and_a_form_alike(service: tuple[Caller, str]) -> None:
+async def test_parameters_are_read_from_the_query_and_from_a_form(service: tuple[Caller, str]) -> None:
     keys, secret = service
     assert (await keys.get("/pretend/api/say", said="a b", secret=secret)).json["result"] == f"a b {len(secret)}"
     posted = await keys.form("/pretend/api/say?said=query&flag", said="form")
@@ -74,7 +76,7 @@ async def test_parameters_come_from_the_query_and_a_form_alike(service: tuple[Ca
     refused(await keys.post("/pretend/api/say", {"said": "json"}), 415, "unsupported-media-type")
 
 
-async def test_it_describes_itself_and_the_native_document_does_not_know_it(service: tuple[Caller, str]) -> None:
+async def test_the_dialect_has_its_own_openapi_document_apart_from_the_native_one(service: tuple[Caller, str]) -> None:
     keys, _ = service
     described = (await keys.get("/pretend/openapi.json")).json
     assert described["info"]["title"] == "Pretend by Counterfoil"
@@ -87,7 +89,7 @@ async def test_it_describes_itself_and_the_native_document_does_not_know_it(serv
     assert not any("pretend" in path for path in (await keys.get("/openapi.json")).json["paths"])
 
 
-async def test_a_dialect_that_is_off_is_not_there(postgres_server: Postgres, template: str) -> None:
+async def test_a_disabled_dialect_is_not_there(postgres_server: Postgres, template: str) -> None:
     postgres_server.run(f"create database seam_off owner {OWNER} template {template};")
     settings = settings_for(postgres_server.database("seam_off").app_url, DIALECTS="none")
     async with served(make_app(settings, dialects=(PRETEND,))) as url, ClientSession(url) as session:

@@ -1,4 +1,4 @@
-"""What Virtuozzo's clients write and are answered: lists of methods, templates, sessions, errors; nothing is logged."""
+"""Details of Virtuozzo's API: lists of methods, templates, sessions, errors; nothing of it is logged."""
 
 import json
 from collections.abc import AsyncIterator
@@ -30,7 +30,7 @@ async def all_of_it(
         yield made
 
 
-def test_methods_are_listed_in_every_way_that_clients_have() -> None:
+def test_methods_are_listed_in_every_form_of_the_clients() -> None:
     wanted = (STOP, "virtuozzo.users.account.getuserinfo")
     for text in (
         "environment.control.StopEnv,users.account.GetUserInfo",
@@ -50,7 +50,7 @@ def test_methods_are_listed_in_every_way_that_clients_have() -> None:
 def test_a_methods_id_and_spelling_are_the_same_everywhere() -> None:
     first, second = methods.item(STOP), methods.item("virtuozzo.environment.control.getenvs")
     assert (first.method, first.is_safe, second.is_safe) == ("environment.control.StopEnv", False, True)
-    assert first.id == 1_131_404_620  # for ever: clients may keep it
+    assert first.id == 1_131_404_620  # for ever: clients may store it
     assert methods.item("virtuozzo.a.b.isthere").method == "a.b.isthere"
     assert len({methods.number(scope) for scope in methods.KNOWN}) == len(methods.KNOWN)
     every = methods.items(("virtuozzo.*", "tokens.read"))
@@ -101,7 +101,7 @@ async def test_templates_are_the_sets_of_the_catalogue(all_of_it: World, verb: s
 
 
 @pytest.mark.parametrize("verb", ["GET", "POST"])
-async def test_the_methods_there_are_can_be_searched(all_of_it: World, verb: str) -> None:
+async def test_the_methods_can_be_searched(all_of_it: World, verb: str) -> None:
     described = await all_of_it.admin.put("/v1/scopes/virtuozzo.our.own.method", {"sentence": "Something of ours."})
     assert described.status == 200
     for more in ("virtuozzo.our.*", "virtuozzoish.a.b", "invoices.read"):
@@ -156,7 +156,7 @@ async def test_sessions_begin_and_end(all_of_it: World, verb: str) -> None:
     assert await client.using(made["key"]).auth("GetTokens")
 
 
-async def test_wrong_credentials_have_codes_of_their_own(all_of_it: World) -> None:
+async def test_wrong_credentials_have_their_own_codes(all_of_it: World) -> None:
     client = all_of_it.client()
     for login, password in ((all_of_it.person.login, "wrong"), ("nobody@ours.example.org", PASSWORD), ("", "")):
         assert await client.refused("Signin", login=login, password=password) == WRONG_PASSWORD
@@ -165,7 +165,7 @@ async def test_wrong_credentials_have_codes_of_their_own(all_of_it: World) -> No
         assert await client.using(session).refused("GetTokens") == NO_SESSION
 
 
-async def test_a_user_with_one_time_codes_gives_one_with_every_password(all_of_it: World) -> None:
+async def test_a_user_with_one_time_codes_sends_one_with_every_password(all_of_it: World) -> None:
     one = await person(all_of_it.admin, scopes=("virtuozzo.*",))
     codes = await one.enrolled()
     client = all_of_it.client()
@@ -241,7 +241,7 @@ async def test_no_session_password_or_parameter_is_logged(all_of_it: World, capl
     assert made["key"] not in metrics
 
 
-async def test_it_describes_itself(all_of_it: World) -> None:
+async def test_the_dialect_has_its_own_openapi_document(all_of_it: World) -> None:
     described = (await all_of_it.admin.get("/virtuozzo/openapi.json")).json
     assert [error.message for error in OpenAPIV31SpecValidator(described).iter_errors()] == []
     create = described["paths"][f"{ROOT}/users/authentication/rest/createtoken"]

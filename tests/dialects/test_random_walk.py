@@ -1,4 +1,4 @@
-"""Random walks over all dialects: whoever does what, the laws of the ledger hold, and every dialect tells the same."""
+"""Random walks over all dialects: whatever callers do, the laws of the ledger hold and all dialects agree."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from counterfoil.uses.audit.whole_log import replay
 from counterfoil_api.application import make_app
 from counterfoil_dev.postgres import Database
 from dialects.accounts import opened
-from dialects.speakers import SPEAKERS, Known, Speaker
+from dialects.dialect_clients import SPEAKERS, Known, Speaker
 
 VERBS: Final = ("create", "create", "look", "rename", "renew", "rotate", "rotate", "suspend", "resume", "delete")
 WALKS, STEPS = 6, 30
 
 
 class Step(NamedTuple):
-    """Somebody does something to one of the tokens that there are by then."""
+    """A caller does something to one of the present tokens."""
 
     speaker: int
     verb: str
@@ -35,7 +35,7 @@ class Step(NamedTuple):
 
 @dataclass(slots=True)
 class Model:
-    """A token as the walk believes it to be."""
+    """The expected state of a token."""
 
     known: Known
     name: str
@@ -50,7 +50,7 @@ class Model:
 
 
 class Walk:
-    """All tokens of one walk, and who does what to them."""
+    """All tokens and callers of one walk."""
 
     def __init__(self, native: Caller, speakers: list[Speaker], prefix: str) -> None:
         self.native, self.speakers, self.prefix = native, speakers, prefix
@@ -108,7 +108,7 @@ class Walk:
                 token.happened("revoked")
 
     async def _holds(self, token: Model) -> None:
-        """The secret opens what it should and no more, an old one nothing, and the log tells what was done."""
+        """The secret opens what it should and no more, an old one nothing, and the log contains every step."""
         shown = (await self.native.get(f"/v1/tokens/{token.known.id}")).json
         assert (shown["status"], shown["name"], shown["number"]) == (token.status, token.name, token.known.number)
         presented = await self.native.with_token(token.secret).get("/v1/tokens/self")
@@ -121,7 +121,7 @@ class Walk:
         events = (await self.native.get(f"/v1/tokens/{token.known.id}/events", limit=200)).json["items"]
         told = [each["type"] for each in events if each["type"] not in ("exchanged", "expiring")]
         assert [each for each in told if each != "renewed"] == [each for each in token.events if each != "renewed"]
-        assert told.count("renewed") <= token.events.count("renewed")  # to the same moment again is no event
+        assert told.count("renewed") <= token.events.count("renewed")  # renewing to the same moment writes no event
         assert [each["version"] for each in events] == list(range(1, len(events) + 1))
 
     async def all_say_the_same(self) -> None:
@@ -133,7 +133,7 @@ class Walk:
 
 
 def drawn(walks: int) -> list[list[Step]]:
-    """So many walks, drawn at once: hypothesis and the event loop each want to be the outermost."""
+    """This many walks, drawn at once, since hypothesis and the event loop cannot be nested."""
     found: list[list[Step]] = []
     steps = st.builds(Step, st.integers(0, 59), st.sampled_from(VERBS), st.integers(0, 9_999))
 
@@ -172,7 +172,7 @@ async def walked(meeting: tuple[Caller, list[Speaker]], walks: int) -> set[tuple
     return done
 
 
-async def test_whatever_they_do_the_laws_hold(meeting: tuple[Caller, list[Speaker]], database: Database) -> None:
+async def test_after_any_steps_the_laws_hold(meeting: tuple[Caller, list[Speaker]], database: Database) -> None:
     done = await walked(meeting, WALKS)
     assert {event for _, event in done} >= {"created", "updated", "renewed", "rotated", "suspended", "revoked"}
     assert {maker for maker, _ in done} == {each.name for each in SPEAKERS}
@@ -181,6 +181,6 @@ async def test_whatever_they_do_the_laws_hold(meeting: tuple[Caller, list[Speake
 
 @pytest.mark.campaign
 @pytest.mark.timeout(1200)
-async def test_nor_do_very_many_steps_break_them(meeting: tuple[Caller, list[Speaker]], database: Database) -> None:
+async def test_after_very_many_steps_the_laws_hold(meeting: tuple[Caller, list[Speaker]], database: Database) -> None:
     await walked(meeting, 80)
     assert [found async for found in replay(database.app_url, Tally(lambda _done, _total: None))] == []

@@ -1,4 +1,4 @@
-"""Every message of the command line says what was wrong, with which value, and what would be right."""
+"""Every error message of the command line names the error, the wrong value and the remedy."""
 
 import json
 import re
@@ -22,7 +22,7 @@ def every(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, .
         yield from every(each, (*path, name))
 
 
-async def test_what_is_not_found_names_the_list_of_its_own_kind(shell: Shell) -> None:
+async def test_a_missing_subject_is_reported_with_the_list_command_of_its_kind(shell: Shell) -> None:
     for words, advice in (
         (("token", "show", "77"), "counterfoil token list"), (("user", "show", "77"), "counterfoil user list"),
         (("user", "disable", NOBODY, "--reason", "x"), "counterfoil user list"),
@@ -36,7 +36,7 @@ async def test_what_is_not_found_names_the_list_of_its_own_kind(shell: Shell) ->
     assert "counterfoil user show" in stale.err
 
 
-async def test_the_facts_of_a_refusal_are_words_and_its_advice_fits_them(shell: Shell) -> None:
+async def test_a_refusal_is_shown_in_words_with_matching_advice(shell: Shell) -> None:
     ada = await added(shell, role="member")
     words = ("token", "create", "x", "--owner", f"user:{ada['number']}", "--lifetime", "1d")
     refused = await shell(*words, "--scope", "b.c", "--scope", "a.b")
@@ -47,14 +47,14 @@ async def test_the_facts_of_a_refusal_are_words_and_its_advice_fits_them(shell: 
     assert (late.code, "State a shorter lifetime, such as --lifetime 1h" in late.err) == (1, True), late.err
 
 
-async def test_a_kind_of_attempt_that_cannot_be_is_an_error_that_lists_those_that_can(shell: Shell) -> None:
+async def test_an_invalid_kind_of_attempt_is_refused_with_the_valid_ones(shell: Shell) -> None:
     said = await shell("attempts", "--kind", "foo")
     assert (said.code, said.out) == (1, "")
     for word in ("'foo' is not a kind of attempt", "login-failed", "token-expired", "scope-missing", "secret-taken"):
         assert word in said.err
 
 
-async def test_nobody_at_home_is_said_before_it_is_given_up(shell: Shell) -> None:
+async def test_an_unreachable_service_is_reported_before_the_client_gives_up(shell: Shell) -> None:
     said = await shell("token", "list", COUNTERFOIL_URL="http://127.0.0.1:1")
     assert said.code == 3
     waiting, what, *todo = said.err.splitlines()
@@ -77,7 +77,7 @@ async def test_nobody_at_home_is_said_before_it_is_given_up(shell: Shell) -> Non
         (("user", "change-password"), "--email"),
     ],
 )  # fmt: skip
-async def test_a_call_that_is_wrong_is_a_document_with_json(shell: Shell, words: tuple[str, ...], wrong: str) -> None:
+async def test_a_usage_error_is_a_document_with_json(shell: Shell, words: tuple[str, ...], wrong: str) -> None:
     said = await shell(*words)
     assert (said.code, said.out, wrong in said.err) == (2, "", True), said.err
     said = await shell(*words, "--json")
@@ -98,14 +98,14 @@ NAIVE = "2027-03-01T12:00:00"
         ("attempts", "--since", NAIVE),
     ],
 )  # fmt: skip
-async def test_a_time_without_its_zone_is_refused_as_the_api_does(shell: Shell, words: tuple[str, ...]) -> None:
+async def test_a_time_without_a_zone_is_refused_as_by_the_api(shell: Shell, words: tuple[str, ...]) -> None:
     said = await shell(*words, "--json")
     assert (said.code, said.out) == (2, "")
     error = json.loads(said.err)["error"]
     assert str(moments.zoneless(NAIVE)) in error["title"] + error.get("detail", "")
 
 
-async def test_help_speaks_of_no_types_of_a_programming_language(shell: Shell) -> None:
+async def test_help_texts_name_no_types_of_a_programming_language(shell: Shell) -> None:
     for words in (("token", "create"), ("login",), ("token", "revoke-many"), ()):
         said = await shell(*words, "--help")
         assert said.code == 0

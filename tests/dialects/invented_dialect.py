@@ -1,4 +1,4 @@
-"""A dialect of nobody: one file is enough for an API with a prefix, an envelope, errors and credentials of its own."""
+"""An invented dialect: one file is enough for an API with its own prefix, envelope, errors and credentials."""
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -37,14 +37,14 @@ KeyId = Annotated[str, path_type("A key's id.", "^[0-9a-f]{32}$", "019ca8c17b407
 
 
 class Envelope(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
-    """What every good answer is wrapped in."""
+    """The envelope of every successful answer."""
 
     fine: bool = True
     result: T
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """What every other answer is."""
+    """The form of every refusal."""
 
     fine: bool = False
     why: str

@@ -1,4 +1,4 @@
-"""The administrator of an account, speaking each dialect: what can be done to a token, in the same words for all."""
+"""Clients of each dialect for an account's administrator, with the same methods for all."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ UNTIL: Final = "2090-01-31 00:00:00"
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A token as the native API knows it."""
+    """A token as in the native API."""
 
     id: str
     number: int
 
 
 class Speaker(ABC):
-    """Somebody who speaks one dialect. What it cannot express is not among its `verbs`."""
+    """A client of one dialect. Methods that the dialect lacks are not among its `verbs`."""
 
     name: ClassVar[str]
     verbs: ClassVar[frozenset[str]]
@@ -34,49 +34,49 @@ class Speaker(ABC):
 
     @classmethod
     async def of(cls, session: ClientSession, account: Account) -> Speaker:
-        """The administrator, logged in where that is needed."""
+        """The administrator, logged in where the dialect needs it."""
         return cls(Caller(session, f"Bearer {account.admin_token}"), account)
 
     @abstractmethod
     async def create(self, name: str) -> str:
-        """Make a token, and return its secret."""
+        """Create a token and return its secret."""
 
     @abstractmethod
     async def listed(self) -> dict[str, str]:
-        """The ids of all tokens in the list, by their names."""
+        """The ids of all listed tokens by name."""
 
     @abstractmethod
     async def look(self, token: str) -> str | None:
-        """The name of a token; None if it is not there."""
+        """The name of a token; None if it does not exist."""
 
     @abstractmethod
     async def delete(self, token: str) -> None:
-        """End a token."""
+        """Revoke a token."""
 
     async def id_of(self, token: Known, name: str) -> str | None:
-        """The id of a token in this dialect; None where it has none."""
+        """The id of a token in this dialect; None if it has none."""
         if self.ids == "opaque":
             return (await self.listed()).get(name)
         return token.id if self.ids == "ours" else str(token.number)
 
     async def rename(self, token: str, name: str) -> None:
-        """Call a token something else."""
+        """Rename a token."""
         raise NotImplementedError
 
     async def rotate(self, token: str) -> str:
-        """Replace a token's secret, and return the new one."""
+        """Rotate a token and return its new secret."""
         raise NotImplementedError
 
     async def renew(self, token: str) -> None:
-        """Move a token's expiry."""
+        """Move the expiry of a token."""
         raise NotImplementedError
 
     async def suspend(self, token: str) -> None:
-        """Refuse a token for now."""
+        """Suspend a token."""
         raise NotImplementedError
 
     async def resume(self, token: str) -> None:
-        """Accept it again."""
+        """Resume a token."""
         raise NotImplementedError
 
 

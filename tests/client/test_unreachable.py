@@ -1,4 +1,4 @@
-"""Nobody is there: that is soon known and plainly said; a lost reply is asked about for longer."""
+"""An absent service is reported soon and plainly; a lost reply is requested again for longer."""
 
 import asyncio
 import socket
@@ -17,7 +17,7 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
-async def test_a_service_that_is_not_there_is_given_up_long_before_the_timeout() -> None:
+async def test_an_absent_service_is_given_up_long_before_the_timeout() -> None:
     port, began = free_port(), time.monotonic()
     async with Client(f"http://127.0.0.1:{port}", "cfl_x", timeout_seconds=60, refused_seconds=0.3) as client:
         with pytest.raises(Unreachable) as unreachable:
@@ -39,7 +39,7 @@ async def test_a_name_without_an_address_is_named(monkeypatch: pytest.MonkeyPatc
             await client.get("self")
 
 
-async def test_a_lost_reply_is_asked_about_while_the_service_restarts() -> None:
+async def test_a_lost_reply_is_requested_again_while_the_service_restarts() -> None:
     port, arrived = free_port(), asyncio.Event()
 
     async def lose(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -64,7 +64,7 @@ async def test_a_lost_reply_is_asked_about_while_the_service_restarts() -> None:
             assert (await call).content == b"{}"
 
 
-async def test_without_tls_it_is_said_who_cannot_be_trusted() -> None:
+async def test_a_tls_failure_names_the_untrusted_host() -> None:
     async def speak_plainly(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
         writer.close()
@@ -79,7 +79,7 @@ async def test_without_tls_it_is_said_who_cannot_be_trusted() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://user:secret@ledger.example", "cfl_user_x"])
-def test_what_may_be_a_secret_in_place_of_an_address_is_not_repeated(url: str) -> None:
+def test_a_secret_given_in_place_of_a_url_is_not_repeated(url: str) -> None:
     with pytest.raises(ValueError, match="write it like https://ledger") as error:
         Client(url, "cfl_x")
     assert url not in str(error.value)
