@@ -37,7 +37,7 @@ CREATED = Created(
 SUSPENDED, RESUMED = Suspended(private=Private(reason="under review")), Resumed()
 REVOKED = Revoked(private=Private(reason="leaked"))
 
-Asked = TypeVar("Asked", bound=TokenCommand)
+CommandType = TypeVar("CommandType", bound=TokenCommand)
 
 
 class Given:
@@ -70,7 +70,7 @@ def given(*history: Event | tuple[datetime, Event]) -> Given:
     return Given(*history)
 
 
-def asks(command: type[Asked], *, by: Principal = ADMIN, **fields: Any) -> Asked:
+def command_of(command: type[CommandType], *, by: Principal = ADMIN, **fields: Any) -> CommandType:
     return command(account=ACCOUNT, token_id=TOKEN, by=by, **fields)
 
 

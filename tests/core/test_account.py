@@ -50,8 +50,8 @@ NOW = DecisionContext(at=NOON)
 MADE = AccountCreated(private=Private(name="Acme"))
 
 
-def asks(command: type[SubjectCommand], **said: Any) -> SubjectCommand:
-    return command(account=ACCOUNT, id=ACCOUNT, by=ADMIN, **said)
+def command_of(command: type[SubjectCommand], **fields: Any) -> SubjectCommand:
+    return command(account=ACCOUNT, id=ACCOUNT, by=ADMIN, **fields)
 
 
 def fact(event: Event, version: int) -> Fact:
@@ -71,16 +71,16 @@ def after(*events: Event) -> Account:
 
 def test_an_account_is_opened_once_and_is_named() -> None:
     parent = UUID(int=7)
-    assert decide(None, asks(CreateAccount, name="Acme", parent=parent), NOW) == [
+    assert decide(None, command_of(CreateAccount, name="Acme", parent=parent), NOW) == [
         AccountCreated(parent=parent, private=Private(name="Acme"))
     ]
     with pytest.raises(AlreadyExists):
-        decide(after(MADE), asks(CreateAccount, name="Acme"), NOW)
+        decide(after(MADE), command_of(CreateAccount, name="Acme"), NOW)
     with pytest.raises(BadText):
-        decide(None, asks(CreateAccount, name=" "), NOW)
+        decide(None, command_of(CreateAccount, name=" "), NOW)
 
 
-@pytest.mark.parametrize("command", [asks(ChangeAccount, name="x"), asks(EndSecrets, reason="x")])
+@pytest.mark.parametrize("command", [command_of(ChangeAccount, name="x"), command_of(EndSecrets, reason="x")])
 def test_a_command_to_a_missing_account_is_refused(command: SubjectCommand) -> None:
     with pytest.raises(NotFound):
         decide(None, command, NOW)
@@ -89,10 +89,10 @@ def test_a_command_to_a_missing_account_is_refused(command: SubjectCommand) -> N
 def test_name_and_policy_events_are_written_only_for_a_change() -> None:
     account = after(MADE)
     policy = Policy(max_lifetime="90d")
-    both = decide(account, asks(ChangeAccount, name="Other", policy=policy), NOW)
+    both = decide(account, command_of(ChangeAccount, name="Other", policy=policy), NOW)
     assert both == [AccountRenamed(private=Private(name="Other")), PolicyChanged(policy=policy)]
-    assert decide(account, asks(ChangeAccount, name="Acme", policy=UNBOUND), NOW) == []
-    assert decide(account, asks(ChangeAccount, name=UNSET, policy=UNSET), NOW) == []
+    assert decide(account, command_of(ChangeAccount, name="Acme", policy=UNBOUND), NOW) == []
+    assert decide(account, command_of(ChangeAccount, name=UNSET, policy=UNSET), NOW) == []
     changed = after(MADE, *both)
     assert (changed.name, changed.policy, changed.revision, changed.version) == ("Other", policy, 3, 3)
     assert after(MADE, AccountRenamed()).name is None  # erased
@@ -100,8 +100,8 @@ def test_name_and_policy_events_are_written_only_for_a_change() -> None:
 
 def test_a_change_may_require_a_revision() -> None:
     with pytest.raises(StaleRevision):
-        decide(after(MADE), asks(ChangeAccount, name="Other", revisions=frozenset({2})), NOW)
-    assert decide(after(MADE), asks(ChangeAccount, name="Other", revisions=frozenset({1, 2})), NOW)
+        decide(after(MADE), command_of(ChangeAccount, name="Other", revisions=frozenset({2})), NOW)
+    assert decide(after(MADE), command_of(ChangeAccount, name="Other", revisions=frozenset({1, 2})), NOW)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_a_policy_is_stored_in_canonical_form(given_: Policy, kept: Policy) -> N
 )
 def test_an_invalid_policy_is_refused_with_its_field(policy: Policy, field: str) -> None:
     with pytest.raises(BadPolicy) as refused:
-        decide(after(MADE), asks(ChangeAccount, policy=policy), NOW)
+        decide(after(MADE), command_of(ChangeAccount, policy=policy), NOW)
     assert refused.value.facts["field"] == field
 
 
@@ -197,10 +197,10 @@ def test_the_accounts_thresholds_replace_those_of_the_installation() -> None:
 
 
 def test_ending_all_secrets_ends_earlier_secrets_and_no_later_one() -> None:
-    [event] = decide(after(MADE), asks(EndSecrets, reason="copied"), NOW)
+    [event] = decide(after(MADE), command_of(EndSecrets, reason="copied"), NOW)
     assert event == SecretsEnded(private=Private(reason="copied"))
     with pytest.raises(BadText):
-        decide(after(MADE), asks(EndSecrets, reason=" "), NOW)
+        decide(after(MADE), command_of(EndSecrets, reason=" "), NOW)
     ended = after(MADE, event)
     assert (ended.valid_after, ended.epoch, ended.revision) == (BORN + 2 * SECOND, 1, 2)
     context = Context(epoch=ended.epoch)
@@ -217,7 +217,7 @@ def test_an_impossible_command_or_event_is_a_bug_and_not_a_refusal() -> None:
         with pytest.raises(ValueError, match="cannot come here"):
             evolve(account, fact(event, 2))
     with pytest.raises(TypeError, match="no such command"):
-        decide(after(MADE), asks(SubjectCommand), NOW)
+        decide(after(MADE), command_of(SubjectCommand), NOW)
 
 
 def test_a_closed_catalogue_refuses_scopes_that_it_does_not_describe() -> None:

@@ -11,7 +11,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from core import histories, user_fixtures
-from core.histories import ADMIN, CREATED, ITSELF, NEXT, SECRET, TOKEN, asks
+from core.histories import ADMIN, CREATED, ITSELF, NEXT, SECRET, TOKEN, command_of
 from core.test_decide_exchange import exchange
 from counterfoil.core.bounds import (
     NETWORK_LIMIT,
@@ -146,7 +146,7 @@ def test_within_is_a_partial_order(one: Bounds, two: Bounds, three: Bounds) -> N
 
 @given(_bounds, _bounds)
 def test_a_child_with_wider_bounds_than_its_caller_is_refused(caller: Bounds, wanted: Bounds) -> None:
-    command = asks(
+    command = command_of(
         Create, by=bounded(caller), number=7, owner=CREATED.owner, name="n", secret=SECRET, networks=wanted.networks,
         rate_limit=wanted.rate_limit, max_uses=wanted.max_uses,
     )  # fmt: skip
@@ -165,7 +165,7 @@ def test_a_bounded_caller_cannot_change_or_create_wider_bounds(caller: Bounds, w
             max_uses=was.max_uses or UNSET,
         )
     )  # fmt: skip
-    command = asks(
+    command = command_of(
         Update, by=bounded(caller), networks=wanted.networks, rate_limit=wanted.rate_limit, max_uses=wanted.max_uses
     )
     try:
@@ -179,10 +179,10 @@ def test_a_bounded_caller_cannot_change_or_create_wider_bounds(caller: Bounds, w
 @pytest.mark.parametrize(
     ("history", "command"),
     [
-        ((), asks(Rotate, by=bounded(), secret=NEXT, grace_seconds=0)),
-        ((), asks(Renew, by=bounded(), lifetime="1d")),
-        ((Suspended(),), asks(Resume, by=bounded())),
-        ((), asks(Update, by=bounded(), name="another")),
+        ((), command_of(Rotate, by=bounded(), secret=NEXT, grace_seconds=0)),
+        ((), command_of(Renew, by=bounded(), lifetime="1d")),
+        ((Suspended(),), command_of(Resume, by=bounded())),
+        ((), command_of(Update, by=bounded(), name="another")),
     ],
 )
 def test_a_bounded_caller_gives_no_power_to_a_token_with_wider_bounds(history: Any, command: Any) -> None:
@@ -196,7 +196,7 @@ def test_a_bounded_caller_gives_no_power_to_a_token_with_wider_bounds(history: A
 
 def test_a_caller_with_limited_uses_gives_no_more_uses_and_raises_no_limit() -> None:
     few = bounded(Bounds(max_uses=5))
-    made = asks(Create, by=few, number=7, owner=CREATED.owner, name="n", secret=SECRET)
+    made = command_of(Create, by=few, number=7, owner=CREATED.owner, name="n", secret=SECRET)
     for wanted in (None, 6):
         with pytest.raises(BeyondCaller, match=r"may be used 5 times; state no more uses") as refused:
             histories.given().when(replace(made, max_uses=wanted))
@@ -204,34 +204,36 @@ def test_a_caller_with_limited_uses_gives_no_more_uses_and_raises_no_limit() -> 
     assert histories.given().then(replace(made, max_uses=5)).bounds == Bounds(max_uses=5)
     itself = replace(ITSELF, bounds=Bounds(max_uses=5))
     of_five = histories.given(replace(CREATED, max_uses=5))
-    assert of_five.when(asks(Update, by=itself, max_uses=4)) == [Updated(max_uses=4)]
+    assert of_five.when(command_of(Update, by=itself, max_uses=4)) == [Updated(max_uses=4)]
     for wider in (6, None):
         with pytest.raises(BeyondCaller):
-            of_five.when(asks(Update, by=itself, max_uses=wider))
-    assert of_five.then(asks(Update, max_uses=None)).bounds == UNBOUNDED
-    assert of_five.when(asks(Update, max_uses=5)) == []
+            of_five.when(command_of(Update, by=itself, max_uses=wider))
+    assert of_five.then(command_of(Update, max_uses=None)).bounds == UNBOUNDED
+    assert of_five.when(command_of(Update, max_uses=5)) == []
 
 
 @pytest.mark.parametrize("number", [0, -1, QUOTA_LIMIT + 1])
 def test_an_invalid_number_of_uses_is_refused(number: int) -> None:
     with pytest.raises(BadQuota, match=r"is not a quota\. A number of uses") as refused:
-        histories.given(CREATED).when(asks(Update, max_uses=number))
+        histories.given(CREATED).when(command_of(Update, max_uses=number))
     assert refused.value.facts == {"field": "max_uses"}
     assert checked_number(QUOTA_LIMIT, field="max_uses") == QUOTA_LIMIT
 
 
 def test_a_token_can_narrow_its_own_bounds_and_not_widen_them() -> None:
     itself = bounded(by=ITSELF)
-    narrower = histories.given(HELD).when(asks(Update, by=itself, networks=("192.0.2.0/28",), rate_limit="60/1m"))
+    narrower = histories.given(HELD).when(command_of(Update, by=itself, networks=("192.0.2.0/28",), rate_limit="60/1m"))
     assert narrower == [Updated(networks=("192.0.2.0/28",), rate_limit="60/1m")]
     for wider in ({"networks": ()}, {"networks": ("192.0.0.0/16",)}, {"rate_limit": None}, {"rate_limit": "601/1m"}):
         with pytest.raises(BeyondCaller):
-            histories.given(HELD).when(asks(Update, by=itself, **wider))
-    assert histories.given(HELD).when(asks(Update, by=itself, networks=OFFICE.networks, rate_limit="600/1m")) == []
+            histories.given(HELD).when(command_of(Update, by=itself, **wider))
+    assert (
+        histories.given(HELD).when(command_of(Update, by=itself, networks=OFFICE.networks, rate_limit="600/1m")) == []
+    )
 
 
 def test_only_an_unbounded_caller_removes_bounds() -> None:
-    token = histories.given(HELD).then(asks(Update, networks=(), rate_limit=None))
+    token = histories.given(HELD).then(command_of(Update, networks=(), rate_limit=None))
     assert token.bounds == UNBOUNDED
     assert histories.given(HELD).token.bounds == OFFICE
 

@@ -35,12 +35,12 @@ SAID = Private(reason="leaked", filter={"name": "ci-*"})
 ACCEPTED = BulkRevocationAccepted(plan=PLAN, total=3, private=SAID)
 
 
-def asks(command: type[SubjectCommand], **fields: Any) -> SubjectCommand:
+def command_of(command: type[SubjectCommand], **fields: Any) -> SubjectCommand:
     return command(account=ACCOUNT, id=ID, by=ADMIN, **fields)
 
 
 def accept(**fields: Any) -> SubjectCommand:
-    return asks(
+    return command_of(
         AcceptBulkRevocation,
         **{"plan": PLAN, "total": 3, "reason": "leaked", "filter": {"name": "ci-*"}, **fields},
     )
@@ -72,16 +72,16 @@ FINISHED = BulkRevocationFinished(revoked=2, failed=1)
         ((), accept(children=Children(owner=OWNER)), [structs.replace(ACCEPTED, children=Children(owner=OWNER))]),
         ((ACCEPTED,), accept(), []),
         ((ACCEPTED, BulkRevocationCancelled()), accept(), []),
-        ((ACCEPTED,), asks(StartBulkRevocation), [BulkRevocationStarted()]),
-        ((ACCEPTED, BulkRevocationStarted()), asks(StartBulkRevocation), []),
-        ((ACCEPTED, BulkRevocationCancelled()), asks(StartBulkRevocation), []),
-        ((ACCEPTED, BulkRevocationStarted()), asks(FinishBulkRevocation, revoked=2, failed=1), [FINISHED]),
-        ((ACCEPTED,), asks(FinishBulkRevocation, revoked=2, failed=1), [FINISHED]),
-        ((ACCEPTED, BulkRevocationStarted(), FINISHED), asks(FinishBulkRevocation, revoked=3, failed=0), []),
-        ((ACCEPTED, BulkRevocationCancelled()), asks(FinishBulkRevocation, revoked=3, failed=0), []),
-        ((ACCEPTED,), asks(CancelBulkRevocation), [BulkRevocationCancelled()]),
-        ((ACCEPTED, BulkRevocationStarted(), FINISHED), asks(CancelBulkRevocation), []),
-        ((ACCEPTED, BulkRevocationCancelled()), asks(CancelBulkRevocation), []),
+        ((ACCEPTED,), command_of(StartBulkRevocation), [BulkRevocationStarted()]),
+        ((ACCEPTED, BulkRevocationStarted()), command_of(StartBulkRevocation), []),
+        ((ACCEPTED, BulkRevocationCancelled()), command_of(StartBulkRevocation), []),
+        ((ACCEPTED, BulkRevocationStarted()), command_of(FinishBulkRevocation, revoked=2, failed=1), [FINISHED]),
+        ((ACCEPTED,), command_of(FinishBulkRevocation, revoked=2, failed=1), [FINISHED]),
+        ((ACCEPTED, BulkRevocationStarted(), FINISHED), command_of(FinishBulkRevocation, revoked=3, failed=0), []),
+        ((ACCEPTED, BulkRevocationCancelled()), command_of(FinishBulkRevocation, revoked=3, failed=0), []),
+        ((ACCEPTED,), command_of(CancelBulkRevocation), [BulkRevocationCancelled()]),
+        ((ACCEPTED, BulkRevocationStarted(), FINISHED), command_of(CancelBulkRevocation), []),
+        ((ACCEPTED, BulkRevocationCancelled()), command_of(CancelBulkRevocation), []),
     ],
 )
 def test_a_command_yields_its_events(history: tuple[Event, ...], command: SubjectCommand, events: list[Event]) -> None:
@@ -95,9 +95,9 @@ def test_a_command_yields_its_events(history: tuple[Event, ...], command: Subjec
         ((ACCEPTED,), accept(reason="another"), AlreadyExists),
         ((), accept(reason=""), BadText),
         ((), accept(reason="a\x00b"), BadText),
-        ((), asks(StartBulkRevocation), NotFound),
-        ((), asks(CancelBulkRevocation), NotFound),
-        ((ACCEPTED,), asks(CancelBulkRevocation, revisions=frozenset({7})), StaleRevision),
+        ((), command_of(StartBulkRevocation), NotFound),
+        ((), command_of(CancelBulkRevocation), NotFound),
+        ((ACCEPTED,), command_of(CancelBulkRevocation, revisions=frozenset({7})), StaleRevision),
     ],
 )
 def test_an_invalid_command_is_refused(
@@ -139,4 +139,4 @@ def test_a_command_of_another_kind_is_a_bug() -> None:
     from counterfoil.core.subjects import bulk_revocation as revocation  # noqa: PLC0415 - beside the registry, which would never ask it
 
     with pytest.raises(TypeError):
-        revocation.decide(after(ACCEPTED), asks(EndSecrets, reason="x"), DecisionContext(at=NOON))
+        revocation.decide(after(ACCEPTED), command_of(EndSecrets, reason="x"), DecisionContext(at=NOON))

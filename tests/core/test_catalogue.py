@@ -36,7 +36,7 @@ NOW = DecisionContext(at=NOON)
 ID = UUID(int=5)
 
 
-def asks(command: type[SubjectCommand], *, by: Principal = ADMIN, **fields: Any) -> SubjectCommand:
+def command_of(command: type[SubjectCommand], *, by: Principal = ADMIN, **fields: Any) -> SubjectCommand:
     return command(account=ACCOUNT, id=ID, by=by, **fields)
 
 
@@ -54,11 +54,11 @@ def after(*commands: SubjectCommand) -> SubjectState | None:
 
 
 def describe(sentence: str = "Read.", scope: str = "a.read", **fields: Any) -> SubjectCommand:
-    return asks(DescribeScope, scope=scope, sentence=sentence, **fields)
+    return command_of(DescribeScope, scope=scope, sentence=sentence, **fields)
 
 
 def define(*scopes: str, sentence: str = "", name: str = "readers", **fields: Any) -> SubjectCommand:
-    return asks(DefineSet, name=name, sentence=sentence, scopes=scopes, **fields)
+    return command_of(DefineSet, name=name, sentence=sentence, scopes=scopes, **fields)
 
 
 LINK = "https://docs.example/a"
@@ -74,9 +74,9 @@ LINK = "https://docs.example/a"
             describe(documentation=LINK),
             [ScopeDescribed(scope="a.read", documentation=LINK, private=Private(description="Read."))],
         ),
-        ([describe()], asks(RemoveScope), [ScopeRemoved()]),
+        ([describe()], command_of(RemoveScope), [ScopeRemoved()]),
         (
-            [describe(), asks(RemoveScope)],
+            [describe(), command_of(RemoveScope)],
             describe(),
             [ScopeDescribed(scope="a.read", private=Private(description="Read."))],
         ),
@@ -87,7 +87,7 @@ LINK = "https://docs.example/a"
             define("c"),
             [SetDefined(scopes=("c",), private=Private(name="readers", description=""))],
         ),
-        ([define("a.b")], asks(RemoveSet), [SetRemoved()]),
+        ([define("a.b")], command_of(RemoveSet), [SetRemoved()]),
     ],
 )
 def test_a_command_yields_its_events(
@@ -99,12 +99,12 @@ def test_a_command_yields_its_events(
 @pytest.mark.parametrize(
     ("before", "command", "refusal"),
     [
-        ([], asks(RemoveScope), NotFound),
-        ([describe(), asks(RemoveScope)], asks(RemoveScope), NotFound),
-        ([], asks(RemoveSet), NotFound),
+        ([], command_of(RemoveScope), NotFound),
+        ([describe(), command_of(RemoveScope)], command_of(RemoveScope), NotFound),
+        ([], command_of(RemoveSet), NotFound),
         ([define("a")], describe(), NotFound),
         ([describe()], describe("Other.", revisions=frozenset({7})), StaleRevision),
-        ([describe()], asks(RemoveScope, revisions=frozenset({7})), StaleRevision),
+        ([describe()], command_of(RemoveScope, revisions=frozenset({7})), StaleRevision),
         ([define("a")], define("b", revisions=frozenset({7})), StaleRevision),
         ([], describe(scope="*"), BadScope),
         ([], describe("x\n"), BadText),
@@ -123,8 +123,8 @@ def test_an_invalid_command_is_refused(
 
 
 def test_removing_a_description_keeps_the_name_for_a_later_description() -> None:
-    removed = after(describe(), asks(RemoveScope))
-    again = after(describe(), asks(RemoveScope), describe("Again."))
+    removed = after(describe(), command_of(RemoveScope))
+    again = after(describe(), command_of(RemoveScope), describe("Again."))
     assert removed is not None
     assert again is not None
     assert (removed.name, removed.status, removed.revision) == ("a.read", "removed", 2)
@@ -154,7 +154,7 @@ def test_a_name_is_one_subject_of_its_account_and_kind(account: UUID, one: str, 
 @pytest.mark.parametrize("decides", [decide_scope, decide_set])
 def test_a_command_of_another_kind_is_a_bug(decides: Callable[..., list[Event]]) -> None:
     with pytest.raises(TypeError):
-        decides(None, asks(EndSecrets, reason="x"), NOW)
+        decides(None, command_of(EndSecrets, reason="x"), NOW)
 
 
 @pytest.mark.parametrize(("kind", "event"), [("scope", ScopeRemoved()), ("scope_set", SetRemoved())])
@@ -166,20 +166,20 @@ def test_an_impossible_event_is_a_broken_log(kind: str, event: Event) -> None:
 
 
 def test_a_removed_set_can_be_defined_again() -> None:
-    again = after(define("a.read"), asks(RemoveSet), define("b.read"))
+    again = after(define("a.read"), command_of(RemoveSet), define("b.read"))
     assert again is not None
     assert (again.status, again.version) == ("active", 3)
 
 
 SCOPES = st.lists(st.sampled_from(["a.read", "a.*", "b", "all", "tokens.read", "tokens.*"]), min_size=1, max_size=3)
-CHANGES = st.one_of(SCOPES.map(lambda scopes: define(*scopes)), st.just(asks(RemoveSet)))
+CHANGES = st.one_of(SCOPES.map(lambda scopes: define(*scopes)), st.just(command_of(RemoveSet)))
 
 
 @drawn(before=SCOPES, change=CHANGES, held=SCOPES, removed=st.booleans())
 def test_a_caller_who_changes_a_set_holds_all_its_scopes_before_and_after(
     before: list[str], change: SubjectCommand, held: list[str], *, removed: bool
 ) -> None:
-    state = after(define(*before), *([asks(RemoveSet)] if removed else []))
+    state = after(define(*before), *([command_of(RemoveSet)] if removed else []))
     try:
         changed = decide(state, replace(change, by=holding(*held)), NOW)
     except BeyondCaller:

@@ -8,7 +8,21 @@ from uuid import UUID
 import pytest
 from msgspec.structs import replace
 
-from core.histories import ACCOUNT, ADMIN, BORN, CREATED, DAY, ENDS, NOON, SECOND, SECRET, TOKEN, asks, given, holding
+from core.histories import (
+    ACCOUNT,
+    ADMIN,
+    BORN,
+    CREATED,
+    DAY,
+    ENDS,
+    NOON,
+    SECOND,
+    SECRET,
+    TOKEN,
+    command_of,
+    given,
+    holding,
+)
 from counterfoil.core.events import Private
 from counterfoil.core.principal import Owner
 from counterfoil.core.refusals import (
@@ -29,7 +43,7 @@ from counterfoil.core.subjects.token.events import Created
 
 
 def create(**fields: Any) -> Create:
-    return asks(Create, **{"number": 7, "owner": CREATED.owner, "name": "nightly", "secret": SECRET, **fields})
+    return command_of(Create, **{"number": 7, "owner": CREATED.owner, "name": "nightly", "secret": SECRET, **fields})
 
 
 def test_the_created_event_has_every_field_and_no_secret() -> None:

@@ -22,7 +22,7 @@ from core.histories import (
     SECOND,
     SUSPENDED,
     Given,
-    asks,
+    command_of,
     given,
     rotated,
 )
@@ -50,7 +50,7 @@ IN_GRACE = (WIDE, (NOON, rotated(2, NOON + HOUR)))
 
 
 def exchange(generation: int = 1, **fields: Any) -> Exchange:
-    return asks(Exchange, **{"generation": generation, "jti": JTI, "lifetime_seconds": 3600, **fields})
+    return command_of(Exchange, **{"generation": generation, "jti": JTI, "lifetime_seconds": 3600, **fields})
 
 
 def bearer(story: Given, command: Exchange, at: datetime = NOON) -> Exchanged:
@@ -194,4 +194,4 @@ def test_the_networks_of_the_account_apply_to_an_exchange() -> None:
 )
 def test_a_secret_revokes_its_token_only_while_it_is_good(generation: int, at: datetime, ends: bool) -> None:
     story = given(*IN_GRACE, SUSPENDED)
-    assert bool(story.when(asks(Revoke, reason="leaked", generation=generation), at)) is ends
+    assert bool(story.when(command_of(Revoke, reason="leaked", generation=generation), at)) is ends

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from core.histories import CREATED, ENDS, JTI, NOON, SECRET, Given, asks, given
+from core.histories import CREATED, ENDS, JTI, NOON, SECRET, Given, command_of, given
 from counterfoil.core.events import Private
 from counterfoil.core.principal import Owner
 from counterfoil.core.refusals import (
@@ -39,11 +39,11 @@ WIDE = replace(CREATED, scopes=("all",))
 
 
 def create(*scopes: str) -> Create:
-    return asks(Create, number=7, owner=CREATED.owner, name="nightly", secret=SECRET, scopes=scopes)
+    return command_of(Create, number=7, owner=CREATED.owner, name="nightly", secret=SECRET, scopes=scopes)
 
 
 def bought(story: Given, context: Context, **wanted: Any) -> object:
-    command = asks(Exchange, generation=1, jti=JTI, lifetime_seconds=60, **wanted)
+    command = command_of(Exchange, generation=1, jti=JTI, lifetime_seconds=60, **wanted)
     (event,) = story.when(command, NOON, context)
     assert isinstance(event, Exchanged)
     return event.scopes
@@ -60,14 +60,14 @@ def test_no_token_is_issued_or_changed_to_hold_more_than_its_owner(beyond: str) 
     with pytest.raises(BeyondOwner, match=beyond.replace("*", r"\*")):
         given().when(create("own.read", beyond), NOON, MEMBER)
     with pytest.raises(BeyondOwner) as refused:
-        given(CREATED).when(asks(Update, scopes=("own.read", beyond)), NOON, MEMBER)
+        given(CREATED).when(command_of(Update, scopes=("own.read", beyond)), NOON, MEMBER)
     assert refused.value.facts == {"missing": [beyond]}
 
 
 def test_a_token_whose_owner_lost_scopes_can_still_be_renamed_and_narrowed() -> None:
-    assert len(given(WIDE).when(asks(Update, name="other"), NOON, MEMBER)) == 1
-    assert len(given(WIDE).when(asks(Update, name="other", scopes=("all",)), NOON, MEMBER)) == 1
-    assert given(WIDE).when(asks(Update, scopes=("own.read",)), NOON, MEMBER) == [Updated(scopes=("own.read",))]
+    assert len(given(WIDE).when(command_of(Update, name="other"), NOON, MEMBER)) == 1
+    assert len(given(WIDE).when(command_of(Update, name="other", scopes=("all",)), NOON, MEMBER)) == 1
+    assert given(WIDE).when(command_of(Update, scopes=("own.read",)), NOON, MEMBER) == [Updated(scopes=("own.read",))]
 
 
 ADA = Owner("user", "019ca8c1-7b40-7000-8000-3f2a9c51d7e4")
@@ -123,7 +123,13 @@ def test_a_token_of_a_removed_user_is_revoked_and_neither_active_nor_expired(at:
 
 @pytest.mark.parametrize(
     "command",
-    [asks(Update, name="x"), asks(Renew), asks(Rotate, secret=SECRET), asks(Suspend), asks(Resume)],
+    [
+        command_of(Update, name="x"),
+        command_of(Renew),
+        command_of(Rotate, secret=SECRET),
+        command_of(Suspend),
+        command_of(Resume),
+    ],
     ids=lambda command: type(command).__name__,
 )
 def test_no_command_revives_a_token_of_a_removed_user(command: TokenCommand) -> None:
@@ -132,5 +138,7 @@ def test_no_command_revives_a_token_of_a_removed_user(command: TokenCommand) -> 
 
 
 def test_a_token_of_a_removed_user_may_still_be_revoked_and_erased() -> None:
-    assert given(CREATED).when(asks(Revoke, reason="left"), NOON, GONE) == [Revoked(private=Private(reason="left"))]
-    assert given(CREATED).when(asks(Erase), NOON, GONE) == [Erased()]
+    assert given(CREATED).when(command_of(Revoke, reason="left"), NOON, GONE) == [
+        Revoked(private=Private(reason="left"))
+    ]
+    assert given(CREATED).when(command_of(Erase), NOON, GONE) == [Erased()]

@@ -17,7 +17,7 @@ from core.histories import (
     NOON,
     SECOND,
     SUSPENDED,
-    asks,
+    command_of,
     given,
     holding,
     rotated,
@@ -40,7 +40,7 @@ IN_GRACE = (CREATED, (NOON, rotated(2, GRACE_ENDS)))
 
 
 def rotate(grace: int = 0, **fields: Any) -> Rotate:
-    return asks(Rotate, secret=NEXT, grace_seconds=grace, **fields)
+    return command_of(Rotate, secret=NEXT, grace_seconds=grace, **fields)
 
 
 def answer(history: tuple[Any, ...], generation: int, at: Any) -> str:
@@ -181,7 +181,7 @@ def test_a_caller_cannot_give_an_expired_token_a_longer_lifetime_than_its_own() 
 
 
 def test_renewing_during_a_grace_keeps_the_grace() -> None:
-    assert given(*IN_GRACE).then(asks(Renew, lifetime="1w")).previous_until == GRACE_ENDS
+    assert given(*IN_GRACE).then(command_of(Renew, lifetime="1w")).previous_until == GRACE_ENDS
 
 
 def test_a_rotation_resets_the_last_exchange_only_on_request() -> None:
@@ -202,25 +202,25 @@ def test_the_end_of_a_grace_may_be_stated_as_a_moment() -> None:
 def test_the_end_of_a_grace_can_be_moved_while_the_previous_secret_is_good() -> None:
     sooner, later = NOON + 10 * SECOND, GRACE_ENDS + HOUR
     for until in (sooner, later):
-        moved = given(*IN_GRACE).when(asks(Update, previous_until=until), NOON + SECOND)
+        moved = given(*IN_GRACE).when(command_of(Update, previous_until=until), NOON + SECOND)
         assert moved == [Updated(previous_until=until)]
         assert given(*IN_GRACE, (NOON + SECOND, moved[0])).token.previous_until == until
-    ended = given(*IN_GRACE).when(asks(Update, previous_until=NOON), NOON + SECOND)
+    ended = given(*IN_GRACE).when(command_of(Update, previous_until=NOON), NOON + SECOND)
     assert ended == [Updated(previous_until=None)]
     history = (*IN_GRACE, (NOON + SECOND, ended[0]))
     assert answer(history, 1, NOON + SECOND) == "SecretRetired"
-    assert given(*IN_GRACE).when(asks(Update, previous_until=GRACE_ENDS), NOON + SECOND) == []
+    assert given(*IN_GRACE).when(command_of(Update, previous_until=GRACE_ENDS), NOON + SECOND) == []
 
 
 @pytest.mark.parametrize("history", [(CREATED,), (CREATED, (NOON, rotated(2, None))), IN_GRACE])
 def test_a_previous_secret_that_has_ended_cannot_be_revived(history: tuple[Any, ...]) -> None:
     with pytest.raises(PreviousSecretEnded):
-        given(*history).when(asks(Update, previous_until=LATER), GRACE_ENDS)
+        given(*history).when(command_of(Update, previous_until=LATER), GRACE_ENDS)
 
 
 def test_a_previous_secret_ended_with_all_others_cannot_be_moved() -> None:
     with pytest.raises(PreviousSecretEnded):
-        given(*IN_GRACE).when(asks(Update, previous_until=LATER), NOON + SECOND, Context(epoch=1))
+        given(*IN_GRACE).when(command_of(Update, previous_until=LATER), NOON + SECOND, Context(epoch=1))
 
 
 def test_a_revived_token_has_no_grace_even_if_a_moment_is_stated() -> None:
@@ -231,9 +231,9 @@ def test_a_revived_token_has_no_grace_even_if_a_moment_is_stated() -> None:
 def test_a_caller_that_ends_before_the_token_cannot_move_a_grace() -> None:
     caller = replace(holding("all"), expires_at=ENDS - SECOND)
     with pytest.raises(BeyondCaller):
-        given(*IN_GRACE).when(asks(Update, previous_until=LATER, by=caller), NOON + SECOND)
+        given(*IN_GRACE).when(command_of(Update, previous_until=LATER, by=caller), NOON + SECOND)
 
 
 def test_a_grace_cannot_be_moved_past_a_year() -> None:
     with pytest.raises(BadExpiry):
-        given(*IN_GRACE).when(asks(Update, previous_until=NOON + 400 * DAY), NOON + SECOND)
+        given(*IN_GRACE).when(command_of(Update, previous_until=NOON + 400 * DAY), NOON + SECOND)

@@ -17,7 +17,7 @@ from core.histories import (
     REVOKED,
     SECRET,
     SUSPENDED,
-    asks,
+    command_of,
     given,
 )
 from counterfoil.core import refusals
@@ -52,18 +52,18 @@ STATES = {
 }
 
 COMMANDS: dict[str, TokenCommand] = {
-    "exchange": asks(Exchange, generation=1, jti=JTI, lifetime_seconds=3600),
-    "update": asks(Update, name="weekly"),
-    "renew": asks(Renew, lifetime="90d"),
-    "renew by another token": asks(Renew, lifetime="90d", by=ANOTHER),
-    "renew by itself": asks(Renew, lifetime="1d", by=ITSELF),
-    "rotate": asks(Rotate, secret=NEXT, grace_seconds=60),
-    "rotate with a new life": asks(Rotate, secret=NEXT, grace_seconds=0, lifetime="90d"),
-    "rotate with a new life by itself": asks(Rotate, secret=NEXT, grace_seconds=0, lifetime="1d", by=ITSELF),
-    "suspend": asks(Suspend, reason="under review"),
-    "resume": asks(Resume),
-    "revoke": asks(Revoke, reason="leaked"),
-    "erase": asks(Erase),
+    "exchange": command_of(Exchange, generation=1, jti=JTI, lifetime_seconds=3600),
+    "update": command_of(Update, name="weekly"),
+    "renew": command_of(Renew, lifetime="90d"),
+    "renew by another token": command_of(Renew, lifetime="90d", by=ANOTHER),
+    "renew by itself": command_of(Renew, lifetime="1d", by=ITSELF),
+    "rotate": command_of(Rotate, secret=NEXT, grace_seconds=60),
+    "rotate with a new life": command_of(Rotate, secret=NEXT, grace_seconds=0, lifetime="90d"),
+    "rotate with a new life by itself": command_of(Rotate, secret=NEXT, grace_seconds=0, lifetime="1d", by=ITSELF),
+    "suspend": command_of(Suspend, reason="under review"),
+    "resume": command_of(Resume),
+    "revoke": command_of(Revoke, reason="leaked"),
+    "erase": command_of(Erase),
 }
 
 # Columns: active, suspended, expired, revoked. A cell is a refusal or the events that follow; "" means no event.
@@ -146,7 +146,7 @@ def test_renewing_a_suspended_token_keeps_it_suspended(command: str) -> None:
 
 
 def test_resuming_an_expired_suspended_token_does_not_revive_it() -> None:
-    assert status_at(given(CREATED, SUSPENDED).then(asks(Resume), LATER), LATER) == "expired"
+    assert status_at(given(CREATED, SUSPENDED).then(command_of(Resume), LATER), LATER) == "expired"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -156,7 +156,7 @@ def test_a_command_to_a_missing_token_is_refused(command: str) -> None:
 
 
 def test_a_token_is_created_once() -> None:
-    again = asks(Create, number=8, owner=CREATED.owner, name="again", secret=SECRET)
+    again = command_of(Create, number=8, owner=CREATED.owner, name="again", secret=SECRET)
     with pytest.raises(refusals.AlreadyExists):
         given(CREATED).when(again)
 
@@ -176,4 +176,4 @@ def test_an_unknown_command_is_a_bug_and_not_a_refusal() -> None:
 
     for unheard in (Bless, Curse):
         with pytest.raises(TypeError, match=unheard.__name__):
-            decide(given(CREATED).token, asks(unheard), NOON)
+            decide(given(CREATED).token, command_of(unheard), NOON)

@@ -17,7 +17,7 @@ from core.histories import (
     SECOND,
     SUSPENDED,
     THRESHOLDS,
-    asks,
+    command_of,
     fact,
     given,
 )
@@ -27,7 +27,7 @@ from counterfoil.core.subjects.token.commands import Renew, Sweep
 from counterfoil.core.subjects.token.events import Created, Expired, Expiring, Revoked
 from counterfoil.core.subjects.token.state import evolve, pending
 
-SWEEP = asks(Sweep)
+SWEEP = command_of(Sweep)
 EXPIRED = Expired(expires_at=ENDS)
 
 
@@ -119,7 +119,7 @@ def test_renewing_to_the_same_expiry_repeats_no_notice() -> None:
     for at in (ENDS - 30 * DAY, ENDS - 2 * DAY, ENDS - HOUR):
         story = given(CREATED)
         story.state = story.then(SWEEP, at)
-        story.state = story.then(asks(Renew, expires_at=ENDS), at)
+        story.state = story.then(command_of(Renew, expires_at=ENDS), at)
         assert story.when(SWEEP, at) == []
 
 

@@ -22,7 +22,7 @@ from core.histories import (
     SUSPENDED,
     TOKEN,
     Given,
-    asks,
+    command_of,
     fact,
     given,
 )
@@ -71,11 +71,13 @@ BOUGHT = Asserted(
 
 def create(**fields: Any) -> Create:
     wanted = {"number": 7, "owner": CREATED.owner, "name": "deploy", "secret": None, "trust": TRUST}
-    return asks(Create, **{**wanted, **fields})
+    return command_of(Create, **{**wanted, **fields})
 
 
 def exchange(**fields: Any) -> Exchange:
-    return asks(Exchange, **{"generation": 0, "jti": JTI, "lifetime_seconds": 3_600, "assertion": ASSERTION, **fields})
+    return command_of(
+        Exchange, **{"generation": 0, "jti": JTI, "lifetime_seconds": 3_600, "assertion": ASSERTION, **fields}
+    )
 
 
 def bearer(story: Given, context: Context = AROUND, **fields: Any) -> Exchanged:
@@ -101,7 +103,7 @@ def test_a_token_has_either_a_secret_or_a_trust(fields: Any) -> None:
 
 def test_an_invalid_trust_is_refused() -> None:
     everybody = replace(TRUST, claims={})
-    for story, command in ((given(), create(trust=everybody)), (given(TRUSTING), asks(Update, trust=everybody))):
+    for story, command in ((given(), create(trust=everybody)), (given(TRUSTING), command_of(Update, trust=everybody))):
         with pytest.raises(BadTrust):
             story.when(command)
 
@@ -139,16 +141,16 @@ def test_a_refused_jwt_learns_nothing_and_an_ended_token_gives_nothing(
 
 def test_a_token_with_a_trust_never_gets_a_secret() -> None:
     with pytest.raises(NoSecret):
-        given(TRUSTING).when(asks(Rotate, secret=NEXT))
+        given(TRUSTING).when(command_of(Rotate, secret=NEXT))
     with pytest.raises(PreviousSecretEnded):
-        given(TRUSTING).when(asks(Update, previous_until=ENDS))
+        given(TRUSTING).when(command_of(Update, previous_until=ENDS))
     with pytest.raises(NoTrust):
-        given(CREATED).when(asks(Update, trust=TRUST))
+        given(CREATED).when(command_of(Update, trust=TRUST))
 
 
 def test_a_new_trust_ends_the_bearers_of_the_previous_one() -> None:
-    assert given(TRUSTING).when(asks(Update, trust=OTHER)) == [Updated(trust=OTHER, epoch=0)]
-    token = given(TRUSTING).then(asks(Update, trust=OTHER, by=replace(ANOTHER, scopes=("all",))))
+    assert given(TRUSTING).when(command_of(Update, trust=OTHER)) == [Updated(trust=OTHER, epoch=0)]
+    token = given(TRUSTING).then(command_of(Update, trust=OTHER, by=replace(ANOTHER, scopes=("all",))))
     assert (token.trust, token.trust_by, token.generation, token.revision) == (OTHER, ANOTHER.actor, 2, 2)
     story = given(TRUSTING, (NOON, Updated(trust=OTHER, epoch=0)))
     held = Held(("deploy.run",), ("mail",), NOON + HOUR)
@@ -158,16 +160,16 @@ def test_a_new_trust_ends_the_bearers_of_the_previous_one() -> None:
 
 
 def test_the_same_trust_changes_only_its_maker() -> None:
-    assert given(TRUSTING).when(asks(Update, trust=TRUST)) == []
+    assert given(TRUSTING).when(command_of(Update, trust=TRUST)) == []
     another = replace(ANOTHER, scopes=("all",))
-    assert given(TRUSTING).when(asks(Update, trust=TRUST, by=another)) == [Updated(trust=TRUST, epoch=0)]
+    assert given(TRUSTING).when(command_of(Update, trust=TRUST, by=another)) == [Updated(trust=TRUST, epoch=0)]
 
 
 def test_a_trust_ends_with_all_secrets_and_is_good_when_stated_again() -> None:
     later = Context(epoch=1, maker=MAKER)
     with pytest.raises(SecretEnded, match="state its trust again"):
         given(TRUSTING).when(exchange(), NOON, later)
-    again = given(TRUSTING).when(asks(Update, trust=TRUST), NOON, later)
+    again = given(TRUSTING).when(command_of(Update, trust=TRUST), NOON, later)
     assert again == [Updated(trust=TRUST, epoch=1)]
     assert bearer(given(TRUSTING, *again), later).generation == 2
 
@@ -175,23 +177,23 @@ def test_a_trust_ends_with_all_secrets_and_is_good_when_stated_again() -> None:
 def test_a_caller_cannot_state_a_trust_for_a_token_that_holds_more() -> None:
     for by in (replace(ANOTHER, scopes=("deploy.run",)), replace(ADMIN, expires_at=NOON + HOUR)):
         with pytest.raises(BeyondCaller):
-            given(TRUSTING).when(asks(Update, trust=OTHER, by=by))
+            given(TRUSTING).when(command_of(Update, trust=OTHER, by=by))
 
 
 def test_a_token_cannot_make_its_own_trust() -> None:
     itself = Principal(actor=Actor("token", TOKEN), account=ADMIN.account, scopes=("all",))
     with pytest.raises(BeyondCaller, match="cannot state its own trust"):
-        given(TRUSTING).when(asks(Update, trust=TRUST, by=itself))
-    assert given(TRUSTING).when(asks(Update, name="other", by=itself))
+        given(TRUSTING).when(command_of(Update, trust=TRUST, by=itself))
+    assert given(TRUSTING).when(command_of(Update, name="other", by=itself))
 
 
 def test_a_caller_who_adds_scopes_becomes_the_maker_and_one_who_removes_them_does_not() -> None:
     another = replace(ANOTHER, scopes=("all",))
-    wider = given(TRUSTING).then(asks(Update, scopes=("deploy.*", "own.read", "mail.send"), by=another))
+    wider = given(TRUSTING).then(command_of(Update, scopes=("deploy.*", "own.read", "mail.send"), by=another))
     assert (wider.trust_by, wider.generation) == (another.actor, 1)
-    assert given(TRUSTING).then(asks(Update, scopes=("deploy.run",), by=another)).trust_by == ADMIN.actor
-    assert given(TRUSTING).then(asks(Update, name="other", by=another)).trust_by == ADMIN.actor
-    assert given(CREATED).then(asks(Update, scopes=("tokens.read", "a"), by=another)).trust_by is None
+    assert given(TRUSTING).then(command_of(Update, scopes=("deploy.run",), by=another)).trust_by == ADMIN.actor
+    assert given(TRUSTING).then(command_of(Update, name="other", by=another)).trust_by == ADMIN.actor
+    assert given(CREATED).then(command_of(Update, scopes=("tokens.read", "a"), by=another)).trust_by is None
 
 
 def test_a_bearer_is_cut_to_what_the_maker_holds_at_the_exchange() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
-from core.histories import CREATED, JTI, NOON, asks, given
+from core.histories import CREATED, JTI, NOON, command_of, given
 from counterfoil.core.events import Private
 from counterfoil.core.imported_secrets import ImportedSecret, by_digest, by_value, could_be_imported
 from counterfoil.core.principal import Owner
@@ -53,13 +53,13 @@ def test_the_stored_value_is_an_hmac_of_the_digest_under_the_newest_pepper() -> 
 def test_the_event_of_an_imported_secret_has_its_digests_and_that_of_ours_has_none() -> None:
     fields: dict[str, Any] = {"number": 1, "owner": Owner("service", "old"), "name": "moved"}
     for secret, imported in ((PEPPERS.minted(by_value(PLAIN)), "sha256"), (PEPPERS.minted(mint("user")), None)):
-        (event,) = decide(None, asks(Create, secret=secret, **fields), NOON)
+        (event,) = decide(None, command_of(Create, secret=secret, **fields), NOON)
         assert isinstance(event, Created)
         assert (event.imported, event.hint) == (imported, secret.hint)
 
 
 def test_a_revocation_by_a_bulk_revocation_names_it() -> None:
-    (event,) = given(CREATED).when(asks(Revoke, reason="leaked", bulk_revocation=JTI))
+    (event,) = given(CREATED).when(command_of(Revoke, reason="leaked", bulk_revocation=JTI))
     assert event == Revoked(bulk_revocation=JTI, private=Private(reason="leaked"))
 
 

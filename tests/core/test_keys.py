@@ -35,7 +35,7 @@ def new(kid: str) -> NewKey:
     return NewKey(kid=kid, jwk=JWK, encrypted_private_key=b"sealed")
 
 
-def asks(command: type[SubjectCommand], **fields: Any) -> SubjectCommand:
+def command_of(command: type[SubjectCommand], **fields: Any) -> SubjectCommand:
     return command(account=NIL, id=RING, by=SYSTEM, **fields)
 
 
@@ -69,10 +69,10 @@ class Story:
         return {key.kid: key.status for key in self.ring.keys} if self.ring else {}
 
 
-FIRST = (0, asks(PublishKey, new_key=new("a")))
-SECOND = (10, asks(PublishKey, new_key=new("b")))
-LONG = (0, asks(ExtendBearerLifetime, seconds=HOUR))
-TURNED = (10 + PUBLISHED_SECONDS, asks(ActivateKey, kid="b"))
+FIRST = (0, command_of(PublishKey, new_key=new("a")))
+SECOND = (10, command_of(PublishKey, new_key=new("b")))
+LONG = (0, command_of(ExtendBearerLifetime, seconds=HOUR))
+TURNED = (10 + PUBLISHED_SECONDS, command_of(ActivateKey, kid="b"))
 OVER = TURNED[0] + HOUR + SKEW_SECONDS
 
 
@@ -87,7 +87,7 @@ def test_only_one_key_waits_and_no_key_is_added_twice() -> None:
     story = Story(FIRST, SECOND)
     for kid, refusal in (("c", InUse), ("a", AlreadyExists)):
         with pytest.raises(refusal):
-            story.ask(20, asks(PublishKey, new_key=new(kid)))
+            story.ask(20, command_of(PublishKey, new_key=new(kid)))
 
 
 def test_a_key_signs_no_earlier_than_every_verifier_can_have_it() -> None:
@@ -102,50 +102,53 @@ def test_a_key_signs_no_earlier_than_every_verifier_can_have_it() -> None:
 
 def test_in_an_emergency_a_waiting_key_signs_at_once() -> None:
     story = Story(FIRST, SECOND)
-    assert story.ask(11, asks(ActivateKey, kid="b", emergency=True)) == [KeyRetired(kid="a"), KeyActivated(kid="b")]
+    assert story.ask(11, command_of(ActivateKey, kid="b", emergency=True)) == [
+        KeyRetired(kid="a"),
+        KeyActivated(kid="b"),
+    ]
 
 
 def test_a_retired_key_never_signs_again() -> None:
     with pytest.raises(InUse):
-        Story(FIRST, SECOND, TURNED).ask(TURNED[0], asks(ActivateKey, kid="a", emergency=True))
+        Story(FIRST, SECOND, TURNED).ask(TURNED[0], command_of(ActivateKey, kid="a", emergency=True))
 
 
 def test_a_retired_key_is_removed_after_the_expiry_of_its_last_bearer() -> None:
     story = Story(FIRST, LONG, SECOND, TURNED)
     with pytest.raises(TooEarly):
-        story.ask(OVER - 1, asks(RemoveKey, kid="a"))
-    assert story.ask(OVER, asks(RemoveKey, kid="a")) == [KeyRemoved(kid="a")]
+        story.ask(OVER - 1, command_of(RemoveKey, kid="a"))
+    assert story.ask(OVER, command_of(RemoveKey, kid="a")) == [KeyRemoved(kid="a")]
     assert story.statuses() == {"a": "removed", "b": "active"}
-    assert story.ask(OVER, asks(RemoveKey, kid="a")) == []
+    assert story.ask(OVER, command_of(RemoveKey, kid="a")) == []
 
 
 def test_longer_bearer_lifetimes_keep_retired_keys_longer() -> None:
     story = Story(FIRST, LONG, SECOND, TURNED)
-    assert story.ask(TURNED[0], asks(ExtendBearerLifetime, seconds=2 * HOUR)) == [
+    assert story.ask(TURNED[0], command_of(ExtendBearerLifetime, seconds=2 * HOUR)) == [
         BearerLifetimeExtended(seconds=2 * HOUR)
     ]
-    assert story.ask(TURNED[0], asks(ExtendBearerLifetime, seconds=HOUR)) == []
+    assert story.ask(TURNED[0], command_of(ExtendBearerLifetime, seconds=HOUR)) == []
     with pytest.raises(TooEarly):
-        story.ask(OVER, asks(RemoveKey, kid="a"))
+        story.ask(OVER, command_of(RemoveKey, kid="a"))
 
 
 @pytest.mark.parametrize("kid", ["a", "b"])
 def test_a_waiting_or_signing_key_is_removed_only_in_an_emergency(kid: str) -> None:
     with pytest.raises(InUse):
-        Story(FIRST, SECOND).ask(10**6, asks(RemoveKey, kid=kid))
+        Story(FIRST, SECOND).ask(10**6, command_of(RemoveKey, kid=kid))
 
 
 def test_in_an_emergency_the_waiting_key_replaces_the_removed_one() -> None:
     story = Story(FIRST, SECOND)
     removed = KeyRemoved(kid="a", private=Private(reason="stolen"))
-    assert story.ask(11, asks(RemoveKey, kid="a", reason="stolen")) == [removed, KeyActivated(kid="b")]
+    assert story.ask(11, command_of(RemoveKey, kid="a", reason="stolen")) == [removed, KeyActivated(kid="b")]
     assert story.statuses() == {"a": "removed", "b": "active"}
 
 
 def test_in_an_emergency_a_successor_signs_without_waiting() -> None:
     story = Story(FIRST, SECOND)
     removed = KeyRemoved(kid="a", private=Private(reason="stolen"))
-    assert story.ask(11, asks(RemoveKey, kid="a", reason="stolen", successor=new("c"))) == [
+    assert story.ask(11, command_of(RemoveKey, kid="a", reason="stolen", successor=new("c"))) == [
         removed, KeyPublished(kid="c", jwk=JWK), KeyActivated(kid="c"),
     ]  # fmt: skip
     assert story.statuses() == {"a": "removed", "b": "published", "c": "active"}
@@ -154,22 +157,22 @@ def test_in_an_emergency_a_successor_signs_without_waiting() -> None:
 def test_the_last_key_needs_a_successor_to_be_removed_and_no_key_is_added_twice() -> None:
     story = Story(FIRST)
     with pytest.raises(InUse):
-        story.ask(1, asks(RemoveKey, kid="a", reason="stolen"))
+        story.ask(1, command_of(RemoveKey, kid="a", reason="stolen"))
     with pytest.raises(AlreadyExists):
-        story.ask(1, asks(RemoveKey, kid="a", reason="stolen", successor=new("a")))
+        story.ask(1, command_of(RemoveKey, kid="a", reason="stolen", successor=new("a")))
 
 
 def test_in_an_emergency_a_key_that_does_not_sign_is_removed_without_a_successor() -> None:
     story = Story(FIRST, SECOND)
-    assert story.ask(11, asks(RemoveKey, kid="b", reason="stolen")) == [
+    assert story.ask(11, command_of(RemoveKey, kid="b", reason="stolen")) == [
         KeyRemoved(kid="b", private=Private(reason="stolen"))
     ]
     with pytest.raises(BadText):
-        story.ask(12, asks(RemoveKey, kid="a", reason=" ", successor=new("c")))
+        story.ask(12, command_of(RemoveKey, kid="a", reason=" ", successor=new("c")))
 
 
 def test_an_unknown_key_is_not_found() -> None:
-    for command in (asks(ActivateKey, kid="z"), asks(RemoveKey, kid="z")):
+    for command in (command_of(ActivateKey, kid="z"), command_of(RemoveKey, kid="z")):
         with pytest.raises(NotFound):
             Story(FIRST).ask(1, command)
         with pytest.raises(NotFound):
@@ -179,9 +182,9 @@ def test_an_unknown_key_is_not_found() -> None:
 def test_of_two_commands_for_the_same_ring_one_is_refused() -> None:
     story = Story(FIRST, SECOND)
     revisions = frozenset({2})
-    story.ask(TURNED[0], asks(ActivateKey, kid="b", revisions=revisions))
+    story.ask(TURNED[0], command_of(ActivateKey, kid="b", revisions=revisions))
     with pytest.raises(StaleRevision):
-        story.ask(TURNED[0], asks(PublishKey, new_key=new("c"), revisions=revisions))
+        story.ask(TURNED[0], command_of(PublishKey, new_key=new("c"), revisions=revisions))
 
 
 def test_a_published_key_is_removed_only_on_request() -> None:

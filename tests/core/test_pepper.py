@@ -31,7 +31,7 @@ from counterfoil.core.subjects.subject import DecisionContext, SubjectCommand
 ONE, BOTH = {1: "aa"}, {1: "aa", 2: "bb"}
 
 
-def asks(command: type[SubjectCommand], **fields: Any) -> SubjectCommand:
+def command_of(command: type[SubjectCommand], **fields: Any) -> SubjectCommand:
     return command(account=NIL, id=PEPPER_SET, by=SYSTEM, **fields)
 
 
@@ -54,8 +54,8 @@ def after(*asked: SubjectCommand) -> PepperSet:
     return pepper_set
 
 
-INTRODUCED = (asks(IntroducePeppers, checks=ONE), asks(IntroducePeppers, checks=BOTH))
-TURNED = (*INTRODUCED, asks(ActivatePepper, number=2))
+INTRODUCED = (command_of(IntroducePeppers, checks=ONE), command_of(IntroducePeppers, checks=BOTH))
+TURNED = (*INTRODUCED, command_of(ActivatePepper, number=2))
 LATER = DecisionContext(at=NOON + timedelta(seconds=PROPAGATION_SECONDS))
 
 
@@ -64,7 +64,7 @@ def statuses(pepper_set: PepperSet) -> dict[int, str]:
 
 
 def test_of_the_first_peppers_the_highest_signs_and_later_ones_wait_for_activation() -> None:
-    assert statuses(after(asks(IntroducePeppers, checks=BOTH))) == {1: "verifying", 2: "signing"}
+    assert statuses(after(command_of(IntroducePeppers, checks=BOTH))) == {1: "verifying", 2: "signing"}
     assert statuses(after(*INTRODUCED)) == {1: "signing", 2: "verifying"}
 
 
@@ -79,7 +79,7 @@ def test_introducing_a_pepper_again_changes_nothing() -> None:
 def test_a_changed_key_and_a_missing_signing_pepper_are_detected(checks: dict[int, str]) -> None:
     pepper_set = after(*INTRODUCED)
     with pytest.raises(Misconfigured, match="PEPPERS"):
-        decide(pepper_set, asks(IntroducePeppers, checks=checks), LATER)
+        decide(pepper_set, command_of(IntroducePeppers, checks=checks), LATER)
     pepper_set.refuse_others(BOTH)
 
 
@@ -87,33 +87,33 @@ def test_after_an_activation_the_other_pepper_verifies_and_can_be_activated_agai
     pepper_set = after(*TURNED)
     assert statuses(pepper_set) == {1: "verifying", 2: "signing"}
     assert decide(pepper_set, TURNED[2], LATER) == []
-    assert statuses(after(*TURNED, asks(ActivatePepper, number=1))) == {1: "signing", 2: "verifying"}
+    assert statuses(after(*TURNED, command_of(ActivatePepper, number=1))) == {1: "signing", 2: "verifying"}
 
 
 def test_a_pepper_is_retired_when_no_good_secret_is_left_under_it() -> None:
     pepper_set = after(*TURNED)
     with pytest.raises(TooEarly):
-        decide(pepper_set, asks(RetirePepper, number=1, left=0), DecisionContext(at=NOON))
+        decide(pepper_set, command_of(RetirePepper, number=1, left=0), DecisionContext(at=NOON))
     with pytest.raises(InUse, match="3 secrets and recovery codes use pepper 1 alone"):
-        decide(pepper_set, asks(RetirePepper, number=1, left=3), LATER)
-    assert decide(pepper_set, asks(RetirePepper, number=1, left=0), LATER) == [PepperRetired(number=1, left=0)]
-    assert decide(pepper_set, asks(RetirePepper, number=1, left=3, force=True), DecisionContext(at=NOON)) == [
+        decide(pepper_set, command_of(RetirePepper, number=1, left=3), LATER)
+    assert decide(pepper_set, command_of(RetirePepper, number=1, left=0), LATER) == [PepperRetired(number=1, left=0)]
+    assert decide(pepper_set, command_of(RetirePepper, number=1, left=3, force=True), DecisionContext(at=NOON)) == [
         PepperRetired(number=1, left=3)
     ]
 
 
 def test_the_signing_pepper_cannot_be_retired() -> None:
     with pytest.raises(InUse):
-        decide(after(*TURNED), asks(RetirePepper, number=2, left=0, force=True), LATER)
+        decide(after(*TURNED), command_of(RetirePepper, number=2, left=0, force=True), LATER)
 
 
 def test_a_retired_pepper_stays_retired_and_its_key_is_not_compared_any_more() -> None:
     pepper_set = evolve(after(*TURNED), fact(PepperRetired(number=1, left=0), 5))
     assert (statuses(pepper_set), set(pepper_set.retired)) == ({1: "retired", 2: "signing"}, {1})
-    assert decide(pepper_set, asks(RetirePepper, number=1, left=0), LATER) == []
-    assert decide(pepper_set, asks(IntroducePeppers, checks={1: "cc", 2: "bb"}), LATER) == []
+    assert decide(pepper_set, command_of(RetirePepper, number=1, left=0), LATER) == []
+    assert decide(pepper_set, command_of(IntroducePeppers, checks={1: "cc", 2: "bb"}), LATER) == []
     with pytest.raises(InUse):
-        decide(pepper_set, asks(ActivatePepper, number=1), LATER)
+        decide(pepper_set, command_of(ActivatePepper, number=1), LATER)
 
 
 def test_no_new_digest_is_stored_under_a_retired_or_long_replaced_pepper() -> None:
@@ -124,7 +124,7 @@ def test_no_new_digest_is_stored_under_a_retired_or_long_replaced_pepper() -> No
     assert replace(pepper, status="retired").is_over(NOON)
 
 
-@pytest.mark.parametrize("command", [asks(ActivatePepper, number=7), asks(RetirePepper, number=7, left=0)])
+@pytest.mark.parametrize("command", [command_of(ActivatePepper, number=7), command_of(RetirePepper, number=7, left=0)])
 def test_an_unknown_pepper_is_not_found(command: SubjectCommand) -> None:
     for pepper_set in (None, after(*TURNED)):
         with pytest.raises(NotFound):
@@ -149,7 +149,7 @@ def test_a_command_of_another_kind_is_a_bug() -> None:
     class Bless(SubjectCommand, frozen=True, kw_only=True): ...
 
     with pytest.raises(TypeError, match="Bless"):
-        decide(after(*TURNED), asks(Bless), LATER)
+        decide(after(*TURNED), command_of(Bless), LATER)
 
 
 KEYS = {1: b"\x01" * 32, 2: b"\x02" * 32, 3: b"\x03" * 32}

@@ -18,7 +18,7 @@ from core.histories import (
     REVOKED,
     SECRET,
     SUSPENDED,
-    asks,
+    command_of,
     fact,
     given,
     holding,
@@ -42,11 +42,11 @@ GONE = SecretNoLongerAvailable
 
 
 def create(by: Principal) -> Create:
-    return asks(Create, by=by, owner=Owner("application", "billing"), name="nightly", secret=SECRET)
+    return command_of(Create, by=by, owner=Owner("application", "billing"), name="nightly", secret=SECRET)
 
 
 def rotate(by: Principal) -> Rotate:
-    return asks(Rotate, by=by, secret=NEXT, grace_seconds=0)
+    return command_of(Rotate, by=by, secret=NEXT, grace_seconds=0)
 
 
 def refusal(command: Any, state: Token | SubjectState | None, *, context: Context = ALONE, at: Any = NOON) -> object:

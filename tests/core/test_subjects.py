@@ -27,23 +27,25 @@ JWK = {
 }
 
 
-def asks(command: type[SubjectCommand], **fields: Any) -> SubjectCommand:
+def command_of(command: type[SubjectCommand], **fields: Any) -> SubjectCommand:
     return command(account=ID, id=ID, by=ADMIN, **fields)
 
 
 ASKED: list[tuple[SubjectCommand, Event, dict[str, Any]]] = [
     (
-        asks(CreateAccount, name="Acme"),
+        command_of(CreateAccount, name="Acme"),
         AccountCreated(private=Private(name="Acme")),
         {"name": "Acme", "parent": None, "epoch": 0, "valid_after": None},
     ),
     (
-        asks(CreateUser, number=3, email="ada@example.com", role="administrator", password_hash="$argon2id$…"),
+        command_of(CreateUser, number=3, email="ada@example.com", role="administrator", password_hash="$argon2id$…"),
         UserCreated(number=3, role="administrator", private=Private(name="ada@example.com")),
         {"name": "ada@example.com", "role": "administrator", "number": 3, "status": "active"},
     ),
     (
-        asks(PublishKey, new_key=NewKey(kid="k1", jwk=JWK, encrypted_private_key=b"sealed"), revisions=frozenset({0})),
+        command_of(
+            PublishKey, new_key=NewKey(kid="k1", jwk=JWK, encrypted_private_key=b"sealed"), revisions=frozenset({0})
+        ),
         KeyCreated(kid="k1", jwk=JWK),
         {"name": None, "bearer_seconds": 0},
     ),
@@ -84,8 +86,8 @@ def test_a_subject_is_read_back_from_its_entry(command: SubjectCommand, event: E
 
 def test_names_and_addresses_are_text() -> None:
     for command in (
-        asks(CreateAccount, name=" "),
-        asks(CreateUser, number=1, email="a\x00b", role="administrator", password_hash=""),
+        command_of(CreateAccount, name=" "),
+        command_of(CreateUser, number=1, email="a\x00b", role="administrator", password_hash=""),
     ):
         with pytest.raises(BadText):
             decide(None, command, NOW)
@@ -102,7 +104,7 @@ def test_an_unknown_command_is_a_bug_and_not_a_refusal() -> None:
     class Bless(SubjectCommand, frozen=True, kw_only=True): ...
 
     with pytest.raises(KeyError, match="Bless"):
-        decide(None, asks(Bless), NOW)
+        decide(None, command_of(Bless), NOW)
 
 
 def test_every_event_has_one_word_and_one_kind() -> None:

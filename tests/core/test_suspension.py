@@ -7,7 +7,7 @@ from hypothesis import given as examples
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from core.histories import ADMIN, ANOTHER, CREATED, NEXT, SUSPENDED, asks, given
+from core.histories import ADMIN, ANOTHER, CREATED, NEXT, SUSPENDED, command_of, given
 from counterfoil.core.events import Event, Private
 from counterfoil.core.principal import Actor, Owner, Principal
 from counterfoil.core.refusals import BeyondCaller
@@ -25,51 +25,51 @@ BY_OWNER = Suspended(by_owner=True)
 
 
 def test_an_owner_resumes_a_token_that_they_suspended() -> None:
-    assert given(BORN).when(asks(Suspend, by=ITS_OWNER)) == [BY_OWNER]
-    assert given(BORN, BY_OWNER).when(asks(Resume, by=ITS_OWNER)) == [Resumed()]
+    assert given(BORN).when(command_of(Suspend, by=ITS_OWNER)) == [BY_OWNER]
+    assert given(BORN, BY_OWNER).when(command_of(Resume, by=ITS_OWNER)) == [Resumed()]
 
 
 @pytest.mark.parametrize("power", [ADMIN, MANAGER, CHIEF])
 def test_an_owner_cannot_resume_a_token_that_an_administrator_suspended(power: Principal) -> None:
-    suspended = given(BORN).when(asks(Suspend, by=power))
+    suspended = given(BORN).when(command_of(Suspend, by=power))
     assert suspended == [Suspended()]
     with pytest.raises(BeyondCaller) as refused:
-        given(BORN, *suspended).when(asks(Resume, by=ITS_OWNER))
+        given(BORN, *suspended).when(command_of(Resume, by=ITS_OWNER))
     assert refused.value.facts == {"missing": ["tokens.resume"]}
-    assert given(BORN, *suspended).when(asks(Resume, by=power)) == [Resumed()]
+    assert given(BORN, *suspended).when(command_of(Resume, by=power)) == [Resumed()]
 
 
 def test_an_owner_cannot_resume_a_token_suspended_before_suspenders_were_recorded() -> None:
     with pytest.raises(BeyondCaller):
-        given(BORN, SUSPENDED).when(asks(Resume, by=ITS_OWNER))
+        given(BORN, SUSPENDED).when(command_of(Resume, by=ITS_OWNER))
 
 
 def test_a_suspension_by_an_administrator_replaces_that_of_the_owner() -> None:
-    twice = given(BORN, BY_OWNER).when(asks(Suspend, by=ADMIN, reason="leaked"))
+    twice = given(BORN, BY_OWNER).when(command_of(Suspend, by=ADMIN, reason="leaked"))
     assert twice == [Suspended(private=Private(reason="leaked"))]
     with pytest.raises(BeyondCaller):
-        given(BORN, BY_OWNER, *twice).when(asks(Resume, by=ITS_OWNER))
+        given(BORN, BY_OWNER, *twice).when(command_of(Resume, by=ITS_OWNER))
 
 
 def test_a_suspension_by_the_owner_replaces_no_other() -> None:
-    assert given(BORN, SUSPENDED).when(asks(Suspend, by=ITS_OWNER)) == []
-    assert given(BORN, BY_OWNER).when(asks(Suspend, by=ITS_OWNER)) == []
+    assert given(BORN, SUSPENDED).when(command_of(Suspend, by=ITS_OWNER)) == []
+    assert given(BORN, BY_OWNER).when(command_of(Suspend, by=ITS_OWNER)) == []
 
 
 def test_an_owner_with_the_right_to_resume_also_resumes_other_suspensions() -> None:
     resumes = replace(ITS_OWNER, scopes=("own.*", "tokens.resume", "mail.send"))
-    assert given(BORN, SUSPENDED).when(asks(Resume, by=resumes)) == [Resumed()]
+    assert given(BORN, SUSPENDED).when(command_of(Resume, by=resumes)) == [Resumed()]
 
 
 def test_a_resumed_token_may_be_suspended_and_resumed_by_its_owner_again() -> None:
     again = given(BORN, SUSPENDED, Resumed())
     assert not again.token.suspended_by_owner
-    assert again.then(asks(Suspend, by=ITS_OWNER)).suspended_by_owner
+    assert again.then(command_of(Suspend, by=ITS_OWNER)).suspended_by_owner
 
 
 @pytest.mark.parametrize(
-    "change", [asks(Renew, lifetime="1d", by=ITS_OWNER), asks(Update, name="weekly", by=ITS_OWNER),
-               asks(Rotate, secret=NEXT, grace_seconds=60, by=ITS_OWNER)]
+    "change", [command_of(Renew, lifetime="1d", by=ITS_OWNER), command_of(Update, name="weekly", by=ITS_OWNER),
+               command_of(Rotate, secret=NEXT, grace_seconds=60, by=ITS_OWNER)]
 )  # fmt: skip
 def test_an_owner_cannot_avoid_a_suspension_by_another_change(change: Any) -> None:
     changed = given(BORN, SUSPENDED).then(change)
@@ -84,7 +84,7 @@ def test_no_sequence_of_an_owners_commands_ends_an_administrators_suspension(
     barred = False
     for command, by in steps:
         try:
-            history += given(*history).when(asks(command, by=by))
+            history += given(*history).when(command_of(command, by=by))
         except BeyondCaller:
             assert barred
             assert (command, by) == (Resume, ITS_OWNER)

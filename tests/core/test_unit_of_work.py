@@ -19,7 +19,7 @@ from core.histories import (
     NOON,
     SECRET,
     TOKEN,
-    asks,
+    command_of,
     given,
 )
 from counterfoil.core.caller_recheck import UserCaller
@@ -88,11 +88,11 @@ def unit(*states: SubjectState | None, of: UUID = TOKEN, **fields: Any) -> UnitO
 
 
 def creates(**fields: Any) -> Create:
-    return asks(Create, **{"owner": BILLING, "name": "nightly", "secret": SECRET, "number": 7, **fields})
+    return command_of(Create, **{"owner": BILLING, "name": "nightly", "secret": SECRET, "number": 7, **fields})
 
 
 def exchanges(**fields: Any) -> Exchange:
-    return asks(Exchange, **{"generation": 1, "jti": JTI, "lifetime_seconds": 60, **fields})
+    return command_of(Exchange, **{"generation": 1, "jti": JTI, "lifetime_seconds": 60, **fields})
 
 
 def presents(**fields: Any) -> ExchangeSecret:
@@ -117,7 +117,7 @@ def test_a_command_sees_the_effects_of_those_before_it() -> None:
     made = done(work.answer(creates()))
     assert (made.of(Token).name, made.subject, made.at) == ("nightly", TOKEN, NOON)
     assert [fact.version for fact in made.facts] == [1]
-    revoked = done(work.answer(asks(Revoke, reason="left")))
+    revoked = done(work.answer(command_of(Revoke, reason="left")))
     assert [fact.version for fact in revoked.facts] == [2]
     assert [type(each.command) for each in work.changes.done[KEY]] == [Create, Revoke]
     assert [fact.type for fact, _ in work.changes.facts] == ["created", "revoked"]
@@ -127,33 +127,33 @@ def test_a_command_sees_the_effects_of_those_before_it() -> None:
 def test_a_refusal_leaves_no_trace_and_a_command_without_effect_succeeds() -> None:
     work = unit(token())
     assert isinstance(work.answer(creates()), AlreadyExists)
-    assert done(work.answer(asks(Sweep))).facts == ()
+    assert done(work.answer(command_of(Sweep))).facts == ()
     assert (work.changes.facts, work.changes.done) == ([], {})
 
 
 def test_a_command_on_a_row_held_by_another_transaction_is_retried() -> None:
     work = unit(token(), held={KEY})
     work.locked.of(TokenReads).opened[DIGEST] = (*KEY, 1)
-    assert work.answer(asks(Sweep)) == work.answer(presents()) == RETRY
-    assert work.replay(asks(Sweep), Outcome(None, (), NOON)) == RETRY
+    assert work.answer(command_of(Sweep)) == work.answer(presents()) == RETRY
+    assert work.replay(command_of(Sweep), Outcome(None, (), NOON)) == RETRY
     guarded = unit(user("administrator"), held={(ACCOUNT, ACCOUNT)})
-    assert guarded.answer(user_fixtures.asks(DisableUser, reason="left")) == RETRY
+    assert guarded.answer(user_fixtures.command_of(DisableUser, reason="left")) == RETRY
 
 
 def test_time_never_runs_backwards_within_a_subject() -> None:
     later = NOON + timedelta(seconds=5)
-    assert done(unit(token(at=later)).answer(asks(Suspend))).at == later
+    assert done(unit(token(at=later)).answer(command_of(Suspend))).at == later
 
 
 def test_all_or_nothing_gives_one_refusal_for_all() -> None:
     work = unit(token())
-    both = AllOrNothing((asks(Suspend, reason="wait"), asks(Renew, lifetime="1d")))
+    both = AllOrNothing((command_of(Suspend, reason="wait"), command_of(Renew, lifetime="1d")))
     assert both.by == ADMIN
     assert both.lane == TOKEN
     outcome = done(work.answer(both))
     assert [fact.type for fact in outcome.facts] == ["suspended", "renewed"]
     kept = (dict(work.locked.rows), list(work.changes.facts))
-    assert isinstance(work.answer(AllOrNothing((asks(Revoke, reason="x"), creates()))), AlreadyExists)
+    assert isinstance(work.answer(AllOrNothing((command_of(Revoke, reason="x"), creates()))), AlreadyExists)
     assert (work.locked.rows, work.changes.facts) == kept
 
 
@@ -185,19 +185,19 @@ def test_an_actor_is_read_again_at_the_decision() -> None:
 def test_a_caller_with_reduced_rights_is_refused() -> None:
     caller = user("member", id=ADMIN.actor.id)
     work = unit(token(), callers={(ACCOUNT, caller.id): UserCaller(caller)})
-    assert isinstance(work.answer(asks(Suspend)), CallerChanged)
-    assert done(work.answer(asks(Revoke, reason="by a bulk revocation", bulk_revocation=JTI))).facts
+    assert isinstance(work.answer(command_of(Suspend)), CallerChanged)
+    assert done(work.answer(command_of(Revoke, reason="by a bulk revocation", bulk_revocation=JTI))).facts
     # The state after this batch's earlier commands counts, not the state that was read.
     gone = replace(caller, status="removed")
     held = unit(token(), gone, callers={(ACCOUNT, caller.id): UserCaller(replace(caller, role="administrator"))})
-    assert isinstance(held.answer(asks(Suspend)), CallerGone)
+    assert isinstance(held.answer(command_of(Suspend)), CallerGone)
     # A token whose row is held by another transaction cannot be checked as a caller.
     by = replace(ADMIN, actor=Actor("token", TOKEN))
-    assert done(unit(token()).answer(asks(Suspend, by=by))).facts
+    assert done(unit(token()).answer(command_of(Suspend, by=by))).facts
 
 
 def test_no_new_digest_is_stored_under_an_ended_pepper() -> None:
-    for command in (creates(), asks(Rotate, secret=NEXT)):
+    for command in (creates(), command_of(Rotate, secret=NEXT)):
         assert isinstance(unit(None, ended_peppers={1}).answer(command), Overloaded)
     assert done(unit(None, ended_peppers={2}).answer(creates())).facts
 
@@ -286,13 +286,13 @@ def test_a_subject_of_another_kind_is_not_found() -> None:
     fields: dict[str, Any] = {"account": ACCOUNT, "by": ADMIN}
     assert isinstance(unit(token()).answer(EndSecrets(**fields, id=TOKEN, reason="leaked")), NotFound)
     work = unit(user("member"))
-    assert isinstance(work.answer(replace(asks(Suspend), token_id=user("member").id)), NotFound)
+    assert isinstance(work.answer(replace(command_of(Suspend), token_id=user("member").id)), NotFound)
 
 
 def test_a_reply_is_shown_again_only_to_a_caller_who_may_still_see_it() -> None:
     work, earlier = unit(token(), user("member"), None), Outcome(None, (), NOON, reply=b"secret", replayed=True)
     work.locked.rows[KEY] = Row(token(), None)
-    assert work.replay(asks(Rotate, secret=NEXT), earlier) is earlier
+    assert work.replay(command_of(Rotate, secret=NEXT), earlier) is earlier
     reset = ChangePassword(account=ACCOUNT, id=user("member").id, by=ADMIN, password_hash="")
     assert work.replay(reset, earlier) is earlier
     assert done(work.answer(reset)).facts
@@ -330,7 +330,7 @@ def test_a_command_states_which_rows_it_needs() -> None:
     assert EnrolTotp(**fields, encrypted_seed=b"", last_step=0, recovery_digests=(), pepper_id=3).pepper == 3
     assert creates(by=SYSTEM).reads_account
     assert not exchanges(by=ANOTHER, actors=(ANOTHER.actor.id,)).reads_account  # its own row is enough
-    assert asks(Rotate, secret=NEXT, by=SYSTEM).reads_account
+    assert command_of(Rotate, secret=NEXT, by=SYSTEM).reads_account
     assert KIND_OF[Sweep].caller(token()) is None
     assert KIND_OF[EndSecrets].principals(lock, None) == ()
     assert list(TOKEN_KIND.principals(exchanges(), token())) == []

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from core.deciding import decide as decide_any
 from core.histories import ACCOUNT, ADMIN, NOON
-from core.user_fixtures import ADA, BOB, EMAIL, ENROLMENT, NOW, OTHERS, after, asks, born, create, fact, itself
+from core.user_fixtures import ADA, BOB, EMAIL, ENROLMENT, NOW, OTHERS, after, born, command_of, create, fact, itself
 from counterfoil.core.events import Event, Fact, Private, Subject
 from counterfoil.core.kinds import evolve as evolve_any
 from counterfoil.core.principal import SYSTEM
@@ -73,7 +73,7 @@ def test_an_invalid_address_or_scope_is_refused(said: dict[str, Any], refusal: t
         decide(None, create(**said), NOW)
     if "email" in said:
         with pytest.raises(refusal):
-            decide(after(born()), asks(UpdateUser, **said), NOW)
+            decide(after(born()), command_of(UpdateUser, **said), NOW)
 
 
 def test_an_address_belongs_to_one_user() -> None:
@@ -81,9 +81,11 @@ def test_an_address_belongs_to_one_user() -> None:
     with pytest.raises(EmailTaken):
         decide(None, create(), taken)
     with pytest.raises(EmailTaken):
-        decide(after(born()), asks(UpdateUser, email=EMAIL), taken)
+        decide(after(born()), command_of(UpdateUser, email=EMAIL), taken)
     assert (
-        decide(after(born()), asks(UpdateUser, email=EMAIL), UserContext(at=NOON, emails={EMAIL: frozenset({ADA})}))
+        decide(
+            after(born()), command_of(UpdateUser, email=EMAIL), UserContext(at=NOON, emails={EMAIL: frozenset({ADA})})
+        )
         == []
     )
 
@@ -112,16 +114,16 @@ def test_a_change_may_require_a_revision(command: SubjectCommand) -> None:
 
 
 def test_disabling_and_enabling_happen_once() -> None:
-    disabled = decide(after(born()), asks(DisableUser, reason="on leave"), NOW)
+    disabled = decide(after(born()), command_of(DisableUser, reason="on leave"), NOW)
     assert disabled == [UserDisabled(private=Private(reason="on leave"))]
-    assert decide(after(born(), *disabled), asks(DisableUser, reason="again"), NOW) == []
-    assert decide(after(born(), *disabled), asks(EnableUser), NOW) == [UserEnabled()]
-    assert decide(after(born()), asks(EnableUser), NOW) == []
+    assert decide(after(born(), *disabled), command_of(DisableUser, reason="again"), NOW) == []
+    assert decide(after(born(), *disabled), command_of(EnableUser), NOW) == [UserEnabled()]
+    assert decide(after(born()), command_of(EnableUser), NOW) == []
     assert after(born(), *disabled).status == "disabled"
     assert after(born(), *disabled, UserEnabled()).status == "active"
     for command in (DisableUser, RemoveUser):
         with pytest.raises(BadText):
-            decide(after(born()), asks(command, reason=" "), NOW)
+            decide(after(born()), command_of(command, reason=" "), NOW)
 
 
 def test_a_removed_user_leaves_neither_address_nor_second_factor() -> None:
@@ -131,45 +133,49 @@ def test_a_removed_user_leaves_neither_address_nor_second_factor() -> None:
 
 def test_an_update_event_names_only_changed_fields() -> None:
     user = after(born())
-    assert decide(user, asks(UpdateUser), NOW) == []
-    assert decide(user, asks(UpdateUser, email=EMAIL, role="member", scopes=()), NOW) == []
-    [event] = decide(user, asks(UpdateUser, email="ada@new.org", role="auditor", scopes=("a.b",)), NOW)
+    assert decide(user, command_of(UpdateUser), NOW) == []
+    assert decide(user, command_of(UpdateUser, email=EMAIL, role="member", scopes=()), NOW) == []
+    [event] = decide(user, command_of(UpdateUser, email="ada@new.org", role="auditor", scopes=("a.b",)), NOW)
     assert event == UserUpdated(role="auditor", scopes=("a.b",), private=Private(name="ada@new.org"))
     changed = after(born(), event)
     assert (changed.name, changed.role, changed.scopes, changed.revision) == ("ada@new.org", "auditor", ("a.b",), 2)
-    [event] = decide(user, asks(UpdateUser, role="operator"), NOW)
+    [event] = decide(user, command_of(UpdateUser, role="operator"), NOW)
     assert event == UserUpdated(role="operator", scopes=UNSET, private=None)
     assert after(born(), event).name == EMAIL
 
 
 def test_one_time_codes_come_with_recovery_codes_that_work_once() -> None:
-    [enrolled] = decide(after(born()), asks(EnrolTotp, **ENROLMENT), NOW)
+    [enrolled] = decide(after(born()), command_of(EnrolTotp, **ENROLMENT), NOW)
     assert enrolled == TotpEnrolled(recovery_codes=3)
     user = after(born(), enrolled)
     assert (user.totp, user.recovery_codes) == (True, (0, 1, 2))
-    [used] = decide(user, asks(UseRecoveryCode, index=1, digest=b"1" * 32), NOW)
+    [used] = decide(user, command_of(UseRecoveryCode, index=1, digest=b"1" * 32), NOW)
     assert used == RecoveryCodeUsed(index=1)
     spent = after(born(), enrolled, used)
     assert spent.recovery_codes == (0, 2)
     for index in (1, 3, -1):
         with pytest.raises(NotFound):
-            decide(spent, asks(UseRecoveryCode, index=index, digest=b"1" * 32), NOW)
-    assert decide(spent, asks(RemoveTotp), NOW) == [TotpRemoved()]
-    assert decide(after(born()), asks(RemoveTotp), NOW) == []
+            decide(spent, command_of(UseRecoveryCode, index=index, digest=b"1" * 32), NOW)
+    assert decide(spent, command_of(RemoveTotp), NOW) == [TotpRemoved()]
+    assert decide(after(born()), command_of(RemoveTotp), NOW) == []
     bare = after(born(), enrolled, used, TotpRemoved())
     assert (bare.totp, bare.recovery_codes) == (False, ())
     assert after(born(), enrolled, used, enrolled).recovery_codes == (0, 1, 2)
 
 
 def test_neither_hash_nor_seed_enters_an_event() -> None:
-    for command in (create(), asks(ChangePassword, password_hash="$argon2id$"), asks(EnrolTotp, **ENROLMENT)):
+    for command in (
+        create(),
+        command_of(ChangePassword, password_hash="$argon2id$"),
+        command_of(EnrolTotp, **ENROLMENT),
+    ):
         [event] = decide(None if isinstance(command, CreateUser) else after(born()), command, NOW)
         assert "argon2id" not in repr(event)
         assert "sealed" not in repr(event)
 
 
 def test_a_new_password_is_recorded_and_counted_and_changes_nothing_else() -> None:
-    assert decide(after(born()), asks(ChangePassword, password_hash=""), NOW) == [PasswordChanged()]
+    assert decide(after(born()), command_of(ChangePassword, password_hash=""), NOW) == [PasswordChanged()]
     before, changed = after(born()), after(born(), PasswordChanged())
     assert changed.generation == 2
     same = replace(changed, generation=1, revision=1, version=1, at=before.at, updated_at=before.updated_at)
@@ -177,7 +183,8 @@ def test_a_new_password_is_recorded_and_counted_and_changes_nothing_else() -> No
 
 
 @pytest.mark.parametrize(
-    "command", [asks(UpdateUser, role="member"), asks(DisableUser, reason="x"), asks(RemoveUser, reason="x")]
+    "command",
+    [command_of(UpdateUser, role="member"), command_of(DisableUser, reason="x"), command_of(RemoveUser, reason="x")],
 )
 def test_the_last_active_administrator_cannot_be_removed(command: SubjectCommand) -> None:
     admin = after(born("administrator"))
@@ -191,11 +198,11 @@ def test_the_last_active_administrator_cannot_be_removed(command: SubjectCommand
 
 def test_other_users_and_disabled_administrators_can_be_removed() -> None:
     alone = UserContext(at=NOON, administrators=frozenset({BOB}))
-    assert decide(after(born()), asks(RemoveUser, reason="left"), alone)
+    assert decide(after(born()), command_of(RemoveUser, reason="left"), alone)
     disabled = after(born("administrator"), UserDisabled())
-    assert decide(disabled, asks(RemoveUser, reason="left"), alone)
-    assert decide(disabled, asks(UpdateUser, role="member"), alone)
-    assert asks(EnableUser).guards == ()
+    assert decide(disabled, command_of(RemoveUser, reason="left"), alone)
+    assert decide(disabled, command_of(UpdateUser, role="member"), alone)
+    assert command_of(EnableUser).guards == ()
 
 
 def test_an_impossible_event_is_a_broken_log() -> None:
@@ -203,13 +210,13 @@ def test_an_impossible_event_is_a_broken_log() -> None:
         with pytest.raises(ValueError, match="cannot come here"):
             evolve(user, fact(event, 2))
     with pytest.raises(TypeError, match="no such command"):
-        decide(after(born()), asks(SubjectCommand), NOW)
+        decide(after(born()), command_of(SubjectCommand), NOW)
 
 
 def test_a_command_to_a_user_is_a_bug_for_another_kind() -> None:
     account = evolve_any(None, fact_about("account", AccountCreated(private=Private(name="Acme"))))
     with pytest.raises(NotFound):
-        decide_any(account, asks(EnableUser), NOW)
+        decide_any(account, command_of(EnableUser), NOW)
     with pytest.raises(ValueError, match="cannot come here"):
         evolve_any(account, fact(UserEnabled(), 2))
 

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from core.histories import NOON
-from core.user_fixtures import ADA, ENROLMENT, PEOPLE, after, asks, born, fact
+from core.user_fixtures import ADA, ENROLMENT, PEOPLE, after, born, command_of, fact
 from counterfoil.core.events import Event
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import Refusal
@@ -86,7 +86,7 @@ def commands(draw: st.DrawFn) -> SubjectCommand:
     kinds: list[type[SubjectCommand]] = [CreateUser, CreateUser, UpdateUser, UpdateUser, *fields]
     kind = draw(st.sampled_from(kinds))
     said = {name: draw(value) for name, value in fields[kind].items()}
-    return asks(kind, of=draw(st.sampled_from(PEOPLE)), **said)
+    return command_of(kind, of=draw(st.sampled_from(PEOPLE)), **said)
 
 
 steps = st.lists(st.tuples(st.sampled_from(PEOPLE), commands()), min_size=5, max_size=40)

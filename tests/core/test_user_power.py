@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from core.histories import ACCOUNT, NOON, holding
-from core.user_fixtures import ADA, BOB, NOW, OTHERS, after, asks, born, create, itself
+from core.user_fixtures import ADA, BOB, NOW, OTHERS, after, born, command_of, create, itself
 from counterfoil.core.principal import Actor, Owner, Principal, refuse_beyond
 from counterfoil.core.refusals import BeyondCaller
 from counterfoil.core.subjects.subject import SubjectCommand
@@ -43,10 +43,10 @@ def test_a_user_gives_no_more_than_they_hold_even_to_themselves() -> None:
         with pytest.raises(BeyondCaller):
             decide(None, create(by=itself(operator), role=role), NOW)
         with pytest.raises(BeyondCaller):
-            decide(operator, asks(UpdateUser, by=itself(operator), role=role), NOW)
+            decide(operator, command_of(UpdateUser, by=itself(operator), role=role), NOW)
     with pytest.raises(BeyondCaller):
-        decide(operator, asks(UpdateUser, by=itself(operator), scopes=("users.*", "invoices.read")), NOW)
-    assert decide(operator, asks(UpdateUser, by=itself(operator), scopes=()), NOW) == [UserUpdated(scopes=())]
+        decide(operator, command_of(UpdateUser, by=itself(operator), scopes=("users.*", "invoices.read")), NOW)
+    assert decide(operator, command_of(UpdateUser, by=itself(operator), scopes=()), NOW) == [UserUpdated(scopes=())]
 
 
 def test_own_tokens_of_another_user_count_as_tokens_of_all() -> None:

@@ -31,13 +31,15 @@ ENROLMENT: dict[str, Any] = {
 }  # fmt: skip
 
 
-def asks(command: type[SubjectCommand], *, of: UUID = ADA, by: Principal = ADMIN, **said: Any) -> SubjectCommand:
-    return command(account=ACCOUNT, id=of, by=by, **said)
+def command_of(
+    command: type[SubjectCommand], *, of: UUID = ADA, by: Principal = ADMIN, **fields: Any
+) -> SubjectCommand:
+    return command(account=ACCOUNT, id=of, by=by, **fields)
 
 
-def create(**said: Any) -> SubjectCommand:
+def create(**fields: Any) -> SubjectCommand:
     usual: dict[str, Any] = {"number": 3, "email": EMAIL, "role": "member", "password_hash": "$argon2id$"}
-    return asks(CreateUser, **usual | said)
+    return command_of(CreateUser, **usual | fields)
 
 
 def fact(event: Event, version: int, *, of: UUID = ADA) -> Fact:
@@ -64,8 +66,9 @@ def itself(user: User) -> Principal:
 
 
 OTHERS: list[SubjectCommand] = [
-    asks(UpdateUser, email="x@y"), asks(ChangePassword, password_hash=""), asks(DisableUser, reason="x"),
-    asks(EnableUser), asks(RemoveUser, reason="x"), asks(EnrolTotp, **ENROLMENT), asks(RemoveTotp),
-    asks(UseRecoveryCode, index=0, digest=b"0" * 32),
+    command_of(UpdateUser, email="x@y"), command_of(ChangePassword, password_hash=""),
+    command_of(DisableUser, reason="x"), command_of(EnableUser), command_of(RemoveUser, reason="x"),
+    command_of(EnrolTotp, **ENROLMENT), command_of(RemoveTotp),
+    command_of(UseRecoveryCode, index=0, digest=b"0" * 32),
 ]  # fmt: skip
 """Every command that an existing user may get."""

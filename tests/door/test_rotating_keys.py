@@ -21,7 +21,7 @@ SEALING = Sealing(b"k" * 32)
 RACERS = 6
 
 
-def asks(command: type[SubjectCommand], **fields: Any) -> SubjectCommand:
+def command_of(command: type[SubjectCommand], **fields: Any) -> SubjectCommand:
     return command(account=NIL, id=RING, by=SYSTEM, **fields)
 
 
@@ -36,19 +36,21 @@ async def race(doors: list[Door], commands: list[SubjectCommand]) -> list[Outcom
 async def test_of_many_simultaneous_rotations_one_succeeds(database: Database) -> None:
     doors = [await Door(database.app_url).__aenter__() for _ in range(RACERS)]
     async with await open_pool(database.app_url, size=1) as pool:
-        first = [asks(PublishKey, new_key=SEALING.new_key(), revisions=frozenset({0})) for _ in doors]
+        first = [command_of(PublishKey, new_key=SEALING.new_key(), revisions=frozenset({0})) for _ in doors]
         assert len(await race(doors, first)) == 1
         for _ in range(10):
             keys: list[NewKey] = [SEALING.new_key() for _ in doors]
-            assert len(await race(doors, [asks(PublishKey, new_key=key) for key in keys])) == 1
+            assert len(await race(doors, [command_of(PublishKey, new_key=key) for key in keys])) == 1
             stored = await stored_ring(pool)
             assert stored is not None
             waiting, active = stored.ring.first("published"), stored.ring.first("active")
             assert waiting is not None
             assert active is not None
             assert stored.encrypted.keys() == {waiting.kid, active.kid}
-            activating = asks(ActivateKey, kid=waiting.kid, emergency=True)
-            removing = asks(RemoveKey, kid=active.kid, reason="stolen", revisions=frozenset({stored.ring.revision}))
+            activating = command_of(ActivateKey, kid=waiting.kid, emergency=True)
+            removing = command_of(
+                RemoveKey, kid=active.kid, reason="stolen", revisions=frozenset({stored.ring.revision})
+            )
             assert len(await race(doors, [activating, removing] * (RACERS // 2))) <= 2
             after = await stored_ring(pool)
             assert after is not None

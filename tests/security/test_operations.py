@@ -11,7 +11,7 @@ import counterfoil
 import counterfoil_api
 import counterfoil_worker
 from api.service import Caller
-from core.histories import CREATED, ENDS, THRESHOLDS, asks, given
+from core.histories import CREATED, ENDS, THRESHOLDS, command_of, given
 from counterfoil.core.subjects.token.commands import Sweep
 from counterfoil.core.subjects.token.events import Expired, Expiring
 
@@ -75,10 +75,10 @@ async def test_a_key_that_encrypts_a_secret_is_long_enough(admin: Caller) -> Non
 def test_a_late_sweep_announces_the_truth_once(due: int, late: str) -> None:
     at = ENDS - timedelta(seconds=due) + LATE[late]
     token = given(CREATED)
-    (said,) = token.when(asks(Sweep), at)
+    (said,) = token.when(command_of(Sweep), at)
     if at >= ENDS:
         assert isinstance(said, Expired)
     else:
         assert isinstance(said, Expiring)
         assert said.threshold == min(each for each in THRESHOLDS if ENDS - timedelta(seconds=each) <= at)
-    assert given(CREATED, (at, said)).when(asks(Sweep), at) == []
+    assert given(CREATED, (at, said)).when(command_of(Sweep), at) == []
