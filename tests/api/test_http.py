@@ -27,7 +27,7 @@ async def test_a_handler_receives_the_parameters_of_its_signature(client: Client
         "/things", data=body, headers={**GOOD, "Content-Type": "application/json", "Idempotency-Key": "k-1"}
     ) as answer:
         assert answer.status == 201
-        assert await answer.json() == {"name": "x", "asker": "token", "key": "k-1"}
+        assert await answer.json() == {"name": "x", "caller": "token", "key": "k-1"}
         assert answer.headers["ETag"] == '"1"'
         assert answer.headers["Location"] == "/things/1"
         assert answer.headers["Cache-Control"] == "no-store"
@@ -109,7 +109,7 @@ async def test_other_media_types_and_content_codings_are_refused(client: ClientS
 
 async def test_a_body_may_be_omitted_when_all_its_fields_are_optional(client: ClientSession) -> None:
     async with client.patch("/things/5", headers={"If-Match": '"6", "7"'}) as answer:
-        assert await answer.json() == {"name": "5 True", "asker": "nobody", "key": None}
+        assert await answer.json() == {"name": "5 True", "caller": "nobody", "key": None}
 
 
 @pytest.mark.parametrize("header", ["7", '"7', "", ",", '"7" "8"'])

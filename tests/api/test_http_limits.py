@@ -55,7 +55,7 @@ async def test_the_time_limit_of_a_head_applies_to_each_request_of_a_connection(
 
 async def test_a_head_that_waits_for_the_server_is_not_timed_out(shelf: Shelf) -> None:
     async with a_server(shelf, head_seconds=0.4) as where, connected(where) as (reader, writer):
-        body = b'{"name":"a","asker":"b"}'
+        body = b'{"name":"a","caller":"b"}'
         head = b"POST /long HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
         writer.write(head % len(body) + body)
         await writer.drain()
@@ -112,7 +112,7 @@ async def test_a_slow_operation_is_refused_with_what_is_known_of_its_outcome(she
 async def test_an_operation_may_have_its_own_limits_of_size_and_time(shelf: Shelf) -> None:
     async with a_server(shelf, request_seconds=0.2) as where, connected(where) as (reader, writer):
         for path, size, status in (("/brief", 90, 200), ("/brief", 110, 413), ("/long", 90_000, 200)):
-            body = json.dumps({"name": "a" * (size - 30), "asker": "b"}).encode().ljust(size)
+            body = json.dumps({"name": "a" * (size - 30), "caller": "b"}).encode().ljust(size)
             writer.write(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n".encode())
             writer.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
             assert (await answer_of(reader))[0] == status
@@ -160,7 +160,7 @@ async def test_a_connection_that_is_being_answered_is_never_closed_for_another(s
         busy = [await stack.enter_async_context(connected(where)) for _ in range(5)]
         for _, writer in busy:
             writer.write(b"POST /long HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n")
-            writer.write(b'Content-Length: 25\r\n\r\n{"name":"a","asker":"me"}')
+            writer.write(b'Content-Length: 26\r\n\r\n{"name":"a","caller":"me"}')
         while len(shelf.finished) < 5:  # noqa: ASYNC110 - the service has no reason to tell us
             await asyncio.sleep(0.01)
         async with connected(where) as (reader, _):
