@@ -47,7 +47,7 @@ _SHOWN = 80
 """So many characters of a wrong value are printed."""
 
 
-class BadSetting(Exception):  # noqa: N818 - a complaint, named like our refusals
+class BadSetting(Exception):  # noqa: N818 - named like the refusals
     """A setting is missing or wrong; the message says what is wrong, and then what to do."""
 
     def __init__(self, name: str, what_to_do: str) -> None:
@@ -57,7 +57,7 @@ class BadSetting(Exception):  # noqa: N818 - a complaint, named like our refusal
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What one process was told; secrets among it never show in its repr.
+    """The settings of one process; its repr shows no secret.
 
     What its command has no use for may be absent, and is empty then: an auditor is handed no pepper.
     """
@@ -108,8 +108,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 what = f"is not set, and `counterfoil {command}` needs it. Set it to {variable.says}."
                 raise BadSetting(variable.name, what)
         _agree(texts)
-        told = {each.field: each.value_of(texts[each.name]) for each in VARIABLES if texts[each.name]}
-        return msgspec.convert(told, cls)
+        values = {each.field: each.value_of(texts[each.name]) for each in VARIABLES if texts[each.name]}
+        return msgspec.convert(values, cls)
 
     def __repr__(self) -> str:
         shown = (
@@ -138,11 +138,11 @@ class Variable:
         """What the text means, or `BadSetting`, which repeats the text unless that may hold a secret."""
         try:
             return self.read(text)
-        except ValueError as complaint:
+        except ValueError as error:
             found = "" if self.secret or "@" in text else f"; it is {text[:_SHOWN]!r}"
             # Where the words name no form that would be right, the default is one.
             such = "" if _FORM.search(self.says) or not self.default else f", such as {self.default}"
-            raise BadSetting(self.name, f"{complaint}{found}. Set it to {self.says}{such}.") from None
+            raise BadSetting(self.name, f"{error}{found}. Set it to {self.says}{such}.") from None
 
 
 def _in_urls(texts: Mapping[str, str]) -> Mapping[str, str]:

@@ -11,13 +11,13 @@ async def test_the_work_is_repeated_and_done_a_last_time_at_the_end() -> None:
     async def work() -> None:
         done.release()
 
-    often = Repeating(work, seconds=0.001, complaint="failed")
+    often = Repeating(work, seconds=0.001, failure_event="failed")
     often.start()
     async with asyncio.timeout(60):
         for _ in range(3):
             await done.acquire()
     await often.stop()
-    seldom = Repeating(work, seconds=3_600, complaint="failed")
+    seldom = Repeating(work, seconds=3_600, failure_event="failed")
     seldom.start()
     while not done.locked():
         await done.acquire()
@@ -35,7 +35,7 @@ async def test_stopping_waits_for_running_work() -> None:
         await may_end.wait()
         ended = True
 
-    repeating = Repeating(work, seconds=0, complaint="failed")
+    repeating = Repeating(work, seconds=0, failure_event="failed")
     repeating.start()
     await began.wait()
     stopping = asyncio.create_task(repeating.stop())
@@ -57,7 +57,7 @@ async def test_a_failure_is_logged_and_the_work_goes_on() -> None:
             twice.set()
         raise RuntimeError("a secret perhaps")
 
-    repeating = Repeating(work, seconds=0, complaint="things_not_written")
+    repeating = Repeating(work, seconds=0, failure_event="things_not_written")
     with capture_logs() as logs:
         repeating.start()
         async with asyncio.timeout(60):
@@ -68,4 +68,4 @@ async def test_a_failure_is_logged_and_the_work_goes_on() -> None:
 
 
 async def test_unstarted_work_stops_at_once() -> None:
-    await Repeating(asyncio.Event().wait, seconds=0, complaint="failed").stop()
+    await Repeating(asyncio.Event().wait, seconds=0, failure_event="failed").stop()

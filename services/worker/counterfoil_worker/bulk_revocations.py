@@ -46,7 +46,7 @@ class _Known:
 
     turn: float = 0.0
     left: dict[int, float] = field(default_factory=dict)
-    complained: bool = False
+    warned: bool = False
 
     def leave(self, part: int) -> None:
         self.left.pop(part, None)  # keeps the order in which they were left
@@ -150,9 +150,9 @@ class BulkRevocations(Shifts):
         if far.left or self._stopping:
             return
         if far.planned != revocation.total:  # parts are missing: "finished" must mean that all are revoked
-            if not self._known[revocation.id].complained:  # once, and not with every call
+            if not self._known[revocation.id].warned:  # once, and not with every call
                 _log(revocation).error("bulk_revocation_incomplete", total=revocation.total, done=far.planned)
-            self._known[revocation.id].complained = True
+            self._known[revocation.id].warned = True
             return
         if not await self._ended_with_children(revocation, far.parts):
             return

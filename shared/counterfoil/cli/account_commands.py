@@ -90,9 +90,9 @@ def _of(event: AccountEvent) -> str:
 
 
 def _changed(event: AccountEvent) -> str:
-    told = [f"{field}: {_text(each.before)} → {_text(each.after)}" for field, each in (event.changes or {}).items()]
+    changes = [f"{field}: {_text(each.before)} → {_text(each.after)}" for field, each in (event.changes or {}).items()]
     reason = (event.private or {}).get("reason")
-    return "; ".join([*told, *([f"reason: {reason}"] if reason else [])])
+    return "; ".join([*changes, *([f"reason: {reason}"] if reason else [])])
 
 
 def _text(value: object) -> str:

@@ -46,10 +46,10 @@ def create(
 
     if not credentials.absolute().parent.is_dir():
         raise ended(USAGE, f"there is no directory {credentials.parent}")
-    told = settings("account")
+    configured = settings("account")
     try:
         fresh = on_server(found(
-            told, name=name, email=admin_email, file=credentials.absolute(), lifetime=token_lifetime,
+            configured, name=name, email=admin_email, file=credentials.absolute(), lifetime=token_lifetime,
             examples=with_examples,
         ))  # fmt: skip
     except AnotherFounding as error:
@@ -80,9 +80,9 @@ def renew_token(
     from counterfoil.uses.credentials_file import AnotherFounding  # noqa: PLC0415 - client commands need no door
     from counterfoil.uses.found_account import renew_token as renew  # noqa: PLC0415 - likewise
 
-    told = settings("account")
+    configured = settings("account")
     try:
-        ends = on_server(renew(told, file=credentials.absolute(), lifetime=lifetime))
+        ends = on_server(renew(configured, file=credentials.absolute(), lifetime=lifetime))
     except AnotherFounding as error:
         raise ended(USAGE, str(error)) from None
     say(f"expires {'never' if ends is None else time_of(ends)}\n")
@@ -104,9 +104,9 @@ def recover(
     from counterfoil.uses.recover_account import NobodySo, SeveralSo  # noqa: PLC0415 - client commands need no door
     from counterfoil.uses.recover_account import recover as let_in  # noqa: PLC0415 - likewise
 
-    told = settings("account")
+    configured = settings("account")
     try:
-        recovered = on_server(let_in(told, email=email, account=account, any_network=any_network))
+        recovered = on_server(let_in(configured, email=email, account=account, any_network=any_network))
     except (NobodySo, SeveralSo) as error:
         raise ended(REFUSED, str(error)) from None
     try:

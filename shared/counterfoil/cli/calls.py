@@ -95,13 +95,13 @@ async def _asked(url: str, token: str | Password | None, call: Callable[[Client]
 
 async def _tell_of_trouble(client: Client) -> None:
     """Print why a call takes so long, each reason once; not with --json, where stderr has only documents."""
-    told = ""
+    last_shown = ""
     while True:
         await asyncio.sleep(_SILENCE_SECONDS)
         trouble = client.wire.trouble
-        if trouble and trouble != told and not wants_json():
+        if trouble and trouble != last_shown and not wants_json():
             remark(printable(f"counterfoil: {trouble}; still trying."))
-        told = trouble
+        last_shown = trouble
 
 
 def where(credentials: Path | None) -> str:

@@ -94,11 +94,11 @@ def settings(command: Command) -> Settings:
     from counterfoil.settings import BadSetting, Settings  # noqa: PLC0415 - and have no settings
 
     try:
-        told = Settings.from_environment(command=command)
+        configured = Settings.from_environment(command=command)
     except BadSetting as error:
         raise ended(USAGE, str(error)) from None
-    configure(told.log_format, told.log_level)
-    return told
+    configure(configured.log_format, configured.log_level)
+    return configured
 
 
 def on_server(work: Coroutine[Any, Any, T]) -> T:

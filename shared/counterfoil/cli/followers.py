@@ -36,8 +36,8 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 @app.command("list")
 def list_followers(*, as_json: AsJson = False) -> None:
     """List every follower, its position in the log, and how many events it has not handled."""
-    told = settings("followers")
-    found = on_server(_found(told.database_url))
+    configured = settings("followers")
+    found = on_server(_found(configured.database_url))
     show_list(map(_shown, found), _FOLLOWERS, as_json=as_json)
 
 
@@ -49,14 +49,14 @@ def remove(
     as_json: AsJson = False,
 ) -> None:
     """Remove the position of a follower that no longer exists. An existing one starts over."""
-    told = settings("followers")
+    configured = settings("followers")
     if not yes:
         typer.confirm(
             f"The position of {name!r} is lost. If a worker still runs it, it begins again. Go on?",
             abort=True,
             err=True,
         )
-    if not on_server(_removed(told.database_url, name)):
+    if not on_server(_removed(configured.database_url, name)):
         raise ended(REFUSED, f"there is no follower {name!r}; `counterfoil followers list` shows what there is.")
     if as_json:
         say_json({"removed": name})

@@ -103,8 +103,8 @@ def remove(
 
 def _asked(asked: Asked | None) -> Ring | None:
     """Execute the command, if there is one, and return the keys."""
-    told = settings("keys")
-    return on_server(_execute(told.database_url, told.key_encryption_key, asked))
+    configured = settings("keys")
+    return on_server(_execute(configured.database_url, configured.key_encryption_key, asked))
 
 
 async def _execute(url: str, encryption_key: bytes, asked: Asked | None) -> Ring | None:

@@ -17,7 +17,7 @@ from counterfoil.cli.ledger import IssuingLedger, Ledger
 from counterfoil.cli.login_file import refuse_to_write, write
 from counterfoil.cli.options import Key
 from counterfoil.cli.output import OutputFailed
-from counterfoil.cli.password_prompt import Person, chosen, told
+from counterfoil.cli.password_prompt import Person, chosen, typed
 from counterfoil.cli.token_display import show_issued
 from counterfoil.cli.user_display import show_enrolled, show_with_password, user_facts
 from counterfoil.client.documents import UserWithPassword
@@ -101,7 +101,7 @@ def enrol(email: Email, *, ledger: Ledger) -> None:
     person = Person(email, ledger.credentials)
     begun = person.ask(lambda api: api.begin_totp())
     _show_seed(begun)
-    code = told("The code that it shows now: ")
+    code = typed("The code that it shows now: ")
     enrolled = person.ask(lambda api: api.confirm_totp(code))
     try:
         show_enrolled(enrolled, as_json=ledger.as_json)

@@ -12,7 +12,7 @@ import msgspec
 _NAMES: Final = ("stdin", "stdout", "stderr")
 
 
-class OutputFailed(Exception):  # noqa: N818 - a complaint
+class OutputFailed(Exception):  # noqa: N818 - named like the refusals
     """The output could not be written."""
 
 

@@ -25,7 +25,7 @@ class Person:
     def __init__(self, email: str, credentials: Path | None) -> None:
         self._email = email
         self._url = where(credentials)
-        self._password = told(f"Password of {email}: ")
+        self._password = typed(f"Password of {email}: ")
 
     def ask(self, call: Callable[[Client], Awaitable[T]]) -> T:
         """Return the reply; prompt for a one-time code, each valid for one call, if the ledger requires one."""
@@ -54,7 +54,7 @@ class Person:
         answer = ask_with(self._url, Password(self._email, password), once)
         if not isinstance(answer, Refused):
             return answer
-        code = told("One-time code, or a recovery code: ")
+        code = typed("One-time code, or a recovery code: ")
         return ask_with(self._url, Password(self._email, password, code), call)
 
 
@@ -67,7 +67,7 @@ async def _user_if_known(ledger: Client) -> User | None:
         raise
 
 
-def told(prompt: str) -> str:
+def typed(prompt: str) -> str:
     """Read a line without echo; without a terminal, the next line of standard input."""
     try:
         line = getpass.getpass(prompt, sys.stderr) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
@@ -84,7 +84,7 @@ def told(prompt: str) -> str:
 
 def chosen(prompt: str) -> str:
     """Read a new password; at a terminal, twice."""
-    password = told(prompt)
-    if sys.stdin.isatty() and told("Once more: ") != password:
+    password = typed(prompt)
+    if sys.stdin.isatty() and typed("Once more: ") != password:
         raise ended(USAGE, "the two passwords differ; type the same one twice")
     return password

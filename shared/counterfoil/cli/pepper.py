@@ -106,9 +106,9 @@ def retire(
 
 
 def _run(asked: Asked | None, *, as_json: bool, wait_seconds: float = 0) -> None:
-    told = settings("pepper")
-    peppers = Peppers(told.peppers)
-    shown = on_server(_execute(told.database_url, peppers, asked, wait_seconds))
+    configured = settings("pepper")
+    peppers = Peppers(configured.peppers)
+    shown = on_server(_execute(configured.database_url, peppers, asked, wait_seconds))
     show_list(shown, _PEPPERS, as_json=as_json)
 
 

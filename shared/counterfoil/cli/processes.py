@@ -22,9 +22,9 @@ def migrate() -> None:
     from counterfoil.postgres.migrate import DatabaseAhead, EditedMigration, TableHeld  # noqa: PLC0415 - likewise
     from counterfoil.postgres.migrate import migrate as apply  # noqa: PLC0415 - likewise
 
-    told = settings("migrate")
+    configured = settings("migrate")
     try:
-        names = on_server(apply(told.migrate_database_url, app_role=_role(told.database_url)))
+        names = on_server(apply(configured.migrate_database_url, app_role=_role(configured.database_url)))
     except (EditedMigration, DatabaseAhead, TableHeld, UnknownRole) as error:
         raise ended(REFUSED, str(error)) from None
     say("".join(f"applied {name}\n" for name in names) or "nothing to apply\n")
@@ -57,21 +57,21 @@ def sealer(
     from counterfoil.postgres.placing import LogBroken  # noqa: PLC0415 - each command loads what it needs
     from counterfoil.uses.seal_log import run  # noqa: PLC0415 - likewise
 
-    told = settings("sealer")
+    configured = settings("sealer")
     if check:
-        _check_sealing(told.database_url)
+        _check_sealing(configured.database_url)
         return
     try:
-        _run(run, told)
-    except LogBroken as complaint:
-        raise ended(REFUSED, str(complaint)) from None
+        _run(run, configured)
+    except LogBroken as error:
+        raise ended(REFUSED, str(error)) from None
 
 
-def _run(process: Callable[[Settings], None], told: Settings) -> None:
+def _run(process: Callable[[Settings], None], configured: Settings) -> None:
     try:
-        process(told)
-    except Misconfigured as complaint:
-        raise ended(USAGE, complaint.detail) from None
+        process(configured)
+    except Misconfigured as error:
+        raise ended(USAGE, error.detail) from None
 
 
 def _check_sealing(url: str) -> None:

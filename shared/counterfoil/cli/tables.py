@@ -77,9 +77,9 @@ class GrowingTable:
 
 def _width() -> int | None:
     """Return the width of the output; None if neither COLUMNS nor a terminal states it."""
-    told = os.environ.get("COLUMNS", "")
-    if told.isascii() and told.isdigit() and int(told) > 0:
-        return int(told)
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isascii() and columns.isdigit() and int(columns) > 0:
+        return int(columns)
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 

@@ -11,7 +11,7 @@ from counterfoil.cli.calls import ask_with, place
 from counterfoil.cli.display import Facts, owner_of, show, show_facts, time_of
 from counterfoil.cli.ledger import Ledger
 from counterfoil.cli.output import say_json
-from counterfoil.cli.password_prompt import told
+from counterfoil.cli.password_prompt import typed
 from counterfoil.client import Client
 from counterfoil.client.documents import Introspection, Token, User
 from counterfoil.core.scopes import meet, missing
@@ -50,7 +50,7 @@ def whoami(*, ledger: Ledger) -> None:
 def introspect(*, ledger: Ledger) -> None:
     """Check whether the API accepts a secret or a bearer now. Type it at a prompt, or pass it on standard input."""
     # As an argument it would stand in the shell's history and in the list of processes.
-    presented = told("Secret or bearer: ")
+    presented = typed("Secret or bearer: ")
     found = ledger.ask(lambda api: api.introspect(presented))
     if ledger.as_json:
         say_json({"active": found.active, **found.facts})

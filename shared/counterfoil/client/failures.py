@@ -24,7 +24,7 @@ import msgspec
 PREFIX: Final = "urn:counterfoil:problem:"
 
 
-class Failure(Exception):  # noqa: N818 - failures are complaints
+class Failure(Exception):  # noqa: N818 - named like the refusals
     """A call did not succeed."""
 
 

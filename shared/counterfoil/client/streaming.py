@@ -21,7 +21,7 @@ LONGEST_LINE: Final = 1 << 20
 _LONGEST_REFUSAL: Final = 1 << 16
 
 
-class Interrupted(Exception):  # noqa: N818 - a complaint
+class Interrupted(Exception):  # noqa: N818 - named like the refusals
     """The reply did not come, or not to its end; `result` says why."""
 
     def __init__(self, result: Answer | Lost) -> None:

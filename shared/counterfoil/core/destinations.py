@@ -47,7 +47,7 @@ _METADATA: Final = frozenset(map(ip_address, ("100.100.100.200", "fd00:ec2::254"
 """Services of clouds that hand out credentials, at addresses that look internal."""
 
 
-class DestinationRefused(Exception):  # noqa: N818 - a complaint, named like our refusals
+class DestinationRefused(Exception):  # noqa: N818 - named like the refusals
     """The service must not call this address."""
 
 

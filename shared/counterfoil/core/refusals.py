@@ -38,7 +38,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-class Refusal(Exception):  # noqa: N818 - refusals are answers, named as complaints
+class Refusal(Exception):  # noqa: N818 - refusals are answers, not errors
     """The ledger refuses."""
 
     def __init__(self, detail: str = "", /, **facts: object) -> None:

@@ -71,7 +71,7 @@ class DoorConnection:
             return False
         except Misconfigured as error:  # a pooler may be put right, too
             if not self._away:
-                log.error("database_unfit", what_to_do=error.detail)  # noqa: TRY400 - a complaint, not a crash
+                log.error("database_unfit", what_to_do=error.detail)  # noqa: TRY400 - foreseen, so no traceback
             self._away = True
             return False
         if self._away:

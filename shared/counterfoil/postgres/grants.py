@@ -42,7 +42,7 @@ READABLE: Final = ("attempt", "counted_use", "event", "owner_quota", "sealed", "
 _OWN_ROWS: Final = f"(account_id = (NULLIF(current_setting('{SETTING}'::text, true), ''::text))::uuid)"
 
 
-class UnknownRole(Exception):  # noqa: N818 - a complaint
+class UnknownRole(Exception):  # noqa: N818 - named like the refusals
     """The application's role or the reader does not exist; create it, then migrate again."""
 
 

@@ -67,7 +67,7 @@ class Lead:
         except Misconfigured as error:
             self._let_go()
             if not self._away:
-                log.error("lead_unknown", of=self._name, what_to_do=error.detail)  # noqa: TRY400 - a complaint, not a crash
+                log.error("lead_unknown", of=self._name, what_to_do=error.detail)  # noqa: TRY400 - foreseen, so no traceback
         self._away = self._connection is None
         return self._leads
 

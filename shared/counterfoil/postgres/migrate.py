@@ -29,15 +29,15 @@ _PAUSE_SECONDS: Final = 1.0
 _TRIES: Final = 100
 
 
-class EditedMigration(Exception):  # noqa: N818 - a complaint
+class EditedMigration(Exception):  # noqa: N818 - named like the refusals
     """A migration that this database has applied reads differently now; restore the file and add a new one."""
 
 
-class DatabaseAhead(Exception):  # noqa: N818 - a complaint
+class DatabaseAhead(Exception):  # noqa: N818 - named like the refusals
     """The database has migrations that this code does not know; run the newer code."""
 
 
-class TableHeld(Exception):  # noqa: N818 - a complaint
+class TableHeld(Exception):  # noqa: N818 - named like the refusals
     """Somebody goes on using a table that has to change; let them end, and migrate again."""
 
 

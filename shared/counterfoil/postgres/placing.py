@@ -11,7 +11,7 @@ import asyncpg
 from counterfoil.postgres.connection import Connection
 
 
-class LogBroken(Exception):  # noqa: N818 - a complaint
+class LogBroken(Exception):  # noqa: N818 - named like the refusals
     """The log contradicts itself; sealing more would hide that."""
 
 

@@ -43,7 +43,7 @@ class AccessLog:
         self._gathered: dict[Reader, Reads] = {}
         self._paces: dict[Reader, _Pace] = {}
         self._log = LogReads(door)
-        self._writing = Repeating(self._write_due, seconds=pause_seconds / 4, complaint="reads_not_written")
+        self._writing = Repeating(self._write_due, seconds=pause_seconds / 4, failure_event="reads_not_written")
 
     async def __aenter__(self) -> Self:
         self._writing.start()

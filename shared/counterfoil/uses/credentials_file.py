@@ -18,7 +18,7 @@ FIRST: Final = 1
 """The number of the administrator, who is the first user of the account."""
 
 
-class AnotherFounding(Exception):  # noqa: N818 - a complaint
+class AnotherFounding(Exception):  # noqa: N818 - named like the refusals
     """This file belongs to another account or administrator; name another file."""
 
 

@@ -45,7 +45,7 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 Reason = Literal["destination", "connection", "time", "status", "encoding", "size"]
 
 
-class EgressFailed(Exception):  # noqa: N818 - a complaint, named like our refusals
+class EgressFailed(Exception):  # noqa: N818 - named like the refusals
     """A call that brought nothing; the message is for the service's own log, never for whoever named the address."""
 
     def __init__(self, reason: Reason, what: str) -> None:
@@ -96,10 +96,10 @@ class Egress:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 destination = destination_of(url)
                 return await self._got(url, await self._addresses(destination))
-        except DestinationRefused as complaint:
-            raise EgressFailed("destination", str(complaint)) from None
-        except BadSetting as complaint:  # the file was good when the process started
-            raise EgressFailed("connection", str(complaint)) from None
+        except DestinationRefused as error:
+            raise EgressFailed("destination", str(error)) from None
+        except BadSetting as error:  # the file was good when the process started
+            raise EgressFailed("connection", str(error)) from None
         except TimeoutError:
             raise EgressFailed("time", f"The server did not answer within {PATIENCE_SECONDS:g} seconds.") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:

@@ -18,7 +18,7 @@ from counterfoil.postgres.schema_changes import repeated
 Apply: TypeAlias = Callable[[Transaction, Sequence[LoggedEvent]], Awaitable[None]]
 
 
-class PositionOutOfOrder(Exception):  # noqa: N818 - a complaint
+class PositionOutOfOrder(Exception):  # noqa: N818 - named like the refusals
     """The next event of the log is not at the position after the last one that a follower handled."""
 
     def __init__(self, name: str, *, expected: int, found: int | None, head: int) -> None:

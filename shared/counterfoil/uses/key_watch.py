@@ -51,7 +51,7 @@ async def _follow(url: str, peppers: Iterable[int], listeners: Mapping[UUID, Hea
 
 
 async def _listen(connection: Connection, listeners: Mapping[UUID, Hear]) -> None:
-    complaint = ""
+    last_logged = ""
     while True:
         as_of = monotonic()
         found = await versions(connection, NIL, listeners)
@@ -59,9 +59,9 @@ async def _listen(connection: Connection, listeners: Mapping[UUID, Hear]) -> Non
             for subject, hear in listeners.items():
                 version, at = found[subject]
                 await hear(version, as_of, at)
-            complaint = ""
+            last_logged = ""
         except Refusal as refusal:
-            if refusal.detail != complaint:
-                log.error("cannot_follow", what_to_do=refusal.detail)  # noqa: TRY400 - a complaint, not a crash
-            complaint = refusal.detail
+            if refusal.detail != last_logged:
+                log.error("cannot_follow", what_to_do=refusal.detail)  # noqa: TRY400 - foreseen, so no traceback
+            last_logged = refusal.detail
         await asyncio.sleep(EVERY_SECONDS)

@@ -46,7 +46,7 @@ class PepperSync:
         self._version: int | None = None
         self._as_of = 0.0
         self._reading: Gather[None, int] = Gather(self._read)
-        self._complaint: Misconfigured | None = None
+        self._failure: Misconfigured | None = None
 
     async def ensure_fresh(self) -> None:
         """Return once this process knows, as of a moment ago, which pepper signs and which verify."""
@@ -66,18 +66,18 @@ class PepperSync:
 
     def refuse_if_incomplete(self) -> None:
         """Raise Misconfigured if other processes may recognise secrets that this process cannot."""
-        if self._complaint is not None:
-            raise self._complaint
+        if self._failure is not None:
+            raise self._failure
 
     async def _read(self, _: list[None]) -> dict[None, int]:
         as_of = monotonic()
         try:
             version = await introduce_peppers(self._pool, self._door, self._peppers)
-        except Misconfigured as complaint:
-            self._complaint = Misconfigured(complaint.detail)
+        except Misconfigured as error:
+            self._failure = Misconfigured(error.detail)
             self._version = None
             raise
         if self._version is not None and self._version != version:
             log.info("peppers_changed", signing=self._peppers.signing)
-        self._version, self._as_of, self._complaint = version, as_of, None
+        self._version, self._as_of, self._failure = version, as_of, None
         return {None: version}

@@ -27,11 +27,11 @@ from counterfoil.settings import Settings
 _PASSWORD_BYTES: Final = 18
 
 
-class NobodySo(Exception):  # noqa: N818 - a complaint
+class NobodySo(Exception):  # noqa: N818 - named like the refusals
     """No user has this e-mail address; `counterfoil account create` makes an account with an administrator."""
 
 
-class SeveralSo(Exception):  # noqa: N818 - a complaint
+class SeveralSo(Exception):  # noqa: N818 - named like the refusals
     """Users of several accounts have this e-mail address; say which one you mean."""
 
 

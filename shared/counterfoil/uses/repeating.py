@@ -27,13 +27,13 @@ class Repeating:
     """Calls `work` at once and every `seconds`, from `start` until `stop`, which waits for a call that is under way.
 
     The work is never cancelled: a write that is cut off may have happened, and would be repeated. A failure is logged
-    under the name `complaint`, and the next call tries again.
+    as `failure_event`, and the next call tries again.
     """
 
-    def __init__(self, work: Callable[[], Awaitable[object]], *, seconds: float, complaint: str) -> None:
+    def __init__(self, work: Callable[[], Awaitable[object]], *, seconds: float, failure_event: str) -> None:
         self._work = work
         self._seconds = seconds
-        self._complaint = complaint
+        self._failure_event = failure_event
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -60,4 +60,4 @@ class Repeating:
         try:
             await self._work()
         except Exception as error:  # noqa: BLE001 - the next call tries again
-            log.warning(self._complaint, error=type(error).__name__)
+            log.warning(self._failure_event, error=type(error).__name__)

@@ -45,7 +45,7 @@ class WriteBehind(Generic[K, V]):
         self._key_limit = key_limit
         self._values: dict[K, V] = {}
         self._dropped = 0
-        self._repeating = Repeating(self.flush, seconds=seconds, complaint=f"{name}_not_written")
+        self._repeating = Repeating(self.flush, seconds=seconds, failure_event=f"{name}_not_written")
 
     async def __aenter__(self) -> Self:
         self._repeating.start()

@@ -63,7 +63,7 @@ class Streams:
         self.feeds = Feeds(readers, self._watch, replaced=self._replaced)
         self._open: set[OpenStream] = set()
         self._accounts: Counter[UUID] = Counter()
-        self._looking = Repeating(self._look, seconds=LOOK_SECONDS, complaint="streams_not_confirmed")
+        self._looking = Repeating(self._look, seconds=LOOK_SECONDS, failure_event="streams_not_confirmed")
 
     async def __aenter__(self) -> Self:
         await self._stack.enter_async_context(in_background(self._watch.watch()))

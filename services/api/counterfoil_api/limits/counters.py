@@ -136,7 +136,7 @@ async def open_counters(url: str) -> AsyncIterator[Counters]:
         retry=Retry(NoBackoff(), 1),  # for a stale connection
     )
     counters = Counters(valkey)
-    watching = Repeating(counters.look, seconds=_PAUSE_SECONDS, complaint="limits_not_watched")
+    watching = Repeating(counters.look, seconds=_PAUSE_SECONDS, failure_event="limits_not_watched")
     watching.start()
     try:
         yield counters

@@ -59,8 +59,8 @@ def _judged(header: Mapping[str, object]) -> tuple[str, str | None]:
 def _object(part: str) -> Mapping[str, object]:
     try:
         return decoded(_bytes(part))
-    except ValueError as complaint:
-        raise AssertionRefused(f"A part of the JWT cannot be read: {complaint}.") from None
+    except ValueError as error:
+        raise AssertionRefused(f"A part of the JWT cannot be read: {error}.") from None
 
 
 def _bytes(part: str) -> bytes:

@@ -16,7 +16,7 @@ log = structlog.get_logger()
 _WELL_KNOWN: Final = "/.well-known/openid-configuration"
 
 
-class KeysNotFetched(Exception):  # noqa: N818 - a complaint, named like our refusals
+class KeysNotFetched(Exception):  # noqa: N818 - a error, named like our refusals
     """The issuer did not return its keys; the log has the reason."""
 
 
@@ -34,8 +34,8 @@ async def fetched_keys(egress: Egress, issuer: str) -> FetchedKeys:
         found = await _asked(egress, issuer)
     except EgressFailed as failure:
         outcome, why = str(failure.reason), str(failure)
-    except ValueError as complaint:
-        outcome, why = "content", f"{complaint}."
+    except ValueError as error:
+        outcome, why = "content", f"{error}."
     else:
         observe_issuer_fetch("fetched")
         log.info("issuer_keys_fetched", issuer=issuer, keys=len(found.keys.keys))
@@ -55,13 +55,13 @@ async def _asked(egress: Egress, issuer: str) -> FetchedKeys:
     reply = await egress.get(where)
     try:
         keys = key_set_of(reply.content)
-    except ValueError as complaint:
-        raise ValueError(f"The keys cannot be read: {complaint}") from None
+    except ValueError as error:
+        raise ValueError(f"The keys cannot be read: {error}") from None
     return FetchedKeys(keys, reply.max_age)
 
 
 def _configuration(content: bytes) -> Mapping[str, object]:
     try:
         return decoded(content)
-    except ValueError as complaint:
-        raise ValueError(f"The configuration cannot be read: {complaint}") from None
+    except ValueError as error:
+        raise ValueError(f"The configuration cannot be read: {error}") from None

@@ -99,5 +99,5 @@ def _parameter(name: str, place: str) -> Json:
 
 
 def _headers() -> Json:
-    told = {name: {"description": says, "schema": {"type": "string"}} for name, says in _IDENTITY.items()}
-    return told | {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
+    documented = {name: {"description": says, "schema": {"type": "string"}} for name, says in _IDENTITY.items()}
+    return documented | {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
