@@ -118,16 +118,10 @@ async def principal(who: str, described: tuple[str, Caller, str]) -> list[str]:
     return ["Bearer nobody"]
 
 
+@pytest.mark.soak
 async def test_no_request_causes_an_error_or_an_undocumented_answer(
     described: tuple[str, Caller, str], tmp_path: Path
 ) -> None:
-    asking = await principal("an administrator", described)
-    code, told = await fuzz(described, tmp_path, *asking, "--phases", "examples,fuzzing", examples=1)
-    assert code == 0, told
-
-
-@pytest.mark.soak
-async def test_nothing_breaks_after_other_requests_either(described: tuple[str, Caller, str], tmp_path: Path) -> None:
     asking = await principal("an administrator", described)
     code, told = await fuzz(described, tmp_path, *asking, "--phases", "examples,fuzzing,stateful", examples=2)
     assert code == 0, told

@@ -17,6 +17,7 @@ from api.certificates import Authority
 from api.oidc_issuer import oidc_issuer
 from api.service import Caller, founded, served, settings_for
 from api.trusts import Trusting
+from cli.shell import Shell, loaded
 from counterfoil_api.application import make_app
 from counterfoil_dev.postgres import Database
 
@@ -121,25 +122,28 @@ async def test_the_conditions_for_kubernetes_match_a_pod(job: Job) -> None:
     assert "conditions on kubernetes.io.serviceaccount.name" in said
 
 
-async def test_the_command_line_shows_changes_and_clones_a_trust(job: Job) -> None:
+async def test_the_command_line_shows_changes_and_clones_a_trust(job: Job, tmp_path: Path) -> None:
     token = (await job.token(COMMAND)).strip()
-    shown_there = await job.run(f"counterfoil token show {token}")
-    assert f"{job.trusting.issuer.url} for {job.url}, each JWT once by token" in " ".join(shown_there.split())
-    assert "ref=refs/heads/main repository=acme/app" in shown_there
-    assert "secret begins" not in shown_there
-    stated = f"--trust-issuer {job.trusting.issuer.url} --trust-audience {job.url} --trust-claim"
-    changed = await job.run(f"counterfoil token update {token} {stated} 'ref=a' {stated} 'ref=refs/tags/*' --json")
-    assert json.loads(changed)["trust"]["claims"] == {"ref": ["a", "refs/tags/*"]}
-    copy = json.loads(await job.run(f"counterfoil token clone {token} --name copy --json"))
-    assert (copy["token"]["trust"]["claims"], "secret" in copy) == ({"ref": ["a", "refs/tags/*"]}, False)
-    told = await job.run(f"counterfoil token create other {stated} sub=x 2>&1")
-    assert "It has no secret: exchange a JWT at /v1/oauth/token" in told
-    for wrong, why in (
-        ("--once", "takes all three"), (f"{stated} ref", "no CLAIM=GLOB"), (f"{stated} sub=*", "everything fits"),
-    ):  # fmt: skip
-        with pytest.raises(AssertionError, match=why):
-            await job.run(f"counterfoil token create other {wrong}")
-    with pytest.raises(AssertionError, match="no secret to rotate"):
-        await job.run(f"counterfoil token rotate {token} --grace 0s")
-    found = await job.run(f"counterfoil token list --issuer {job.trusting.issuer.url} --json")
-    assert len(found.splitlines()) == 3
+    stated = ("--trust-issuer", job.trusting.issuer.url, "--trust-audience", job.url, "--trust-claim")
+    with loaded() as command:
+        shell = Shell(command, tmp_path, job.environment)
+        shown_there = (await shell("token", "show", token)).out
+        assert f"{job.trusting.issuer.url} for {job.url}, each JWT once by token" in " ".join(shown_there.split())
+        assert "ref=refs/heads/main repository=acme/app" in shown_there
+        assert "secret begins" not in shown_there
+        changed = await shell("token", "update", token, *stated, "ref=a", *stated, "ref=refs/tags/*", "--json")
+        assert json.loads(changed.out)["trust"]["claims"] == {"ref": ["a", "refs/tags/*"]}
+        copy = json.loads((await shell("token", "clone", token, "--name", "copy", "--json")).out)
+        assert (copy["token"]["trust"]["claims"], "secret" in copy) == ({"ref": ["a", "refs/tags/*"]}, False)
+        created = await shell("token", "create", "other", *stated, "sub=x")
+        assert "It has no secret: exchange a JWT at /v1/oauth/token" in created.out + created.err
+        for words, why in (
+            (("create", "other", "--once"), "takes all three"),
+            (("create", "other", *stated, "ref"), "no CLAIM=GLOB"),
+            (("create", "other", *stated, "sub=*"), "everything fits"),
+            (("rotate", token, "--grace", "0s"), "no secret to rotate"),
+        ):
+            refused = await shell("token", *words)
+            assert (refused.code > 0, why in " ".join(refused.err.split())) == (True, True), refused.err
+        found = await shell("token", "list", "--issuer", job.trusting.issuer.url, "--json")
+        assert len(found.out.splitlines()) == 3
