@@ -1,4 +1,4 @@
-"""From which networks, and how often, a token may be used; none stated is anywhere, any number of times."""
+"""The networks from which a token may be used, and how often; without a bound the token has no such limit."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Bounds(msgspec.Struct, frozen=True):
         )
 
     def within(self, wider: Bounds) -> bool:
-        """Say whether whatever these allow the others allow as well."""
+        """Say whether `wider` allows everything that these bounds allow."""
         return (
             _networks_within(self.networks, wider.networks)
             and _rate_within(self.rate_limit, wider.rate_limit)
@@ -66,14 +66,14 @@ class OwnerQuota(msgspec.Struct, frozen=True):
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What one use of a token is counted against: the token's own limits, and the quota of its owner."""
+    """The limits that count one use of a token: the token's own, and its owner's quota."""
 
     rate_limit: str | None = None
     max_uses: int | None = None
     quota: OwnerQuota | None = None
 
     def beyond(self, counted: Limits) -> Limits:
-        """Return what is left to count of a use that was counted against some limits; no use is counted twice."""
+        """Return the limits that have not counted this use yet, given those that have; no limit counts a use twice."""
         return Limits(
             None if self.rate_limit == counted.rate_limit else self.rate_limit,
             self.max_uses if counted.max_uses is None else None,
@@ -103,7 +103,7 @@ def checked_networks(networks: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _canonical(network: str) -> str:
-    if "%" in network:  # it could be any text: a secret, or what steers a terminal
+    if "%" in network:  # any text may follow: a secret, or terminal control codes
         raise BadNetwork(f"A network has no zone, which is what follows a %. {BadNetwork.__doc__}", field="networks")
     try:
         canonical = str(ipaddress.ip_network(network, strict=False))
@@ -144,7 +144,7 @@ def rate(limit: str) -> tuple[int, int]:
 
 
 def admits(networks: tuple[str, ...], address: Address | None) -> bool:
-    """Say whether a caller at this address is in one of the networks; a caller from nowhere is in none."""
+    """Say whether the address is in one of the networks; an unknown address (None) is in none."""
     if not networks:
         return True
     mapped = getattr(address, "ipv4_mapped", None) or address
@@ -158,7 +158,7 @@ def _networks_within(inner: tuple[str, ...], outer: tuple[str, ...]) -> bool:
 
 
 def _inside(network: Network, outer: Iterable[Network]) -> bool:
-    # Not `subnet_of`: it raises where one is of version 4 and the other of version 6.
+    # Not `subnet_of`: it raises if one network is IPv4 and the other IPv6.
     return any(
         network.version == each.version and network[0] in each and network.prefixlen >= each.prefixlen for each in outer
     )

@@ -1,4 +1,4 @@
-"""The scopes of Counterfoil itself, in a sentence each; in their namespaces there are no others."""
+"""The built-in scopes with their descriptions; accounts cannot add scopes to the built-in namespaces."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ WORDS: Final = {
     "scopes.read": "Read the catalogue of scopes.",
     "scopes.update": "Write the catalogue of scopes.",
 }
-"""A branch contains all below it: tokens.* is tokens.read and every other, own.* likewise."""
+"""A branch contains every scope below it: tokens.* contains tokens.read; own.* works the same way."""
 
 _VERBS: Final = tuple(word.removeprefix("tokens.") for word in WORDS if word.startswith("tokens.") and word[-1] != "*")
 _SPACES: Final = frozenset(word.partition(".")[0] for word in WORDS if "." in word)
 KNOWN: Final = frozenset(
     (*WORDS, *(f"{space}.*" for space in _SPACES), *(f"{whose}.{verb}" for whose in ("own", "self") for verb in _VERBS))
 )
-"""What `own.` and `self.` may be followed by is whatever is done with tokens."""
+"""The actions on tokens; each may follow `own.` and `self.`."""
 _RESERVED: Final = frozenset((*_SPACES, "all", "administrator"))
 
 
 def stray(scope: str) -> str | None:
-    """Return what is wrong with a scope that stands among ours without being one of them; None if nothing is."""
+    """Return what is wrong with a scope in a built-in namespace that is no built-in scope; None if nothing is."""
     if scope in KNOWN or not _ours(scope):
         return None
     if near := get_close_matches(scope.lower(), sorted(KNOWN), n=1, cutoff=0.6):

@@ -1,7 +1,7 @@
-"""The state of callers at the moment of a decision: it may have changed since their request was authenticated.
+"""Check callers again when a command is decided: their state may have changed since authentication.
 
-A caller who may do less by then is refused, and repeats the request. So no decision needs to know which of the caller's
-scopes allowed the request.
+If a caller's rights were reduced, the command is refused and the caller repeats the request. So no decision needs to
+know which of the caller's scopes allowed the request.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class TokenCaller:
         generation = self.token.generation if by.generation is None else by.generation
         if denied := refusal_for(self.token, generation, at, self.token.context):
             raise denied
-        if by.expires_at is not None and by.expires_at <= at:  # a bearer ends before its token
+        if by.expires_at is not None and by.expires_at <= at:  # a bearer expires before its token
             raise TokenExpired
         if not by.bounds.within(self.token.bounds):
             raise CallerChanged
@@ -66,14 +66,14 @@ class UserCaller:
         return self.user.held
 
     def refuse_reduced(self, by: Principal, _: datetime) -> None:
-        """Raise CallerGone if the user was disabled, or given another password, CallerChanged if they may do less."""
+        """Raise CallerGone if the user was disabled or the password changed, CallerChanged if the user may do less."""
         if self.user.status != "active" or by.generation not in (None, self.user.generation):
             raise CallerGone
         _refuse_missing_scopes(by, self.held)
 
 
 def maker_of(caller: TokenCaller | UserCaller | None, by: Principal, at: datetime) -> Principal | None:
-    """Return the maker of something, with all that it may do at this moment; None if it may do nothing any more."""
+    """Return the maker as a principal with its present scopes; None if the maker may do nothing any more."""
     try:
         if caller is None:
             return None

@@ -1,6 +1,6 @@
-"""Check one subject's history link by link, and compute its state again from the entries alone.
+"""Check one subject's history link by link, and recompute its state from the entries alone.
 
-Pure. Every difference becomes a Finding and none an exception, so that an audit goes on to the end.
+Pure. Every difference becomes a Finding, never an exception, so that an audit runs to the end.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SHOWN: Final = 120
 
 
 class Stored(NamedTuple):
-    """An event as its row has it."""
+    """The row of an event."""
 
     account: UUID
     kind: str
@@ -41,7 +41,7 @@ class Stored(NamedTuple):
 
 
 class StateRow(NamedTuple):
-    """The state of a subject as its table has it; `state` is None if it cannot be read."""
+    """The row of a subject's state; `state` is None if it cannot be read."""
 
     account: UUID
     subject: UUID
@@ -185,7 +185,7 @@ class Chain:
                 yield self._finding("column-differs", field=name, stored=was, replayed=should)
 
     def secrets(self, kept: Sequence[tuple[int, int]]) -> Iterator[Finding]:
-        """Compare the generations of this token's stored secrets, each with its pepper, with those that it had."""
+        """Compare the stored secrets of this token (generation and pepper) with those in its history."""
         if self.broken:
             return
         has_secrets = isinstance(self.state, Token) and self.state.trust is None
@@ -214,6 +214,6 @@ def _refuse_impossible(fact: Fact, kind: str) -> None:
 
 
 def as_shown(value: object) -> object:
-    """Return a value as a finding has it: plain, and not too long."""
+    """Return a value as a finding shows it: plain JSON, cut off if it is long."""
     plain: object = msgspec.to_builtins(value, str_keys=True, enc_hook=str)
     return plain[:_SHOWN] if isinstance(plain, str) else plain

@@ -1,4 +1,4 @@
-"""The exact bytes of the log: it writes canonical entries, hashes them, and reads them again.
+"""The exact bytes of the log: write canonical entries, hash them, and read them back.
 
 An entry is JSON in UTF-8 with sorted ASCII keys, without floats and insignificant space (RFC 8785 gives the same). Its
 stored text is hashed, never the result of parsing it. Times are RFC 3339 in UTC with a Z; microseconds are written only
@@ -23,7 +23,7 @@ from counterfoil.core.principal import Actor
 from counterfoil.core.refusals import EntryTooLarge
 
 ENTRY_LIMIT: Final = 65_535
-"""Bytes; what a uint16 length in an entry bundle can say (C2SP tlog-tiles)."""
+"""Bytes; the largest uint16, which is the length field of an entry bundle (C2SP tlog-tiles)."""
 SALT_LENGTH: Final = 32
 
 _encoder: Final = msgspec.json.Encoder(order="sorted")
@@ -58,7 +58,7 @@ UPCASTS: Final[Upcasts] = MappingProxyType({})
 
 
 class Sealed(msgspec.Struct, frozen=True, kw_only=True):
-    """What is stored of a fact: the entry, its private part, and the leaf hash that the next entry links to."""
+    """The stored form of a fact: its entry, its private part, and the leaf hash that the next entry links to."""
 
     entry: bytes
     private: bytes | None
@@ -67,7 +67,7 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def canonical(value: object) -> bytes:
-    """Return the one JSON spelling of a value."""
+    """Return the canonical JSON of a value."""
     return _encoder.encode(value)
 
 
@@ -146,5 +146,5 @@ def _version_of(kind: str, event_type: str) -> int:
 
 
 def base64_of(raw: bytes) -> str:
-    """Return bytes as entries spell them."""
+    """Return bytes in the base64 that entries use."""
     return base64.b64encode(raw).decode("ascii")

@@ -1,4 +1,4 @@
-"""Cursors: where the next page begins, signed and bound to one account and one question."""
+"""Cursors: the start of the next page, signed and bound to one account and one query."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Cursors:
         self._key = key
 
     def made(self, account: UUID, question: object, place: list[object]) -> str:
-        """Return the cursor for a place in the answer to a question (filters and sort)."""
+        """Return the cursor for a place in the results of a query (filters and sort order)."""
         text = msgspec.json.encode(place)
         return base64.urlsafe_b64encode(self._mac(account, question, text) + text).decode().rstrip("=")
 
     def place(self, account: UUID, question: object, cursor: str) -> list[object]:
-        """Return the place in a cursor, or raise BadCursor if it is from elsewhere or another question."""
+        """Return the place in a cursor, or raise BadCursor if the cursor belongs to another account or query."""
         try:
             raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError) as error:

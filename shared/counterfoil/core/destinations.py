@@ -1,4 +1,4 @@
-"""Where the service may call: public addresses at port 443, and what the operator has opened beside them."""
+"""The addresses that the service may call: public ones at port 443, and those that the operator allows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _URL: Final = re.compile(
 _LONGEST_URL: Final = 2_048
 _LONGEST_NAME: Final = 253
 _NUMERIC: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
-"""The last label of an address, in any base that resolvers read; no name ends so."""
+"""The last label of an IPv4 address, in any base that resolvers read; no host name ends like this."""
 
 # IANA's special-purpose registries; of IPv6, all that is not in 2000::/3 is special: loopback, link-local, ULA,
 # multicast, addresses of IPv4 in it (::ffff:0:0/96) and those behind NAT64 (64:ff9b::/96).
@@ -31,7 +31,7 @@ _SPECIAL: Final[tuple[Network, ...]] = tuple(
             *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
             *("192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15"),
             *("198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
-            "168.63.129.16/32",  # a cloud's own service, at an address like everybody's
+            "168.63.129.16/32",  # a service of the Azure host, at a public address
             *("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"),
         ),
     )
@@ -44,7 +44,7 @@ _INTERNAL: Final[tuple[Network, ...]] = tuple(
     )
 )
 _METADATA: Final = frozenset(map(ip_address, ("100.100.100.200", "fd00:ec2::254", "fd20:ce::254")))
-"""Services of clouds that hand out credentials, at addresses that look internal."""
+"""Cloud metadata services, which issue credentials, at addresses that look internal."""
 
 
 class DestinationRefused(Exception):  # noqa: N818 - named like the refusals
@@ -62,20 +62,20 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """What the operator has opened: networks, and hosts that may be internal, each at one port."""
+    """The destinations that the operator allows: networks, and hosts that may be internal, each at one port."""
 
     networks: tuple[Network, ...] = ()
     hosts: frozenset[tuple[str, int]] = frozenset()
 
     @classmethod
     def of(cls, names: Iterable[str]) -> Allowed:
-        """Read what the setting EGRESS_ALLOWED names."""
+        """Parse the setting EGRESS_ALLOWED."""
         networks = [name for name in names if "/" in name]
         hosts = (destination_of(f"https://{name}/") for name in names if "/" not in name)
         return cls(tuple(map(ip_network, networks)), frozenset((each.host, each.port) for each in hosts))
 
     def permits(self, destination: Destination, address: Address) -> bool:
-        """Say whether this host may be called at this address, which is one of those that it resolves to."""
+        """Say whether the service may call this host at this address, one of those that the host resolves to."""
         if any(address in network for network in self.networks):
             return True
         if (destination.host, destination.port) in self.hosts and _internal(address):
@@ -84,7 +84,7 @@ class Allowed:
 
 
 def destination_of(url: str) -> Destination:
-    """Take an https address apart, or raise DestinationRefused if it has any other form."""
+    """Parse an https URL, or raise DestinationRefused for any other form."""
     found = _URL.fullmatch(url) if len(url) <= _LONGEST_URL else None
     if found is None:
         raise DestinationRefused("It has to be https://HOST or https://HOST:PORT, with or without a path.")
@@ -96,7 +96,7 @@ def destination_of(url: str) -> Destination:
 
 
 def refuse_closed_port(destination: Destination, allowed: Allowed) -> None:
-    """Raise DestinationRefused for a port that is not 443, unless the operator has opened it at this host."""
+    """Raise DestinationRefused for a port other than 443, unless the operator allows it for this host."""
     if destination.port != HTTPS and (destination.host, destination.port) not in allowed.hosts:
         raise DestinationRefused(f"Port {destination.port} is not allowed.")
 
@@ -110,7 +110,7 @@ def vetted(destination: Destination, found: Sequence[str], allowed: Allowed) -> 
 
 
 def _address_in(host: str) -> Address | None:
-    """Return the address that a host is; its other spellings, such as 127.1 or 0x7f000001, are refused."""
+    """Return the address if the host is one; refuse other spellings, such as 127.1 or 0x7f000001."""
     try:
         return IPv6Address(host[1:-1]) if host.startswith("[") else IPv4Address(host)
     except ValueError:

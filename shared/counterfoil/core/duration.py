@@ -14,7 +14,7 @@ FOREVER: Final = "forever"
 LONGEST: Final = timedelta(days=36_525)
 """A hundred years: longer lifetimes are spelled `forever`."""
 LENGTH_LIMIT: Final = 64
-"""Characters; 28 digits of precision are enough for all that fits."""
+"""Characters; 28 digits of precision are enough for every duration that is allowed."""
 
 _FIRST_YEAR: Final = 1970
 _LAST_YEAR: Final = 9999
@@ -33,7 +33,7 @@ _SHAPE: Final = re.compile(rf"(?:{_PART.pattern})+")
 def length(text: str, *, field: str = "lifetime") -> timedelta:
     """Return how long the text lasts, zero or more, or raise BadDuration naming the field; `forever` has no length.
 
-    Rounded up to the microsecond: what somebody states to be longer than nothing is never nothing.
+    Rounded up to the microsecond, so that a duration above zero never becomes zero.
     """
     if len(text) > LENGTH_LIMIT or not _SHAPE.fullmatch(text):
         raise BadDuration(f"{text[:LENGTH_LIMIT]!r} is not a duration. {BadDuration.__doc__}", field=field)
@@ -49,7 +49,7 @@ def seconds(text: str, *, field: str = "lifetime") -> int:
 
 
 def spelt(whole_seconds: int) -> str:
-    """Return the shortest spelling of so many seconds: 604800 is 7d."""
+    """Return the shortest spelling of a number of seconds: 604800 is 7d."""
     for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
         if whole_seconds and whole_seconds % size == 0:
             return f"{whole_seconds // size}{unit}"
@@ -59,7 +59,7 @@ def spelt(whole_seconds: int) -> str:
 def expiry(at: datetime, lifetime: str | None, expires_at: datetime | None) -> datetime | None:
     """Return when a lifetime that starts at `at` ends; None means never, and callers state it as `forever`.
 
-    A length of zero is refused: in other systems 0 means "never" or "at once", and either surprises somebody.
+    A length of zero is refused: in other systems 0 means "never" or "at once", so callers could expect either.
     """
     if expires_at is not None:
         if lifetime is not None:

@@ -1,7 +1,7 @@
-"""E-mail addresses: what one may be, and the one form in which all its spellings are looked up.
+"""E-mail addresses: which ones are valid, and the canonical form by which an address is looked up.
 
-An address is shown as it was given, and found by its canonical form, whatever its case, its composition (NFC, NFD) and
-how its domain is written (`bücher.example` or `xn--bcher-kva.example`).
+An address is shown as it was given. The canonical form ignores case, composition (NFC, NFD) and the form of the domain
+(`bücher.example` or `xn--bcher-kva.example`).
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from counterfoil.core import text
 from counterfoil.core.refusals import BadEmail
 
 EMAIL_PATTERN: Final = r"(?![0-9A-Fa-f-]{36}/)[^@\s:]+@[^@\s:]+"
-"""What RFC 7617 lets somebody log in with, and what is no ACCOUNT/ADDRESS."""
+"""An address that RFC 7617 allows as a user name, and that cannot be taken for ACCOUNT/ADDRESS."""
 _EMAIL: Final = re.compile(EMAIL_PATTERN)
 _AT: Final = re.compile("[@\ufe6b\uff20]")
-"""The sign itself, and what compatibility mappings make of it."""
+"""The sign itself, and the characters that compatibility mappings turn into it."""
 _INVISIBLE: Final = re.compile(f"[{text.IGNORABLE}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 _JOINERS: Final = "\u200c\u200d"
-"""They may stand in a domain, where the letters beside them need them (RFC 5892 Appendix A)."""
+"""A domain may contain them only between letters that need them (RFC 5892 Appendix A)."""
 _UNASSIGNED: Final = ("Cn", "Co", "Cs")
 _LONGEST: Final = 512
-"""Characters of the longest text that is mapped: addresses are shorter, and strangers send what takes long to map."""
+"""Characters; longer texts are not mapped: no address is so long, and mapping an attacker's long text is slow."""
 _ROUNDS: Final = 3
-"""Mappings may yield what is mapped again; a third round changes nothing."""
+"""A mapping may yield characters that are mapped too; after this many rounds nothing changes any more."""
 _LABEL_BYTES: Final = 63
 _ACE: Final = "xn--"
 
@@ -49,7 +49,7 @@ def checked_email(email: str) -> str:
     if unseen := _invisible(shown):
         raise BadEmail(f"An e-mail address has no invisible characters; remove U+{ord(unseen):04X}.", field="email")
     if unknown := next((each for each in shown if unicodedata.category(each) in _UNASSIGNED), ""):
-        # Its case and its composition are not known yet: the look-up key would change with a later Unicode.
+        # This Unicode does not know its case and composition: a later Unicode would change the look-up key.
         raise BadEmail(
             f"U+{ord(unknown):04X} is no character of Unicode {unicodedata.unidata_version}; use another address.",
             field="email",
@@ -69,7 +69,7 @@ def canonical(email: str) -> str:
 
 
 def key(email: str) -> bytes:
-    """Return what stands for the canonical form in an index: SHA-256, since an address may be longer than a page."""
+    """Return the index key of the canonical form: its SHA-256, since an address may be too long for an index page."""
     return hashlib.sha256(canonical(email).encode(errors="replace")).digest()
 
 
@@ -88,7 +88,7 @@ def _folded(part: str) -> str:
 
 
 def _lower(character: str) -> str:
-    """Return the simple case folding, by which a character stays one: ẞ becomes ß and not ss."""
+    """Return the simple case folding, which keeps one character one character: ẞ becomes ß, not ss."""
     folded = character.casefold()
     return folded if len(folded) == 1 else character.lower()
 
@@ -97,13 +97,13 @@ def _mapped_domain(domain: str) -> str:
     plain = "".join(each for each in domain if each in _JOINERS or not _INVISIBLE.match(each))
     try:
         mapped = idna.uts46_remap(plain, std3_rules=False)
-    except idna.IDNAError:  # nobody has such a domain
+    except idna.IDNAError:  # no such domain can exist
         return _folded(domain)
     return ".".join(_label(_joined(label)) for label in mapped.rstrip(".").split("."))
 
 
 def _label(label: str) -> str:
-    """Return a label in its own letters, if it is an A-label, and as it is otherwise."""
+    """Decode an A-label (xn--…) to Unicode; return any other label unchanged."""
     if not label.startswith(_ACE) or len(label) > _LABEL_BYTES:
         return label
     try:
@@ -115,7 +115,7 @@ def _label(label: str) -> str:
 
 
 def _joined(label: str) -> str:
-    """Return a label without the joiners that its letters do not need."""
+    """Remove the joiners that the label's letters do not need."""
     if label.isascii():
         return label
     return "".join(each for at, each in enumerate(label) if each not in _JOINERS or _is_needed(label, at))
@@ -124,12 +124,12 @@ def _joined(label: str) -> str:
 def _is_needed(label: str, at: int) -> bool:
     try:
         return valid_contextj(label, at)
-    except ValueError:  # of a character that this Unicode does not know
+    except ValueError:  # this Unicode does not know the character
         return False
 
 
 def _invisible(email: str) -> str:
-    """Return the first invisible character that has no business in an address, or nothing."""
+    """Return the first invisible character that an address must not contain, or an empty text."""
     local, _, domain = email.rpartition("@")
     if found := _INVISIBLE.search(local):
         return found[0]

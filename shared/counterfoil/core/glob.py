@@ -1,4 +1,4 @@
-"""Globs, by which lists find names: `*` is any text, `?` one character, and a backslash takes that meaning away."""
+"""Globs, which filter lists by name: `*` is any text, `?` one character, and a backslash escapes either."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Glob(NamedTuple):
         return "".join(part[-1] for part in _LIKE.findall(self.like) if part not in _WILD.values())
 
     def matches(self, text: str) -> bool:
-        """Say whether a text is one that the glob means, in time that grows with the two lengths alone."""
+        """Say whether the glob matches a text, in time bounded by the two lengths: no backtracking."""
         ends = {0}
         for found in _LIKE.finditer(self.like):
             part = found[0]
@@ -42,13 +42,13 @@ class Glob(NamedTuple):
                 ends = set(range(min(ends), len(text) + 1))
             else:
                 ends = {end + 1 for end in ends if text[end : end + 1] == part[-1] or (part == "_" and end < len(text))}
-            if not ends:  # no beginning of the text fits
+            if not ends:  # the glob matches no prefix of the text
                 return False
         return len(text) in ends
 
 
 def read(glob: str, *, field: str) -> Glob:
-    """Return what a glob means, or raise BadText if a backslash in it escapes nothing."""
+    """Parse a glob, or raise BadText if a backslash in it escapes nothing."""
     prefix, like, literal = "", "", True
     end = 0
     while part := _PART.match(glob, end):
@@ -70,5 +70,5 @@ def read(glob: str, *, field: str) -> Glob:
 
 
 def literal(text: str) -> str:
-    """Return the glob that finds this very text."""
+    """Return the glob that matches exactly this text."""
     return _SPECIAL.sub(lambda found: f"\\{found[0]}", text)

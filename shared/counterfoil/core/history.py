@@ -1,4 +1,4 @@
-"""The state of a token at a past moment, what it could do, and which event decided that."""
+"""A token's state at a past moment, its rights then, and the event that decided its status."""
 
 from __future__ import annotations
 

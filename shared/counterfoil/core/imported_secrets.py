@@ -1,7 +1,7 @@
-"""Secrets from elsewhere: imported by their value or by a digest of it, and recognised when somebody presents them.
+"""Secrets of other systems: imported by value or by digest, and recognised when a caller presents them.
 
-What is kept is the HMAC of a plain digest (`sha256:` and its bytes), so that both ways of importing meet in one place.
-Nobody can tell from a text that it is one of these; they are therefore looked for only where some were imported.
+The database stores the HMAC of a plain digest (`sha256:` and its bytes), so both ways of importing yield one value.
+An imported secret has no recognisable form, so look-ups include them only where some were imported.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _OURS: Final = tuple(PREFIXES.values())
 _SHOWN: Final = 4
 _LONG_ENOUGH_TO_SHOW: Final = 24
 _LEAST_BITS: Final = 48.0
-"""Of what the frequencies of a text's characters tell; 16 random hexadecimal digits have about 56."""
+"""Bits, estimated from the frequencies of the characters; 16 random hexadecimal digits have about 56."""
 _ANONYMOUS: Final = "imported"
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class ImportedSecret:
-    """Plain text for the length of one request, and the algorithms by which it may be known."""
+    """The plain text, kept for one request, and the algorithms by whose digest it may be stored."""
 
     plain: str
     algorithms: tuple[Algorithm, ...]
@@ -46,7 +46,7 @@ class ImportedSecret:
 
     @property
     def hint(self) -> str:
-        """Its first characters, which elsewhere say what kind it is; of a short one nothing."""
+        """The first characters, which often name the issuing system; empty for a short secret."""
         return self.plain[:_SHOWN] if len(self.plain) >= _LONG_ENOUGH_TO_SHOW else _ANONYMOUS
 
     @property
@@ -59,7 +59,7 @@ class ImportedSecret:
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class ImportedDigest:
-    """The digest of a secret that was never shown here."""
+    """The digest of a secret whose plain text was never sent to this service."""
 
     algorithm: Algorithm
     digest: bytes
@@ -70,7 +70,7 @@ class ImportedDigest:
 
     @property
     def hint(self) -> str:
-        """Nothing of it is known."""
+        """Always empty: the plain text is unknown."""
         return _ANONYMOUS
 
     @property
@@ -82,7 +82,7 @@ class ImportedDigest:
 
 
 def could_be_imported(text: str) -> bool:
-    """Say whether a text may be a secret from elsewhere: visible, of sensible length, not ours and no bearer."""
+    """Say whether a text may be an imported secret: visible, of sensible length, not ours and no bearer."""
     return _SHAPE.fullmatch(text) is not None and not text.startswith(_OURS) and not looks_signed(text)
 
 
@@ -92,7 +92,7 @@ def looks_signed(text: str) -> bool:
 
 
 def by_value(text: str) -> ImportedSecret:
-    """Return a secret to import, or raise BadSecret or WeakSecret. Of the text nothing is repeated."""
+    """Return a secret to import, or raise BadSecret or WeakSecret; the message contains no part of the text."""
     if len(text) < SHORTEST:
         raise WeakSecret(f"An imported secret has at least {SHORTEST} characters.", field="secret")
     if not could_be_imported(text):
@@ -103,7 +103,7 @@ def by_value(text: str) -> ImportedSecret:
 
 
 def by_digest(algorithm: Algorithm, text: str) -> ImportedDigest:
-    """Return what is known of a secret by its digest, in hexadecimal or in base64; or raise BadSecret."""
+    """Parse the digest of a secret, in hexadecimal or base64, or raise BadSecret."""
     length = _LENGTHS[algorithm]
     digest = _decoded(text, length)
     if digest is None:
@@ -127,7 +127,7 @@ def _material(algorithm: Algorithm, digest: bytes) -> bytes:
 
 
 def _guessable(text: str) -> bool:
-    """Say whether a text is obviously no random one: few characters, repeated, or a run such as abcdef."""
+    """Say whether a text is obviously not random: few characters, repeated, or a run such as abcdef."""
     return _bits(text) < _LEAST_BITS or _repeats(text) or _runs(text)
 
 

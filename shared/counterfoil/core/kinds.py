@@ -22,9 +22,9 @@ from counterfoil.core.subjects.user_kind import USER
 KINDS: Final[dict[str, Kind]] = {}
 """Each kind by its name."""
 EVENTS: Final[dict[str, dict[str, type[Event]]]] = {}
-"""Every event by the kind of its subject and its sealed word."""
+"""Every event class, by the kind of its subject and its event type in the log."""
 TYPE_OF: Final[dict[type[Event], str]] = {}
-"""The sealed word of each event class."""
+"""The event type in the log of each event class."""
 KIND_OF: Final[dict[type, Kind]] = {}
 """The kind of subject that each command is about."""
 KIND_OF_STATE: Final[dict[type[SubjectState], Kind]] = {}
@@ -41,7 +41,7 @@ def register(kind: Kind) -> None:
 
 
 def evolve(state: SubjectState | None, fact: Fact) -> SubjectState:
-    """Return the state of whatever subject a fact is about, after it. Raises ValueError if that cannot happen."""
+    """Return the state of the fact's subject after it. Raises ValueError if the fact is impossible in this state."""
     return KINDS[fact.subject.kind].evolve(state, fact)
 
 

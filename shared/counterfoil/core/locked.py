@@ -1,4 +1,4 @@
-"""What a batch decides on: the rows that it holds, and what was read for its commands after it held them."""
+"""The input of a batch's decisions: the locked rows, and what was read for its commands after locking them."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class CallerState(Protocol):
     """A caller's state at the moment of the decision."""
 
     def refuse_reduced(self, by: Principal, at: datetime) -> None:
-        """Raise a Refusal if the caller may do less now than when it was let in."""
+        """Raise a Refusal if the caller may do less now than when it was authenticated."""
 
 
 class Reads(Protocol):
-    """What the store of one kind read for its commands; what a command changes of it counts for the next ones."""
+    """What the store of one kind read for its commands; each command sees the changes of those before it."""
 
     def copy(self) -> Self:
-        """Return a copy that changes by itself."""
+        """Return an independent copy."""
 
 
 R = TypeVar("R", bound=Reads)
@@ -37,10 +37,10 @@ R = TypeVar("R", bound=Reads)
 
 @dataclass(slots=True)
 class Locked:
-    """The rows that are locked for us, as of `clock`, the database's time; `held` are locked by others.
+    """The rows that this batch has locked, as of `clock`, the database's time; other transactions lock those in `held`.
 
-    `callers` are those whose state was read again, `ended_peppers` those that nothing new may use, `reads` what each
-    kind needs besides.
+    `callers` are the callers whose state was read again, `ended_peppers` the peppers that new secrets must not use,
+    `reads` what each kind needs in addition.
     """
 
     clock: datetime
@@ -51,7 +51,7 @@ class Locked:
     reads: dict[type[Reads], Reads] = field(default_factory=dict)
 
     def of(self, kind: type[R]) -> R:
-        """Return what was read of this kind; empty at first."""
+        """Return the reads of this kind; empty at first."""
         return cast("R", self.reads.setdefault(kind, kind()))
 
     def copy(self) -> Locked:

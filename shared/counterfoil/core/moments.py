@@ -1,6 +1,6 @@
-"""Moments as callers state them: a time, a date, or in filters a duration, which is that long from now, or ago.
+"""Moments as callers state them: a time, a date, or (in filters) a duration from now or before now.
 
-A time without its zone is refused wherever one is stated, in the same words: it could be any of 26 hours.
+A time without a zone is always refused, with the same message: it could be any of 26 hours.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from counterfoil.core.duration import length
 from counterfoil.core.refusals import BadDuration
 
 Moment = datetime | str
-"""A text is a duration, which the clock of the reader turns into a moment."""
+"""A text is a duration; the reader turns it into a moment by its own clock."""
 MEANING: Final = "A time such as 2027-03-01T12:00:00Z, a date (from its first instant in UTC), or a duration:"
 """For the API's document; what a duration means depends on what is compared."""
 EXAMPLE: Final = "2027-03-01T12:00:00Z"
@@ -37,7 +37,7 @@ def stated(text: str) -> datetime | None:
 
 
 def zoneless(text: str) -> str | None:
-    """Return what is wrong with a time that has no zone, and what would be right; None if this is no such time."""
+    """Return the error for a time without a zone, with a correct example; None for any other text."""
     try:
         if not _DAY_AND_HOUR.fullmatch(text) or datetime.fromisoformat(text).tzinfo is not None:
             return None
@@ -47,7 +47,7 @@ def zoneless(text: str) -> str | None:
 
 
 def read(text: str) -> Moment:
-    """Return what a text states, a time in UTC, or raise a ValueError that says what would be right."""
+    """Parse a moment, a time in UTC, or raise a ValueError that says what is allowed."""
     if (moment := stated(text)) is not None:
         return moment
     if (wrong := zoneless(text)) is not None:

@@ -1,4 +1,4 @@
-"""Ids that tell nobody anything: others see them, only we can open them, and no table keeps them.
+"""Opaque ids: callers learn nothing from them, only this service can decrypt them, and no table stores them.
 
 They are encrypted and authenticated as in SIV mode (RFC 5297), with keyed BLAKE2b (RFC 7693) in both places and a tag
 as short as the id allows, so that the same value always has the same id:
@@ -21,7 +21,7 @@ _BYTES: Final = 32
 
 
 class OpaqueIds:
-    """Makes and opens ids of up to 32 bytes of value under one key; one of another kind or account does not open."""
+    """Encrypts and decrypts values of up to 32 bytes under one key; an id is valid for one kind and one account."""
 
     __slots__ = ("_masking", "_tagging")
 
@@ -46,7 +46,7 @@ class OpaqueIds:
         return self.encrypted(kind, account, number.to_bytes(_NUMBER_BYTES, "big"), tag=_NUMBER_TAG).hex()
 
     def number_of24(self, kind: str, account: UUID, text: str) -> int | None:
-        """Return the number of such an id, or None."""
+        """Return the number in such an id, or None."""
         if not _HEX24.fullmatch(text):
             return None
         value = self.decrypted(kind, account, bytes.fromhex(text), tag=_NUMBER_TAG)

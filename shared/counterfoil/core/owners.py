@@ -1,4 +1,4 @@
-"""Owners as commands name them, in the one spelling in which they are kept."""
+"""Owners as commands name them, in the one spelling that is stored."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def checked_owner(owner: Owner) -> Owner:
 
 
 def can_be(owner: Owner) -> bool:
-    """Say whether it may be an owner: what may not, perhaps a secret in its place, is no question to the database."""
+    """Say whether this may be an owner; if not (it could be a pasted secret), it must not reach the database."""
     try:
         checked_owner(owner)
     except BadOwner:

@@ -1,6 +1,6 @@
-"""What a password may be (NIST SP 800-63B): long enough, none that everybody tries first, and of whatever letters.
+"""Which passwords are allowed (NIST SP 800-63B): long enough, not a common one, and of any letters.
 
-Only common passwords of full length are named: a shorter one is refused for its length.
+The list has only common passwords of full length: a shorter one is refused for its length.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def one_spelling(password: str) -> str:
 
     It is composed with compatibility mappings (NFKC), as NIST SP 800-63B has it and as all hashes were made.
     """
-    # Composing takes quadratic time, and a longer one is nobody's.
+    # Composing takes quadratic time, and no stored password is longer.
     return password if len(password) > 4 * MOST_BYTES else unicodedata.normalize("NFKC", password.translate(_SPACES))
 
 
@@ -65,7 +65,7 @@ def checked_password(password: str, email: str) -> str:
         raise BadPassword(f"A password has at least {LEAST_CHARACTERS} characters.", field="password")
     if len(password.encode(errors="replace")) > MOST_BYTES:
         raise BadPassword(f"A password has at most {MOST_BYTES} bytes.", field="password")
-    if _CONTROL.search(composed):  # it could not travel in an Authorization header (RFC 7617 2)
+    if _CONTROL.search(composed):  # an Authorization header cannot carry it (RFC 7617 2)
         raise BadPassword("A password must not contain control characters.", field="password")
     # A later Unicode may compose an unknown character differently.
     if any(unicodedata.category(each) in _UNASSIGNED for each in composed):

@@ -1,4 +1,4 @@
-"""Callers, and what they may hand on to the tokens and users that they make."""
+"""Callers, and the rights that they may grant to the tokens and users that they create."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Owner(msgspec.Struct, frozen=True):
 
     @property
     def user(self) -> UUID | None:
-        """The user's id, however it is spelt; None for an owner that is no user of ours."""
+        """The user's id, in any spelling; None if the owner is not a user."""
         bare = self.id.replace("-", "")
         return UUID(bare) if self.type == "user" and _UUID.fullmatch(bare) else None
 
@@ -109,9 +109,9 @@ def _may_hand_on(maker: Principal, scope: str, owner: Owner) -> bool:
     return True
 
 
-@lru_cache(maxsize=256)  # a thousand scopes are long: not too many of them
+@lru_cache(maxsize=256)  # small: one key may hold a thousand scopes
 def on_behalf(holds: tuple[str, ...], scopes: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what a token with these scopes may do if its user holds those: never more than the user may do."""
+    """Return the effective scopes of a token with `scopes` whose user holds `holds`: never more than the user's."""
     both = meet(holds, scopes)
     wider = (scope for scope in scopes if scope not in both and _held_wider(holds, scope))
     return (*both, *wider)
@@ -148,7 +148,7 @@ def refuse_beyond_lifetime(caller: Principal, expires_at: datetime | None) -> No
 
 
 def checked_bounds(caller: Principal, stated: Bounds) -> Bounds:
-    """Return the bounds in canonical form, or raise a Refusal: also for what the caller itself may not do."""
+    """Return the bounds in canonical form, or raise a Refusal, also if they are wider than the caller's own."""
     bounds = stated.checked()
     refuse_beyond_bounds(caller, bounds)
     return bounds
@@ -175,7 +175,7 @@ def refuse_beyond_bounds(caller: Principal, wanted: Bounds) -> None:
 
 
 def refuse_passing(caller: Principal) -> None:
-    """Raise BeyondCaller if the caller expires, or is bound to networks or to a number of uses: a user is not."""
+    """Raise BeyondCaller if the caller expires or has bounds: the user that it would create has neither."""
     if caller.expires_at is not None or caller.bounds.networks or caller.bounds.max_uses is not None:
         raise BeyondCaller(
             "This caller expires, or is bound to networks or to a number of uses, and a user is not; use your e-mail "

@@ -12,7 +12,7 @@ from counterfoil.core.refusals import BadScope
 from counterfoil.core.secret import stands_in
 
 EVERYTHING: Final = "all"
-"""Held by administrators; the only scope that contains every other one."""
+"""Administrators hold it; the only scope that contains every other one."""
 
 SCOPE_LIMIT: Final = 1_000
 _SCOPE: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?")
@@ -28,20 +28,20 @@ def contains(held: str, wanted: str) -> bool:
 
 
 def missing(held: Iterable[str], wanted: Iterable[str]) -> tuple[str, ...]:
-    """Return those wanted scopes that nothing held contains; empty means all are covered."""
+    """Return the wanted scopes that no held scope contains; empty means that all are covered."""
     own = frozenset(held)
     return tuple(want for want in wanted if own.isdisjoint(containers(want)))
 
 
 def meet(ours: tuple[str, ...], theirs: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what both give: `all` and `a.*` meet in `a.*`, `a.*` and `a.b` in `a.b`, `a.b` and `a.c` in nothing."""
+    """Return what both give: `all` and `a.*` give `a.*`, `a.*` and `a.b` give `a.b`, `a.b` and `a.c` none."""
     theirs_too = (scope for scope in theirs if not missing(ours, (scope,)))
     return tuple(dict.fromkeys((*theirs_too, *(scope for scope in ours if not missing(theirs, (scope,))))))
 
 
 @lru_cache(maxsize=4096)
 def containers(wanted: str) -> frozenset[str]:
-    """Return every scope that gives this one: a look-up each, where comparing 1,000 with 1,000 took 0.2 s."""
+    """Return every scope that contains this one, for set look-ups: comparing 1,000 with 1,000 scopes took 0.2 s."""
     words = wanted.split(".")
     branches = (".".join(words[:depth]) + ".*" for depth in range(1, len(words)))
     return frozenset((EVERYTHING, wanted, *branches))

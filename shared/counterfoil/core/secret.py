@@ -1,4 +1,4 @@
-"""Secrets: how they are made, recognised without the database, and kept without being kept.
+"""Secrets: how they are made, recognised without the database, and stored only as a digest.
 
     cfl_service_<43 base62 characters: 256 random bits><6 characters: CRC-32 of all that stands before>
 
@@ -21,15 +21,15 @@ import msgspec
 _ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _PAIRS: Final = tuple(a + b for a in _ALPHABET for b in _ALPHABET)
 _SHAPE: Final = re.compile(r"cfl_(?:user|app|service)_[0-9A-Za-z]{49}")
-# Both look ahead and consume nothing, so that what only resembles a secret hides none that begins inside it. From each
-# place they read as far as one secret or one bearer is long: a long text costs no more than its length.
+# Both look ahead and consume nothing, so that a near match does not hide a secret that begins inside it. At each place
+# they read at most the length of one secret or bearer, so the time grows only linearly with the text.
 _ANYWHERE: Final = re.compile(f"(?=({_SHAPE.pattern}))")
 _SHOWN: Final = 4
 """Characters of a secret that its hint shows."""
 _BEARER: Final = re.compile(
     r"(?=eyJhbGciOiJFUzI1NiIsImtpZCI6[A-Za-z0-9_-]{60}LCJ0eXAiOiJhdCtqd3QifQ\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{86})"
 )
-"""What begins with the header of every bearer that we sign: {"alg":"ES256","kid":<43 characters>,"typ":"at+jwt"}."""
+"""Matches the header of every bearer that we sign: {"alg":"ES256","kid":<43 characters>,"typ":"at+jwt"}."""
 HEX: Final = "0123456789abcdef"
 URL_SAFE: Final = f"{_ALPHABET}-_"
 PREFIXES: Final = {"user": "cfl_user_", "application": "cfl_app_", "service": "cfl_service_"}
@@ -40,7 +40,7 @@ OWN: Final = "counterfoil"
 
 
 class Minted(msgspec.Struct, frozen=True):
-    """What the ledger keeps of a new secret: its digest (32 bytes), whose pepper made it, and a hint to show.
+    """What the ledger stores of a new secret: its digest (32 bytes), the pepper that made it, and a hint to show.
 
     `scheme` says what was digested: the secret itself, or a digest of it that came from elsewhere.
     """
@@ -52,7 +52,7 @@ class Minted(msgspec.Struct, frozen=True):
 
 
 class Digestible(Protocol):
-    """A secret, or what is known of one: the bytes that may be digested under a pepper, the best first."""
+    """A secret, or a digest of one: the bytes that may be digested under a pepper, the preferred ones first."""
 
     @property
     def materials(self) -> tuple[bytes, ...]: ...
@@ -64,7 +64,7 @@ class Digestible(Protocol):
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Secret:
-    """Plain text for the length of one request; it cannot print itself.
+    """The plain text, kept for one request; it cannot print itself.
 
     `prefix` is how many characters every secret of its form begins with; without it the form is ours.
     """
@@ -92,9 +92,9 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class SecretShape:
-    """A form that secrets may have beside ours: a prefix, and so many random characters of an alphabet.
+    """A form of secret other than ours: a prefix, and a number of random characters of an alphabet.
 
-    Nothing in it catches typing errors. A shape has at least 128 random bits. The number of characters
+    It has no checksum against typing errors. A shape has at least 128 random bits. The number of characters
     in the alphabet divides 256, so that each is as likely as any other.
     """
 
@@ -119,9 +119,9 @@ class SecretShape:
 
 
 class Peppers:
-    """The keys under which secrets are digested: one signs, every one verifies that is not retired.
+    """The keys that digest secrets: one signs, and every one that is not retired verifies.
 
-    Until somebody knows better (see `follow`) the highest signs. `mac_key` is for whatever is no secret of a token.
+    The highest signs until `follow` names another. `mac_key` is for everything except secrets of tokens.
     """
 
     __slots__ = ("_by_id", "_mac_key", "_verifying", "signing")
@@ -140,28 +140,28 @@ class Peppers:
         self._verifying = (signing, *others)
 
     def minted(self, secret: Digestible) -> Minted:
-        """Return what to keep of a new secret."""
+        """Return what to store of a new secret."""
         return Minted(self._digest(secret.materials[0], self.signing), self.signing, secret.hint, secret.scheme)
 
     def digests(self, secret: Digestible) -> tuple[bytes, ...]:
-        """Return the digest under each pepper, the one that signs first: one of them may be in the table.
+        """Return the digest under each pepper, the signing one first: one of them may be in the table.
 
-        All of one algorithm come before those of the next: of two tokens as old as each other, the first is opened.
+        All of one algorithm come before those of the next: of two tokens of the same age, the first match is opened.
         """
         peppers = self._verifying
         return tuple(self._digest(material, pepper_id) for material in secret.materials for pepper_id in peppers)
 
     def again(self, secret: Digestible) -> Iterator[tuple[bytes, bytes]]:
-        """Yield each digest under which a secret may have been kept before, and the one to keep it under now."""
+        """Yield each digest that may be stored for a secret, with the one to store now."""
         for material in secret.materials:
             new = self._digest(material, self.signing)
             for pepper_id in self._verifying[1:]:
                 yield self._digest(material, pepper_id), new
 
     def checks(self) -> dict[int, str]:
-        """Return a value for each pepper by which another one under its number is noticed.
+        """Return a check value for each pepper, which shows if another process has a different key under its number.
 
-        It leads nobody to the key, which is 256 random bits, and is the digest of no secret.
+        It does not reveal the key, which is 256 random bits, and is not the digest of any secret.
         """
         return {pepper_id: self._digest(b"counterfoil pepper check", pepper_id)[:16].hex() for pepper_id in self._by_id}
 
@@ -205,7 +205,7 @@ def recognised(text: str) -> Secret | None:
 
 
 def stands_in(text: str) -> bool:
-    """Say whether a secret or a bearer of ours stands anywhere in the text, whatever stands around it."""
+    """Say whether the text contains one of our secrets or bearers, at any place."""
     if "cfl_" in text and any(recognised(found) for found in _ANYWHERE.findall(text)):
         return True
     return "eyJ" in text and _BEARER.search(text) is not None

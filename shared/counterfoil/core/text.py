@@ -1,6 +1,6 @@
-"""Text as people may write it: no NUL, no control characters, no bidirectional overrides, no secret or bearer.
+"""Text from callers: without NUL, control characters, bidirectional overrides, secrets and bearers.
 
-Text is kept in one form: composed (NFC), without blanks around it. So what looks alike on a screen is one text.
+Text is stored in one form: composed (NFC), without blanks around it, so that texts that look alike are equal.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ MARKS_LIMIT: Final = 30
 NEVER: Final = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"
 _REFUSED: Final = re.compile(rf"[{NEVER}\ud800-\udfff]")
 PATTERN: Final = rf"^[^{NEVER}]*$"
-"""What texts look like, for the API's document: what shows nothing, or holds a secret, is refused all the same."""
+"""The pattern in the API's document; invisible texts and texts with a secret match it and are refused later."""
 NAME_PATTERN: Final = rf"^[^{NEVER}]*[^\s{NEVER}][^{NEVER}]*$"
 """A text that is not blank."""
 IGNORABLE: Final = (
     "\xad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200d\u2060-\u2065\u206a-\u206f\u2800\u3164\ufe00-\ufe0f"
     "\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-"""What shows nothing wherever it stands, beside blanks: the blank Braille cell, and what Unicode calls ignorable."""
+"""Characters besides blanks that are always invisible: the blank Braille cell, and Unicode's ignorable ones."""
 _UNSEEN: Final = re.compile(rf"[\s{IGNORABLE}]+")
-# What is cut off at both ends. Variation selectors and tags stay: an emoji may end with them.
+# Characters that are stripped at both ends. Variation selectors and tags stay: an emoji may end with them.
 _AROUND: Final = "\xad\u200b\u200c\u200d\u2060\u2061\u2062\u2063\u2064" + "".join(
     character for character in map(chr, range(0x3001)) if character.isspace()
 )
@@ -41,9 +41,9 @@ _KEY: Final = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
 
 
 def normal(value: str) -> str:
-    """Return the text in the one form in which it is kept and compared: composed (NFC), no blanks around it."""
-    # Composing takes quadratic time in the length of a run of marks (a second for 32,000 of them), so none is composed
-    # that is refused anyway.
+    """Return the text in the one form that is stored and compared: composed (NFC), no blanks around it."""
+    # Composing takes quadratic time in the length of a run of marks (a second for 32,000 of them), so texts that are
+    # refused anyway are not composed.
     composed = value if _stacked(value) else unicodedata.normalize("NFC", value)
     return composed.strip(_AROUND)
 
@@ -59,8 +59,8 @@ def checked(what: str, value: str, limit: int) -> str:
         raise BadText(f"{what} has {len(text)} characters; it may have at most {limit}.", field=what)
     if value.strip() and _UNSEEN.fullmatch(value):
         raise BadText(f"{what} has only invisible characters; write at least one visible one.", field=what)
-    # What people write is read by others, and an entry is for ever. Composing can make a secret whole: the Kelvin
-    # sign becomes a K.
+    # Others read this text, and log entries are permanent. Check after composing, which can complete a secret: the
+    # Kelvin sign becomes a K.
     if secret.stands_in(text):
         raise BadText(
             f"{what} contains the secret or a bearer of a token; remove it, and rotate that token.", field=what
@@ -95,12 +95,12 @@ def checked_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
 
 
 def escaped(value: str) -> str:
-    """Return the text with its refused characters spelt out: it breaks no line and steers no terminal."""
+    """Return the text with its refused characters escaped: no line breaks, no terminal control codes."""
     return value if value.isprintable() else _REFUSED.sub(lambda found: f"\\u{ord(found[0]):04x}", value)
 
 
 def _stacked(value: str) -> bool:
-    """Say whether so many marks stand in a row that composing them would take long."""
+    """Say whether the text has so many marks in a row that composing them would be slow."""
     run = 0
     for character in "" if value.isascii() else value:
         run = run + 1 if unicodedata.combining(character) else 0

@@ -1,6 +1,6 @@
-"""A trust: whose JWTs open a token in place of a secret, and what their claims must say.
+"""A trust: the issuer whose JWTs open a token in place of a secret, and the claims that they must have.
 
-A JWT is known here by its claims alone, once its signature was checked; neither it nor its `jti` is kept.
+This module sees only the claims of a JWT whose signature was checked; neither the JWT nor its `jti` is stored.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from counterfoil.core.refusals import BadText, BadTrust, TrustRefused
 CONDITION_LIMIT: Final = 20
 VALUE_LIMIT: Final = 20
 LEEWAY_SECONDS: Final = 60
-"""So much may an issuer's clock be ahead of ours."""
+"""An issuer's clock may be this far ahead of ours."""
 LONGEST_SECONDS: Final = 25 * 3_600
-"""No JWT is accepted that ends later than this from now: so long it has to be remembered."""
+"""A JWT that expires later than this from now is refused: a JWT is remembered until it expires."""
 ISSUER: Final = r"^https://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~!$&'()*+,;=:@%-]*)*$"
 VISIBLE: Final = r"^[!-~]{1,255}$"
 _RESERVED: Final = frozenset({"iss", "aud", "exp", "nbf", "iat", "jti"})
@@ -32,7 +32,7 @@ _GITLAB: Final = frozenset({"sub", "project_path", "project_id", "namespace_path
 SHARED: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {"https://token.actions.githubusercontent.com": _GITHUB, "https://gitlab.com": _GITLAB}
 )
-"""Issuers that sign for everybody, each with the claims that tell whose JWT it is."""
+"""Issuers that sign JWTs for any customer, each with the claims that identify the customer."""
 
 
 class Trust(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +56,7 @@ class Assertion(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def digest(self) -> bytes | None:
-        """What it is remembered by; None for a JWT that has no `jti`."""
+        """The key under which the JWT is remembered; None if it has no `jti`."""
         jti = self.claims.get("jti")
         if not isinstance(jti, str) or not jti:
             return None
@@ -116,7 +116,7 @@ def _refuse_condition(name: str, values: tuple[str, ...]) -> None:
 
 
 def _refuse_everybody(trust: Trust) -> None:
-    """Refuse conditions that strangers meet as well, where the issuer signs for everybody."""
+    """Refuse conditions that a stranger's JWT could satisfy too, if the issuer signs for any customer."""
     telling = SHARED.get(trust.issuer.rstrip("/"), frozenset())
     if telling and not any(name in telling and all(map(_is_of_one, trust.claims[name])) for name in trust.claims):
         raise BadTrust(
@@ -127,13 +127,13 @@ def _refuse_everybody(trust: Trust) -> None:
 
 
 def _is_of_one(value: str) -> bool:
-    """Say whether a condition names one project, or one owner's."""
+    """Say whether a condition names one project, or the projects of one owner."""
     read = glob.read(value, field="trust.claims")
     return "/" in read.prefix or read.is_exact
 
 
 def matched(trust: Trust, claims: Mapping[str, object], at: datetime) -> dict[str, str]:
-    """Return the claims that decided that a JWT fits at this moment, and its `sub`; or raise TrustRefused."""
+    """Return the claims that satisfied the conditions at this moment, and the `sub`; or raise TrustRefused."""
     if claims.get("iss") != trust.issuer or trust.audience not in _values(claims.get("aud")):
         raise TrustRefused("The JWT is of another issuer or for another audience than the token trusts.")
     _refuse_moment(claims, at)
@@ -150,7 +150,7 @@ def matched(trust: Trust, claims: Mapping[str, object], at: datetime) -> dict[st
 
 
 def ends_of(claims: Mapping[str, object]) -> float:
-    """Return when a JWT ends, in seconds since 1970; what does not say so has ended."""
+    """Return when a JWT expires, in seconds since 1970; a JWT without an expiry counts as expired."""
     exp = claims.get("exp")
     return float(exp) if isinstance(exp, int | float) and not isinstance(exp, bool) else 0.0
 
@@ -167,7 +167,7 @@ def _refuse_moment(claims: Mapping[str, object], at: datetime) -> None:
 
 
 def _claim(claims: Mapping[str, object], name: str) -> object:
-    """Return a claim by its name, dots and all, or by the names on the way to it; the longest name counts first."""
+    """Return a claim by its full name with dots, or by a path of names; the longest name is tried first."""
     if name in claims:
         return claims[name]
     end = name.rfind(".")
@@ -180,7 +180,7 @@ def _claim(claims: Mapping[str, object], name: str) -> object:
 
 
 def _fitting(wanted: Iterable[str], claim: object) -> str | None:
-    """Return the first value of a claim that one of the globs means."""
+    """Return the first value of a claim that one of the globs matches."""
     globs = [glob.read(value, field="trust.claims") for value in wanted]
     return next((value for value in _values(claim) if _is_text(value) and any(g.matches(value) for g in globs)), None)
 

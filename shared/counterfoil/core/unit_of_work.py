@@ -1,7 +1,7 @@
 """Many commands against the locked rows: decide each, evolve, and collect the changes to write.
 
 Pure: the caller draws the salts of private parts. Commands to one subject are carried out one after the other; a
-refusal leaves no trace. Only the order of the steps stands here: a command's kind decides what it does (`core.kinds`).
+refused command changes nothing. This module has only the order of the steps; the command's kind decides (`core.kinds`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from counterfoil.core.subjects.subject import Command, DecisionContext, Key, S, 
 class AllOrNothing(msgspec.Struct, frozen=True):
     """Commands that are carried out all or not at all: one refusal refuses them all.
 
-    The outcome is that of the first one's subject, as all of them left it.
+    The outcome has the first command's subject, in its state after all commands.
     """
 
     commands: tuple[Command, ...]
@@ -49,9 +49,9 @@ RETRY: Final = "retry"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a command led to: the state after it, the facts that it added (none: nothing to do), and when.
+    """The result of a command: the state after it, the facts that it added (none: nothing to do), and the time.
 
-    `context` is what the decision knew besides the state.
+    `context` is the context of the decision.
     `reply` is the answer kept under an Idempotency-Key, if one was given; `replayed` says it is from an earlier time.
     """
 
@@ -90,7 +90,7 @@ class Done:
 
 @dataclass(slots=True)
 class Changes:
-    """What to write: facts with their bytes, and by subject what was done to it, both in order."""
+    """The changes to write: facts with their bytes, and the commands done by subject, both in order."""
 
     facts: list[tuple[Fact, Sealed]] = field(default_factory=list)
     done: dict[Key, list[Done]] = field(default_factory=dict)
@@ -110,7 +110,7 @@ class UnitOfWork:
         self.changes = Changes()
 
     def answer(self, command: Request) -> Answer:
-        """Carry out one more command; `retry` if a row that it needs is locked by somebody else."""
+        """Carry out one more command; `retry` if another transaction has locked a row that it needs."""
         if isinstance(command, AllOrNothing):
             return self._all_or_nothing(command)
         kind = KIND_OF[type(command)]
@@ -139,7 +139,7 @@ class UnitOfWork:
         return Outcome(after.state, tuple(fact for fact, _ in facts), at, context)
 
     def replay(self, command: Command, outcome: Outcome) -> Answer:
-        """Return what came of a command earlier, with its secret, if its caller could be shown that now."""
+        """Return the earlier outcome of a command with its secret, if the caller may see that secret now."""
         if command.key in self.locked.held:
             return RETRY
         kind, state = KIND_OF[type(command)], self.locked.rows[command.key].state
@@ -165,7 +165,7 @@ class UnitOfWork:
         return replace(last, facts=tuple(fact for each in outcomes for fact in each.facts))
 
     def _refuse_old_pepper(self, command: Command) -> None:
-        """Refuse what was digested under a pepper that is over: it would open nothing, now or soon."""
+        """Refuse a secret digested under an ended pepper: it would open nothing, now or soon."""
         if command.pepper in self.locked.ended_peppers:
             raise Overloaded("This process did not know yet that another pepper signs; nothing was changed, try again.")
 

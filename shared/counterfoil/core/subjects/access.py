@@ -27,10 +27,10 @@ from counterfoil.core.subjects.subject import (
 )
 
 NAMED_LIMIT: Final = 100
-"""Tokens that one event names; of more only the count is kept."""
+"""An event names at most so many tokens; beyond that it has only their count."""
 
 HOUR: Final = timedelta(hours=1)
-"""Reads of the log by one reader are at most one event in this time."""
+"""Reads of the log by one reader are logged at most once in this time."""
 
 What = Literal["list", "token", "past", "events", "alerts", "reads"]
 """Lists of tokens, one as it is, one as it was, its events, alerts, and these reads themselves."""
@@ -76,10 +76,10 @@ EVENTS: Final[dict[str, type[Event]]] = {"read": Read}
 
 
 class NoteAccess(SubjectCommand, frozen=True, kw_only=True):
-    """Record what a reader has read; `id` is `access_id_of` the account and the reader.
+    """Record the reads of a reader; `id` is `access_id_of` the account and the reader.
 
-    With a range of the log, `calls` has one key, which names the log. Within an hour of the previous event this
-    changes nothing, and the caller repeats it later.
+    With a range of the log, `calls` has one key, which names the log. Within an hour of the previous event the
+    command changes nothing, and the caller repeats it later.
     """
 
     reader: Actor
@@ -94,7 +94,7 @@ COMMANDS: Final = (NoteAccess,)
 
 
 class Access(SubjectState, frozen=True, kw_only=True):
-    """What one reader has read so far: numbers of calls and of rows.
+    """The total calls and rows of one reader.
 
     `log_read_at` is when the last event about reads of a log by position was written, by log.
     """
@@ -106,13 +106,13 @@ class Access(SubjectState, frozen=True, kw_only=True):
 
 
 def access_id_of(account: UUID, reader: Actor) -> UUID:
-    """Return the id of the reads of one reader, which follows from the two."""
+    """Return the id of a reader's access log, computed from the account and the reader."""
     named = b"counterfoil reads\0" + account.bytes + reader.id.bytes + reader.kind.encode()
     return uuid8(hashlib.sha256(named).digest())
 
 
 def decide(log: Access | None, command: SubjectCommand, context: DecisionContext) -> list[Event]:
-    """Return the event of a read, which is never refused."""
+    """Return the event of a read; reads are never refused here."""
     if not isinstance(command, NoteAccess) or command.id != access_id_of(command.account, command.reader):
         raise no_command(command)
     if command.log is not None and log is not None and _is_recorded(log, command, context.at):

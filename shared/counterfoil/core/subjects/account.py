@@ -1,4 +1,4 @@
-"""An account: the tenant, the policy that its tokens are issued under, and the one event that ends all its secrets."""
+"""An account (a tenant): its policy for tokens, and the event that ends all its secrets at once."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     default_lifetime: str | None = None
     thresholds: tuple[int, ...] | None = None
     networks: tuple[str, ...] = ()
-    catalogue_closed: bool | UnsetType = UNSET  # left out of the entries where nobody stated it
+    catalogue_closed: bool | UnsetType = UNSET  # omitted from entries if no caller stated it
     """Whether scopes of the customer's own may be granted only if the catalogue describes them."""
 
     def admits(self, address: Address | None) -> bool:
@@ -107,7 +107,7 @@ class CreateAccount(SubjectCommand, frozen=True, kw_only=True):
 
 
 class ChangeAccount(SubjectCommand, frozen=True, kw_only=True):
-    """Change its name or its policy as a whole; what is UNSET stays."""
+    """Replace its name or its whole policy; fields that are UNSET stay."""
 
     refusals = (BadPolicy,)
 
@@ -125,7 +125,7 @@ COMMANDS: Final = (CreateAccount, ChangeAccount, EndSecrets)
 
 
 class Account(SubjectState, frozen=True, kw_only=True):
-    """The present state of an account: all secrets of its earlier epochs were ended, the last time at `valid_after`."""
+    """The present state of an account; secrets of earlier epochs were ended, the last time at `valid_after`."""
 
     parent: UUID | None = None
     policy: Policy = UNBOUND

@@ -1,7 +1,7 @@
 """A bulk revocation: many tokens are revoked at once; it is accepted as a whole and carried out part by part.
 
 Its tokens are fixed when it is accepted, and stored beside the log. The events of each token say what happened to it.
-A bulk revocation with children goes on to the tokens that those made, at any depth, until none is left.
+A bulk revocation with children also revokes the tokens that those created, at any depth, until none is left.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ EVENTS: Final[dict[str, type[Event]]] = {
 
 
 class AcceptBulkRevocation(SubjectCommand, frozen=True, kw_only=True):
-    """Have all tokens of a plan revoked; `filter` found them."""
+    """Accept the revocation of all tokens of a plan; `filter` selected them."""
 
     refusals = (AlreadyExists,)
 
@@ -77,25 +77,25 @@ class AcceptBulkRevocation(SubjectCommand, frozen=True, kw_only=True):
 
 
 class StartBulkRevocation(SubjectCommand, frozen=True, kw_only=True):
-    """Say that it begins."""
+    """Record that the revocation begins."""
 
 
 class FinishBulkRevocation(SubjectCommand, frozen=True, kw_only=True):
-    """Say that there is nothing left to do."""
+    """Record that no token is left to revoke."""
 
     revoked: int
     failed: int
 
 
 class CancelBulkRevocation(SubjectCommand, frozen=True, kw_only=True):
-    """Leave the rest of them as they are."""
+    """Cancel the revocation; the remaining tokens stay as they are."""
 
 
 COMMANDS: Final = (AcceptBulkRevocation, StartBulkRevocation, FinishBulkRevocation, CancelBulkRevocation)
 
 
 class BulkRevocation(SubjectState, frozen=True, kw_only=True):
-    """The present state of a bulk revocation; its progress stands beside the log until it is over."""
+    """The present state of a bulk revocation; a separate table holds its progress until it is finished."""
 
     plan: str
     total: int

@@ -1,4 +1,4 @@
-"""What an event changed of a subject that is no token: each field as it was before and as it was after."""
+"""The fields that an event changed, before and after, for every kind of subject except tokens."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from counterfoil.core.kinds import evolve
 from counterfoil.core.subjects.subject import SubjectState
 
 _COUNTED: Final = frozenset({"account", "id", "number", "created_at", "updated_at", "revision", "version", "at"})
-"""What every event moves, or none does."""
+"""Fields that every event changes, or none."""
 
 Changes = dict[str, tuple[object, object]]
 
 
 def changes_of(history: Iterable[Fact]) -> Iterator[tuple[UUID, int, Changes]]:
-    """Yield what each event changed, by subject and version: all of each subject, in order. A creation changes nothing.
+    """Yield the changes of each event by subject and version, from whole histories in order; a creation has none.
 
     A field of a field, such as one of an account's policy, is named with a dot: `policy.networks`.
     """

@@ -34,7 +34,7 @@ class Kind:
         return cast("Command", command)
 
     def context(self, _command: Command, at: datetime, _locked: Locked) -> DecisionContext:
-        """Return what the decision needs to know besides the state."""
+        """Return the input of the decision besides the state."""
         return DecisionContext(at=at)
 
     def decide(
@@ -60,14 +60,14 @@ class Kind:
         return self.evolver(state, fact)
 
     def admit(self, command: Command, before: SubjectState | None, after: SubjectState, locked: Locked) -> None:
-        """Count what the change means for the commands after it; raise a Refusal if a count forbids it."""
+        """Update the reads for the commands after this one; raise a Refusal if a count forbids the change."""
 
     def caller(self, _state: SubjectState) -> CallerState | None:
-        """Return the subject as a caller, where what this batch made of it counts."""
+        """Return the subject as a caller, in the state that this batch gave it; None if its kind cannot call."""
         return None
 
     def principals(self, _command: Command, _state: SubjectState | None) -> Iterable[Principal]:
-        """Return further principals whose present state the decision depends on, once the row is locked."""
+        """Return further principals on whose present state the decision depends; the row is locked already."""
         return ()
 
     def refuse_replay(
@@ -76,9 +76,9 @@ class Kind:
         state: SubjectState | None,  # noqa: ARG002 - likewise
         context: Any,  # noqa: ANN401, ARG002 - see `decide`
     ) -> None:
-        """Raise a Refusal unless the caller could be shown at this moment the secret that the command made.
+        """Raise a Refusal unless the caller may see, at this moment, the secret that the command made.
 
-        The Idempotency-Key and the request are the same as then. The caller may not be: a bearer ends earlier than
-        its token, and what was issued may have been revoked or widened since.
+        The Idempotency-Key and the request are the same as then. The caller may have changed: a bearer expires before
+        its token. The issued token may have been revoked or widened since.
         """
         raise SecretNoLongerAvailable

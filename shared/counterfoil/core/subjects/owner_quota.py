@@ -1,6 +1,6 @@
 """The quota of an owner: how often all of the owner's tokens may be used, and how many of them may live.
 
-Nothing of it is retroactive: what lives beyond a new `max_tokens` lives on, and no more is added.
+A quota is not retroactive: tokens beyond a new `max_tokens` stay valid, and new ones are refused.
 """
 
 from __future__ import annotations
