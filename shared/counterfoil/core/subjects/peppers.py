@@ -1,4 +1,4 @@
-"""The peppers as the database knows them: which there are, which one signs, and which are retired.
+"""The peppers as the database records them: which exist, which one signs, and which are retired.
 
 One subject holds them all, so that one row decides which of them signs. The keys themselves are in the environment; the
 log has a check value of each, by which a process detects a wrong key.
@@ -22,26 +22,26 @@ from counterfoil.core.subjects.subject import DecisionContext, SubjectCommand, S
 PEPPER_SET: Final = UUID(int=2)
 """The one subject, in the account of the system itself."""
 SYNC_SECONDS: Final = 5
-"""A process reads the peppers again at least this often; usually once a second."""
+"""A process reads the peppers at least this often; usually once a second."""
 PROPAGATION_SECONDS: Final = 30
-"""A pepper may be retired so long after another one was activated: no process mints under it any more."""
+"""A pepper may be retired this long after another was activated: by then no process mints under it."""
 
 
 class PepperIntroduced(Event, frozen=True, kw_only=True):
-    """A pepper verifies from now on; `check` is an HMAC under it of something that everybody knows."""
+    """A pepper verifies from now on; `check` is its HMAC of a public constant."""
 
     number: int
     check: str
 
 
 class PepperActivated(Event, frozen=True, kw_only=True):
-    """New secrets are kept under this pepper from now on, and under no other."""
+    """New secrets are digested under this pepper from now on, and under no other."""
 
     number: int
 
 
 class PepperRetired(Event, frozen=True, kw_only=True):
-    """What is kept under this pepper alone opens nothing any more; `left` secrets were good, or could be again."""
+    """Secrets digested only under this pepper are refused; `left` of them were valid, or could be again."""
 
     number: int
     left: int
@@ -55,19 +55,19 @@ EVENTS: Final[dict[str, type[Event]]] = {
 
 
 class IntroducePeppers(SubjectCommand, frozen=True, kw_only=True):
-    """Say which peppers a process was given, by their check values; of the very first the highest signs."""
+    """Record the peppers of a process by their check values; among the first ones the highest signs."""
 
     checks: dict[int, str]
 
 
 class ActivatePepper(SubjectCommand, frozen=True, kw_only=True):
-    """Keep new secrets under this pepper."""
+    """Digest new secrets under this pepper."""
 
     number: int
 
 
 class RetirePepper(SubjectCommand, frozen=True, kw_only=True):
-    """Let a pepper verify no more, for good; `left` secrets with a future have it alone, which takes `force`."""
+    """Retire a pepper for ever; if `left` secrets that are still usable have only this one, it takes `force`."""
 
     number: int
     left: int
@@ -78,7 +78,7 @@ COMMANDS: Final = (IntroducePeppers, ActivatePepper, RetirePepper)
 
 
 class Pepper(msgspec.Struct, frozen=True, kw_only=True):
-    """One pepper; it has stood so since `at`."""
+    """One pepper; it has had its status since `at`."""
 
     number: int
     check: str
@@ -86,13 +86,13 @@ class Pepper(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
     def is_over(self, at: datetime) -> bool:
-        """Say whether nothing new may use this pepper: a process that would use it missed the change for too long."""
+        """Say whether no new secret may use this pepper; a process that still uses it missed the change for too long."""
         known_at = self.at + timedelta(seconds=PROPAGATION_SECONDS)
         return self.status == "retired" or (self.status == "verifying" and known_at <= at)
 
 
 class PepperSet(SubjectState, frozen=True, kw_only=True):
-    """The present state of all peppers, in the order in which they came."""
+    """The present state of all peppers, in the order of their introduction."""
 
     peppers: tuple[Pepper, ...] = ()
 
@@ -101,20 +101,20 @@ class PepperSet(SubjectState, frozen=True, kw_only=True):
 
     @property
     def signing(self) -> Pepper | None:
-        """The one under which new secrets are kept."""
+        """The pepper that digests new secrets."""
         return next((pepper for pepper in self.peppers if pepper.status == "signing"), None)
 
     @property
     def retired(self) -> frozenset[int]:
-        """Those that verify no more."""
+        """The numbers of the retired peppers."""
         return frozenset(pepper.number for pepper in self.peppers if pepper.status == "retired")
 
     def lacks(self, checks: Mapping[int, str]) -> bool:
-        """Say whether a process was given a pepper that nobody was given before."""
+        """Say whether a process has a pepper that was not introduced yet."""
         return any(self.pepper(number) is None for number in checks)
 
     def refuse_others(self, checks: Mapping[int, str]) -> None:
-        """Raise Misconfigured unless a process with these peppers can verify, and mint, what the others do."""
+        """Raise Misconfigured unless a process with these peppers can verify and mint the secrets of the others."""
         for number, check in checks.items():
             known = self.pepper(number)
             if known is not None and known.check != check and known.status != "retired":

@@ -1,7 +1,7 @@
-"""An account's catalogue of scopes: what each one means, where that is documented, and sets that are granted together.
+"""An account's catalogue of scopes: their meanings and documentation, and sets that are granted together.
 
-It describes scopes and grants none: tokens and users hold them. But other callers issue tokens with a set later. So a
-caller who changes a set must hold all its scopes, those before and those after the change.
+The catalogue describes scopes and grants none. But other callers issue tokens with a set later, so a caller who changes
+a set must hold all its scopes, those before and those after the change.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ RESERVED: Final = frozenset(
     {*ROLE_SCOPES, *(f"{role}s" for role in ROLE_SCOPES), "verifier", "issuer", "reader", "all", "tokens", "own",
      "self", "users", "alerts", "account", "accounts", "audit", "scopes"}
 )  # fmt: skip
-"""Roles, built-in sets, and first words of our own scopes: a set of such a name could be taken for one of them."""
+"""Roles, built-in sets, and first words of built-in scopes: a set with such a name could be mistaken for one."""
 _LINK: Final = re.compile(r"https?://[!-~]{1,2000}")
 
 
@@ -64,7 +64,7 @@ SET_EVENTS: Final[dict[str, type[Event]]] = {"defined": SetDefined, "removed": S
 
 
 class DescribeScope(SubjectCommand, frozen=True, kw_only=True):
-    """Say what a scope means, in a sentence, and where more is to be read (an http address)."""
+    """Describe a scope in a sentence, with the http address of its documentation."""
 
     refusals = (BadScope, BadText, BadLink)
 
@@ -114,7 +114,7 @@ class ScopeSet(SubjectState, frozen=True, kw_only=True):
 
 
 def named(account: UUID, kind: str, name: str) -> UUID:
-    """Return the id that a name has in its account, so that one name is one subject."""
+    """Return the subject id of a name, computed from account, kind and name, so that one name is one subject."""
     return uuid8(hashlib.sha256(account.bytes + kind.encode() + b"\x00" + name.encode()).digest())
 
 

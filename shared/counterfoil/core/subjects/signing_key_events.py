@@ -11,21 +11,21 @@ from counterfoil.core.subjects.subject import SubjectCommand
 
 
 class KeyCreated(Event, frozen=True, kw_only=True):
-    """The first key was created, and signs. `jwk` is its public part (RFC 7517), `kid` its RFC 7638 thumbprint."""
+    """The first key was created, and it signs. `jwk` is its public part (RFC 7517), `kid` its RFC 7638 thumbprint."""
 
     kid: str
     jwk: dict[str, str]
 
 
 class KeyPublished(Event, frozen=True, kw_only=True):
-    """Another key can be fetched, and waits until everybody has it."""
+    """Another key was published; it waits until every service can have fetched it."""
 
     kid: str
     jwk: dict[str, str]
 
 
 class KeyRetired(Event, frozen=True, kw_only=True):
-    """A key signs no more; what it signed is still good. Its private part is gone."""
+    """A key no longer signs; bearers that it signed stay valid. Its private part was deleted."""
 
     kid: str
 
@@ -37,7 +37,7 @@ class KeyActivated(Event, frozen=True, kw_only=True):
 
 
 class KeyRemoved(Event, frozen=True, kw_only=True):
-    """A key verifies nothing any more; in an emergency the private part says why."""
+    """A key no longer verifies; in an emergency the private part of the event has the reason."""
 
     kid: str
 
@@ -59,7 +59,7 @@ EVENTS: Final[dict[str, type[Event]]] = {
 
 
 class NewKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A key that was just made; the private part is encrypted and is kept beside the log."""
+    """A newly made key; its private part is encrypted and stored outside the log."""
 
     kid: str
     jwk: dict[str, str]
@@ -70,23 +70,23 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PublishKey(SubjectCommand, frozen=True, kw_only=True):
-    """Publish another key; the very first one signs at once."""
+    """Publish another key; the very first key signs at once."""
 
     new_key: NewKey
 
 
 class ActivateKey(SubjectCommand, frozen=True, kw_only=True):
-    """Let the key that waits sign, and retire the one that does; in an `emergency` before everybody has it."""
+    """Activate the published key and retire the active one; in an `emergency`, before every service has fetched it."""
 
     kid: str
     emergency: bool = False
 
 
 class RemoveKey(SubjectCommand, frozen=True, kw_only=True):
-    """Let a key verify nothing any more.
+    """Remove a key, so that it no longer verifies.
 
-    Without a `reason` only one that is retired for long enough; with one, it is an emergency and may be any. If it is
-    the one that signs, the `successor` signs in its place, or else the one that waits.
+    Without a `reason` the key must have been retired for long enough; with one it is an emergency, and any key may be
+    removed. If it is the active key, the `successor` signs in its place, or else the published key.
     """
 
     kid: str

@@ -1,7 +1,7 @@
-"""The signing keys: one subject holds them all, so that one row decides which of them signs.
+"""The signing keys: one subject holds them all, so that one row decides which key signs.
 
 A key is published (it can be fetched, and does not sign yet), then active (it signs), then retired (it only verifies),
-then removed (it verifies nothing). One is active from the first moment on, and never two.
+then removed (it verifies nothing). Once there is a key, exactly one is active.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from counterfoil.core.subjects.subject import DecisionContext, SubjectCommand, S
 RING: Final = UUID(int=1)
 """The one subject, in the account of the system itself."""
 PUBLISHED_SECONDS: Final = 600
-"""So long a key is published before it signs: longer than anybody may keep the key set, see `wellknown`."""
+"""How long a key is published before it signs: longer than a client may cache the key set (see `wellknown`)."""
 SKEW_SECONDS: Final = 300
-"""A retired key verifies so much longer than the longest bearer lives: clocks differ, and rotations are read late."""
+"""A retired key verifies this much longer than a bearer can live: clocks differ, and rotations are read late."""
 
 KeyStatus = Literal["published", "active", "retired", "removed"]
 _BEFORE: Final[dict[type[Event], tuple[KeyStatus, ...]]] = {
@@ -50,7 +50,7 @@ _BEFORE: Final[dict[type[Event], tuple[KeyStatus, ...]]] = {
 
 
 class SigningKey(msgspec.Struct, frozen=True, kw_only=True):
-    """One key, and when it came to what."""
+    """One key, and the times of its changes of status."""
 
     kid: str
     jwk: dict[str, str]
@@ -71,15 +71,15 @@ class Ring(SubjectState, frozen=True, kw_only=True):
         return next((key for key in self.keys if key.kid == kid), None)
 
     def first(self, status: KeyStatus) -> SigningKey | None:
-        """Return the oldest key that stands so: there is never more than one that is active, and one that waits."""
+        """Return the oldest key with this status; at most one key is active, and at most one is published."""
         return next((key for key in self.keys if key.status == status), None)
 
     def activation(self, key: SigningKey) -> datetime:
-        """Return from when on a published key may sign."""
+        """Return the time from which a published key may sign."""
         return key.published_at + timedelta(seconds=PUBLISHED_SECONDS)
 
     def removal(self, key: SigningKey) -> datetime | None:
-        """Return from when on nothing that a key signed can be good any more; None while it signs or waits."""
+        """Return when every bearer that the key signed has expired; None while it is active or published."""
         if key.retired_at is None:
             return None
         return key.retired_at + timedelta(seconds=self.bearer_seconds + SKEW_SECONDS)

@@ -27,7 +27,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     refusals: ClassVar[tuple[type[Refusal], ...]] = ()
-    """What a caller may be refused when it is decided."""
+    """The refusals that its decision may raise."""
 
     account: UUID
     by: Principal
@@ -47,17 +47,17 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def guards(self) -> tuple[Key, ...]:
-        """Further rows that are locked for the decision."""
+        """Further rows that the decision locks."""
         return ()
 
     @property
     def lane(self) -> object:
-        """Two commands of one lane surely want the same row."""
+        """Two commands with the same lane need the same row."""
         return (self.guards or (self.key,))[0][1]
 
     @property
     def digests(self) -> tuple[bytes, ...]:
-        """Digests of secrets; the decision depends on which tokens they open."""
+        """Digests of secrets; the decision depends on the tokens that they open."""
         return ()
 
     @property
@@ -77,23 +77,23 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def has_unique_value(self) -> bool:
-        """Whether it brings a value, besides its subject's id, that only one subject may have."""
+        """Whether it has a value, besides the subject's id, that must be unique."""
         return False
 
     @property
     def pepper(self) -> int | None:
-        """The number of the pepper under which it keeps something new."""
+        """The number of the pepper that digested its new secret; None without one."""
         return None
 
 
 class Unresolved(msgspec.Struct, frozen=True, kw_only=True):
-    """A command whose subject is found by one of these digests, while its row is locked."""
+    """A command whose subject is found by one of these digests when the row is locked."""
 
     digests: tuple[bytes, ...]
 
     @property
     def lane(self) -> object:
-        """Two commands that present one secret surely want the same row."""
+        """Two commands that present the same secret need the same row."""
         return self.digests[0]
 
     @property
@@ -102,13 +102,13 @@ class Unresolved(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SubjectCommand(Command, frozen=True, kw_only=True):
-    """A command to any subject but a token; it may insist on revisions (If-Match)."""
+    """A command to any subject except a token; it may require a revision (If-Match)."""
 
     id: UUID
     revisions: frozenset[int] | None = None
 
     def refuse_stale(self, state: SubjectState) -> None:
-        """Raise StaleRevision unless the command was based on this revision, or insists on none."""
+        """Raise StaleRevision if the command requires another revision."""
         if self.revisions is not None and state.revision not in self.revisions:
             raise StaleRevision(revision=state.revision)
 
@@ -121,7 +121,7 @@ class SubjectCommand(Command, frozen=True, kw_only=True):
 
 
 class SubjectState(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of a subject; what a kind adds to these fields is kept as its details."""
+    """The state of a subject; the fields that a kind adds are stored as its details."""
 
     account: UUID
     id: UUID
@@ -151,7 +151,7 @@ class SubjectState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DecisionContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What a decision needs to know besides the state: the time, and what its kind adds."""
+    """The input of a decision besides the state: the time, and what the kind adds."""
 
     at: datetime
 
@@ -166,10 +166,10 @@ def uuid8(digest: bytes) -> UUID:
 
 
 def unexpected(fact: Fact) -> ValueError:
-    """What to raise about an event that cannot follow on what was."""
+    """Return the error for an event that is impossible in the present state."""
     return ValueError(f"{fact.subject.kind} {fact.subject.id}: {fact.type} cannot come here")
 
 
 def no_command(command: Command) -> TypeError:
-    """What to raise about a command that a kind does not know."""
+    """Return the error for a command that is not of this kind."""
     return TypeError(f"no such command: {type(command).__name__}")

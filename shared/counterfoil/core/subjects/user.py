@@ -1,6 +1,6 @@
 """A user: a person with a role, who logs in with a password and perhaps a one-time code.
 
-Password hashes, seeds and the digests of recovery codes are kept beside the log, never in it.
+Password hashes, seeds and the digests of recovery codes are stored outside the log, never in it.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from counterfoil.core.subjects.subject import DecisionContext, SubjectCommand, S
 class UserContext(DecisionContext, frozen=True, kw_only=True):
     """What decisions about a user depend on.
 
-    `administrators` are the active ones of the account, known where a command could end the last of them; `emails` says
-    which users have the e-mail addresses that are requested.
+    `administrators` are the account's active ones, read if a command could remove the last of them; `emails` maps the
+    requested e-mail addresses to the users who have them.
     """
 
     administrators: frozenset[UUID] = frozenset()
@@ -49,7 +49,7 @@ class User(SubjectState, frozen=True, kw_only=True):
 
 
 def held(role: events.Role, granted: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what a user of this role with these scopes may do."""
+    """Return the effective scopes of a user with this role and these granted scopes."""
     return tuple(dict.fromkeys((*events.ROLE_SCOPES[role], *granted)))
 
 
@@ -59,7 +59,7 @@ def owner_of(user: UUID) -> Owner:
 
 
 def login_of(email: str, account: UUID, default: UUID) -> str:
-    """Return what the user with this address logs in with: the address, outside the default account after ACCOUNT/."""
+    """Return the login name: the address, and outside the default account ACCOUNT/ADDRESS."""
     return email if account == default else f"{account}/{email}"
 
 
@@ -98,9 +98,9 @@ def _create(user: User | None, command: commands.CreateUser, context: UserContex
 
 
 def _change(user: User, command: SubjectCommand, context: UserContext) -> list[Event]:
-    if command.by.actor.id != user.id:  # nobody may change a user who may do more
+    if command.by.actor.id != user.id:  # a caller must not change a user who may do more
         refuse_beyond(command.by, user.held, owner=owner_of(user.id))
-        # A caller that expires may take power away: that does not outlive the caller.
+        # A caller that expires may remove rights: no right outlives the caller by that.
         if not isinstance(command, commands.DisableUser | commands.RemoveUser):
             refuse_passing(command.by)
     match command:

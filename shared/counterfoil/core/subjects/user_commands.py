@@ -1,4 +1,4 @@
-"""Commands to a user; the hashes and digests in a command are kept beside the log."""
+"""Commands to a user; the hashes and digests in a command are stored outside the log."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from counterfoil.core.subjects.user_events import Role
 
 
 class _Guarded(SubjectCommand, frozen=True, kw_only=True):
-    """A command that could leave an account without an administrator: two must not end each other at once."""
+    """A command that could remove the last administrator: it locks the account, so two cannot remove each other."""
 
     @property
     def guards(self) -> tuple[Key, ...]:
@@ -30,7 +30,7 @@ class _Guarded(SubjectCommand, frozen=True, kw_only=True):
 
 
 class CreateUser(SubjectCommand, frozen=True, kw_only=True):
-    """Add a user, with the argon2id hash of a password that is kept beside the log, never in it.
+    """Add a user; the argon2id hash of the password is stored outside the log.
 
     A `number` is taken when the command goes to the door.
     """
@@ -50,7 +50,7 @@ class CreateUser(SubjectCommand, frozen=True, kw_only=True):
 
 
 class UpdateUser(_Guarded, frozen=True, kw_only=True):
-    """Change their e-mail address, role or scopes; what is UNSET stays."""
+    """Change their e-mail address, role or scopes; fields that are UNSET stay."""
 
     refusals = (BeyondCaller, BeyondPolicy, EmailTaken, LastAdministrator, UserGone, BadEmail, BadText, EntryTooLarge)
 
@@ -65,7 +65,7 @@ class UpdateUser(_Guarded, frozen=True, kw_only=True):
 
 
 class ChangePassword(SubjectCommand, frozen=True, kw_only=True):
-    """Give them another password: their own doing or a reset."""
+    """Replace the password: changed by the user, or reset by another caller."""
 
     refusals = (BeyondCaller, UserGone)
 
@@ -95,9 +95,9 @@ class RemoveUser(_Guarded, frozen=True, kw_only=True):
 
 
 class EnrolTotp(SubjectCommand, frozen=True, kw_only=True):
-    """Demand a one-time code from now on; encrypted seed and HMACs of recovery codes are kept beside the log.
+    """Require a one-time code from now on; encrypted seed and HMACs of recovery codes are stored outside the log.
 
-    `last_step` is that of the code by which they enrolled: it opens nothing any more.
+    `last_step` is the time step of the code that confirmed the enrolment; that code is not accepted again.
     """
 
     refusals = (UserGone,)
@@ -113,13 +113,13 @@ class EnrolTotp(SubjectCommand, frozen=True, kw_only=True):
 
 
 class RemoveTotp(SubjectCommand, frozen=True, kw_only=True):
-    """Demand no one-time code any more."""
+    """Stop requiring a one-time code."""
 
     refusals = (BeyondCaller, UserGone)
 
 
 class UseRecoveryCode(SubjectCommand, frozen=True, kw_only=True):
-    """Spend one of their recovery codes: the one with this digest, and none that took its place meanwhile."""
+    """Use up the recovery code with this digest; a code that replaced it in the meantime stays."""
 
     index: int
     digest: bytes

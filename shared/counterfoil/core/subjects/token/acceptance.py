@@ -1,4 +1,4 @@
-"""When a token is accepted: what decides it, and why a secret is refused."""
+"""Whether a token is accepted at a moment, and why a secret is refused."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Status = Literal["active", "suspended", "expired", "revoked"]
 
 
 class Accepted(Protocol):
-    """What decides whether a secret is accepted; a token's state and a look-up's row both have it."""
+    """The fields that decide whether a secret is accepted; a token's state and a look-up's row both have them."""
 
     @property
     def status(self) -> str: ...
@@ -47,7 +47,7 @@ class Accepted(Protocol):
 
 
 class Context(msgspec.Struct, frozen=True):
-    """What decides, besides the token itself, whether it is accepted and for what.
+    """The facts besides the token itself that decide whether it is accepted, and with which scopes.
 
     Secrets of an earlier `epoch` were ended: epochs are counted, since no clock is right at all times and everywhere.
     `owner` is the status of the user that owns it, `owner_holds` all that the user may do; other owners have the
@@ -70,7 +70,7 @@ class Context(msgspec.Struct, frozen=True):
         return Limits(bounds.rate_limit, bounds.max_uses, self.quota)
 
     def left_of(self, scopes: tuple[str, ...]) -> tuple[str, ...]:
-        """Return what a token with these scopes may do at this moment: nothing that its user may not do."""
+        """Return the effective scopes of a token with these scopes: never more than its user's."""
         return scopes if self.owner_holds is None else on_behalf(self.owner_holds, scopes)
 
     def refuse_beyond_owner(self, scopes: tuple[str, ...]) -> None:
@@ -88,7 +88,7 @@ ALONE: Final = Context()
 
 
 def refusal_for(token: Accepted, generation: int, at: datetime, context: Context = ALONE) -> Denied | None:
-    """Return why a secret (or bearer) of this generation is refused at this moment, or None if it is good.
+    """Return why a secret (or bearer) of this generation is refused at this moment, or None if it is accepted.
 
     The exact instant of expiry is already too late.
     """
@@ -117,7 +117,7 @@ def previous_is_good(token: Accepted, at: datetime, context: Context = ALONE) ->
 
 
 def used_up(bounds: Bounds, context: Context) -> UsesExhausted | None:
-    """Return why a good secret is refused all the same: the token, or its owner, has no uses left."""
+    """Return the refusal of a valid secret whose token, or whose owner, has no uses left; else None."""
     if bounds.max_uses is not None and context.used >= bounds.max_uses:
         return UsesExhausted()
     most = None if context.quota is None else context.quota.max_uses
@@ -127,13 +127,13 @@ def used_up(bounds: Bounds, context: Context) -> UsesExhausted | None:
 
 
 def good_until(token: Accepted, generation: int) -> datetime | None:
-    """Return when a secret of this generation stops being good by itself; None is never."""
+    """Return when a secret of this generation expires; None means never."""
     ends = [end for end in (token.expires_at, token.previous_until if generation < token.generation else None) if end]
     return min(ends, default=None)
 
 
 def status_at(token: Token, at: datetime, context: Context = ALONE) -> Status:
-    """Return the status with the expiry, which counts from its instant, whether or not the sweep has announced it.
+    """Return the status, with the expiry applied at its instant, even if the sweep has not announced it yet.
 
     A token whose user was removed is revoked: nobody can ever use it again.
     """

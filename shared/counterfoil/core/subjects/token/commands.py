@@ -57,8 +57,8 @@ class Create(TokenCommand, frozen=True, kw_only=True):
 
     A stated expiry lies in the future, unless it `may_have_expired`: then it may have passed. A lifetime
     counts from the moment of creation, or from when a token that is imported was `made_at` elsewhere.
-    `undescribed` are its scopes that the account's catalogue does not describe. `imported_digests` are those that a
-    secret from elsewhere may be kept under already. A `number` is taken when the command goes to the door.
+    `undescribed` are its scopes that the account's catalogue does not describe. `imported_digests` are the digests
+    under which an imported secret may be stored already. A `number` is taken when the command goes to the door.
     A token has either a secret or a trust.
     """
 
@@ -89,7 +89,7 @@ class Create(TokenCommand, frozen=True, kw_only=True):
 
     @property
     def digests(self) -> tuple[bytes, ...]:
-        """Digests under which an imported secret may be known already."""
+        """Digests under which an imported secret may be stored already."""
         return self.imported_digests
 
     @property
@@ -107,7 +107,7 @@ class Create(TokenCommand, frozen=True, kw_only=True):
 
 
 class Change(TokenCommand, frozen=True, kw_only=True):
-    """A command that may insist on the revision it was based on: HTTP's If-Match."""
+    """A command that may require a revision: HTTP's If-Match."""
 
     revisions: frozenset[int] | None = None
 
@@ -115,7 +115,7 @@ class Change(TokenCommand, frozen=True, kw_only=True):
 class Update(Change, frozen=True, kw_only=True):
     """Change its fields; those that are UNSET stay. `undescribed` as for Create.
 
-    `previous_until` moves the end of its previous secret while that is still good; a moment that has passed ends it.
+    `previous_until` moves the end of the previous secret while that is still accepted; a past moment ends it at once.
     """
 
     refusals = (AlreadyRevoked, BeyondCaller, BeyondOwner, BeyondPolicy, BadQuota, EntryTooLarge, NoTrust)
@@ -142,10 +142,10 @@ class Renew(Change, frozen=True, kw_only=True):
 
 
 class Rotate(Change, frozen=True, kw_only=True):
-    """Replace its secret; the present one stays good for `grace_seconds`, or `previous_until` a moment.
+    """Replace its secret; the present one stays valid for `grace_seconds`, or until `previous_until`.
 
-    At most two secrets are good at once: what is left of an earlier grace is cut short only where it `ends_previous`,
-    or leaves no grace itself. An expired token needs a new lifetime too. With `forgets_use` it counts as never
+    At most two secrets are valid at once: an earlier grace period is cut short only with `ends_previous`, or if this
+    rotation has no grace itself. An expired token needs a new lifetime too. With `forgets_use` it counts as never
     exchanged afterwards.
     """
 
@@ -168,7 +168,7 @@ class Rotate(Change, frozen=True, kw_only=True):
 
     @property
     def states_lifetime(self) -> bool:
-        """Whether it gives a lifetime, which an expired token needs and no other one takes."""
+        """Whether it states a lifetime: required for an expired token, refused for any other."""
         return self.lifetime is not None or self.expires_at is not None
 
 
@@ -189,7 +189,7 @@ class Resume(Change, frozen=True, kw_only=True):
 class Revoke(Change, frozen=True, kw_only=True):
     """Refuse it for ever. `bulk_revocation` names the one that this is a part of.
 
-    With the `generation` of a presented secret, only if that secret opens the token, or could again.
+    With the `generation` of a presented secret, it revokes only if that secret opens the token, or could again.
     """
 
     reason: str
@@ -198,7 +198,7 @@ class Revoke(Change, frozen=True, kw_only=True):
 
     @property
     def principals(self) -> tuple[Principal, ...]:
-        """None for an accepted bulk revocation: it may revoke the very token that requested it, and goes on."""
+        """None for an accepted bulk revocation: it continues even after it revoked the token that requested it."""
         return super().principals if self.bulk_revocation is None else ()
 
 
@@ -207,7 +207,7 @@ class Erase(Change, frozen=True, kw_only=True):
 
 
 class Held(msgspec.Struct, frozen=True):
-    """The rights of a bearer that is exchanged for another one, which gets no more than these."""
+    """The rights of a bearer that is exchanged; the new bearer gets no more than these."""
 
     scopes: tuple[str, ...]
     audience: tuple[str, ...]
@@ -247,7 +247,7 @@ class Exchange(TokenCommand, frozen=True, kw_only=True):
 
 
 class ExchangeSecret(Unresolved, frozen=True, kw_only=True):
-    """Exchange whichever token one of these digests opens; it is found while its row is locked.
+    """Exchange the token that one of these digests opens; it is found when the row is locked.
 
     `client` is the token that the secret must open, if the caller named one; `counted` as for Exchange.
     """

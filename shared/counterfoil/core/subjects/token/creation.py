@@ -1,4 +1,4 @@
-"""Create a token: its owner, what it may do, and how long it lives."""
+"""Create a token: its owner, its scopes, and its lifetime."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def created(token: Token | None, command: Create, at: datetime, context: Context
 
 
 def _refuse_unknown(owner: Owner, context: Context) -> None:
-    """Refuse an unknown or removed user as the owner: no removal of a user would ever revoke such a token."""
+    """Refuse an unknown or removed user as the owner: a later removal of the user could not revoke such a token."""
     if owner.type != "user":
         return
     if context.owner_holds is None:
@@ -61,7 +61,7 @@ def _refuse_unknown(owner: Owner, context: Context) -> None:
 
 
 def _opened_by(command: Create) -> tuple[str, str]:
-    """Return the scheme and the hint of what opens a new token, which is a secret or a trust, never both."""
+    """Return the scheme and hint of a new token, which is opened by a secret or a trust, never both."""
     if (command.secret is None) == (command.trust is None):
         raise TypeError("a token is created with a secret or with a trust")
     return (secret.OWN, "") if command.secret is None else (command.secret.scheme, command.secret.hint)

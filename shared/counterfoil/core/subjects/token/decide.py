@@ -1,8 +1,8 @@
-"""What a command to a token leads to: `decide(token, command, at, context)` returns events, or raises a Refusal.
+"""Decide commands to a token: `decide(token, command, at, context)` returns events, or raises a Refusal.
 
 Pure: no clock, no randomness, no IO. An empty list means that there is nothing to do, which is a success. The rules of
-a command stand in the module that is named for it: creation, update, renewal, rotation, suspension, exchange; those of
-the shortest ones stand here.
+a command are in the module named for it: creation, update, renewal, rotation, suspension, exchange; the shortest ones
+are here.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _revoke(token: Token, command: commands.Revoke, at: datetime) -> list[Event]
     if token.status == "revoked":
         return []
     if command.generation is not None and isinstance(refusal_for(token, command.generation, at), SecretRetired):
-        return []  # a secret that was replaced opens nothing: its holder ends nothing
+        return []  # a replaced secret opens nothing, so its holder cannot revoke the token
     return [Revoked(bulk_revocation=command.bulk_revocation, private=Private(reason=reason))]
 
 
@@ -81,7 +81,7 @@ def _sweep(token: Token, at: datetime, context: Context) -> list[Event]:
     left = pending(token)
     if not left or token.expires_at is None:
         return []
-    if context.owner == "removed":  # nobody waits for this expiry: the token is revoked instead
+    if context.owner == "removed":  # this expiry needs no notice: the token is revoked instead
         return [Revoked(private=Private(reason="The user who owned this token was removed."))]
     if token.expires_at <= at:
         return [Expired(expires_at=token.expires_at)]

@@ -1,4 +1,4 @@
-"""Exchange a secret, a bearer or a JWT for a bearer, which never has more rights than they have."""
+"""Exchange a secret, a bearer or a JWT for a bearer, which never has more rights than the original."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from counterfoil.core.trust import Assertion, matched
 def exchanged(token: Token, command: Exchange, at: datetime, context: Context = ALONE) -> Exchanged:
     """Return the bearer that is issued, or raise a Refusal; every rule is checked again, each time."""
     if command.actors and command.by.account != token.account:
-        raise UnknownSecret  # a token of another account is answered like an unknown one
+        raise UnknownSecret  # another account's token gets the same response as an unknown one
     asserted = UNSET if command.assertion is None else _asserted(token, command.assertion, at)
     generation = command.generation if asserted is UNSET else token.generation
     _refuse_unaccepted(token, generation, at, context)
@@ -57,7 +57,7 @@ def exchanged(token: Token, command: Exchange, at: datetime, context: Context = 
 
 
 def _asserted(token: Token, assertion: Assertion, at: datetime) -> Asserted | UnsetType:
-    """Return the claims by which a JWT opens the token. No refusal before that shows the token's state."""
+    """Return the claims by which a JWT opens the token. No earlier refusal reveals the token's state."""
     trust = token.trust
     if trust is None:
         raise UnknownSecret

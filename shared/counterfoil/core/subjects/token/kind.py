@@ -1,4 +1,4 @@
-"""The token as a kind of subject: what its decisions read besides its own row."""
+"""The token as a kind of subject, and the reads of its decisions besides its own row."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from counterfoil.core.subjects.user import User
 
 @dataclass(slots=True)
 class TokenReads:
-    """What decisions about tokens depend on.
+    """The reads on which decisions about tokens depend.
 
     `opened` is the token and generation that a digest opens, `context` the context of a token, `accounts` the part of
     it that is common to an account. `revoking_children` are the accounts where a bulk revocation revokes tokens with
@@ -111,7 +111,7 @@ class TokenKind(Kind):
             reads.opened |= dict.fromkeys(command.imported_digests, (*command.key, 1))
 
     def context(self, command: Command, at: datetime, locked: Locked) -> TokenContext:
-        """Return the context of a token; what its account says was read last, after the rows were locked."""
+        """Return the context of a token; the account is read last, after the rows were locked."""
         reads = locked.of(TokenReads)
         context = reads.context.get(command.key, ALONE)
         owner = next((_user(key, locked) for key in command.users), None)
@@ -145,7 +145,7 @@ class TokenKind(Kind):
 
 
 def token_of(state: SubjectState | None) -> Token | None:
-    """Return a state as that of a token; raise NotFound if it is another subject's."""
+    """Return the state as a Token; raise NotFound if it is of another kind."""
     if state is not None and not isinstance(state, Token):
         raise NotFound
     return state
@@ -157,7 +157,7 @@ def acceptance_in(context: DecisionContext | None) -> Context:
 
 
 def _is_former_secret(by: Principal, token: Token) -> bool:
-    """Say whether a token calls with the secret that it replaced, in its grace, and not with a bearer of it."""
+    """Say whether a token calls with its previous secret, in its grace period, and not with a bearer of it."""
     return (
         by.actor == Actor("token", token.id)
         and by.generation == token.generation - 1
@@ -166,16 +166,16 @@ def _is_former_secret(by: Principal, token: Token) -> bool:
 
 
 def accepted_once(command: Command, token: Token | None) -> bytes | None:
-    """Return the digest by which a JWT is remembered that the token accepts once."""
+    """Return the digest under which to remember a JWT that the token accepts only once; else None."""
     if not isinstance(command, Exchange) or command.assertion is None or token is None or token.trust is None:
         return None
     return command.assertion.digest if token.trust.once else None
 
 
 def _refuse_descendant(command: Command, reads: TokenReads) -> None:
-    """Raise Busy for a token that would create one more child while a bulk revocation revokes its own makers.
+    """Raise Busy if a token would create a child while a bulk revocation revokes the token's own makers.
 
-    Otherwise a token that creates child after child could stay ahead of the bulk revocation for ever.
+    Otherwise a token that keeps creating children could stay ahead of the bulk revocation for ever.
     """
     if not isinstance(command, Create) or not reads.revoked_with_children:
         return

@@ -12,7 +12,7 @@ from counterfoil.core.subjects.token.state import Token, is_session
 
 
 class Room(msgspec.Struct, frozen=True):
-    """How many tokens of an owner live at a moment, sessions apart, and how many may."""
+    """The number of live tokens of an owner, without sessions, and the most allowed."""
 
     max_tokens: int
     live: int
@@ -20,13 +20,13 @@ class Room(msgspec.Struct, frozen=True):
 
 
 def lives(token: Token, at: datetime) -> bool:
-    """Say whether a token counts as one that its owner has: not revoked, not expired, and no session."""
+    """Say whether a token counts against its owner's quota: not revoked, not expired, and no session."""
     ended = token.status == "revoked" or (token.expires_at is not None and token.expires_at <= at)
     return not ended and not is_session(token.dialect)
 
 
 def room_after(room: Room, before: Token | None, after: Token) -> Room:
-    """Return what room is left after a token of the owner changed, or raise OwnerQuotaExceeded if there is none."""
+    """Return the room after a token of the owner changed, or raise OwnerQuotaExceeded if there is too little."""
     more = lives(after, room.at) - (before is not None and lives(before, room.at))
     if more > 0 and room.live >= room.max_tokens:
         raise OwnerQuotaExceeded(

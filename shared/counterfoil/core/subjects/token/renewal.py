@@ -1,4 +1,4 @@
-"""Renew a token: move its expiry, which its secret survives."""
+"""Renew a token: move its expiry; its secret stays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rotate a token: it gets a new secret, and the present one may stay good for a grace period."""
+"""Rotate a token: it gets a new secret, and the present one may stay valid for a grace period."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def checked_grace_end(until: datetime, at: datetime) -> datetime | None:
 def _cut_short(
     token: Token, command: Rotate, until: datetime | None, at: datetime, context: Context
 ) -> datetime | UnsetType:
-    """Return until when the secret that the rotation ends would have been good, or raise PreviousSecretGood."""
+    """Return until when the secret that the rotation ends would have been valid, or raise PreviousSecretGood."""
     if not previous_is_good(token, at, context) or token.previous_until is None:
         return UNSET
     if until is not None and not command.ends_previous:

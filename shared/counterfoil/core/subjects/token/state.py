@@ -1,4 +1,4 @@
-"""A token: what it is, and how it became so."""
+"""A token's state, and how each event changes it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from counterfoil.core.trust import Trust
 
 TokenStatus = Literal["active", "suspended", "revoked"]
 SESSION: Final = ".session"
-"""How the dialect of a token ends that a login made."""
+"""The suffix of the dialect of a token that a login created."""
 BOUNDED: Final = ".bounded"
-"""What stands before that where the login was with something that ends by itself."""
+"""A further suffix before that, if the login used a credential that expires."""
 FOUNDING: Final = "founding"
-"""The dialect of a token that was made together with its account, in place of a login."""
+"""The dialect of the token that was created together with its account, in place of a login."""
 
 
 class Token(SubjectState, frozen=True, kw_only=True):
@@ -65,16 +65,16 @@ class Token(SubjectState, frozen=True, kw_only=True):
     trust_by: Actor | None = None
     reason: str | None
     suspended_by_owner: bool = False
-    """Whether its owner may resume it; a suspension by anybody else takes more power than theirs."""
+    """Whether its owner may resume it; after a suspension by another caller the owner may not."""
 
     @property
     def bounds(self) -> Bounds:
-        """From where and how often it may be used."""
+        """The networks from which it may be used, and how often."""
         return Bounds(self.networks, self.rate_limit, self.max_uses)
 
 
 def is_session(dialect: str) -> bool:
-    """Say whether a login made this token, in place of the credentials that were shown there."""
+    """Say whether a login created this token, to stand for the credentials that were presented."""
     return dialect.endswith(SESSION)
 
 
@@ -103,7 +103,7 @@ def evolve(token: Token | None, fact: Fact) -> Token:
         if not isinstance(event, events.Created):
             raise ValueError(f"{fact.subject.id} begins with {fact.type}, not with created")
         return _due(_born(fact, event))
-    if isinstance(event, events.Exchanged):  # by far the most frequent, and it can change nothing else
+    if isinstance(event, events.Exchanged):  # by far the most frequent event; it changes nothing else
         return replace(token, version=fact.version, at=fact.at, last_exchanged_at=fact.at)
     revised = fact.type not in events.UNREVISED
     changed = replace(

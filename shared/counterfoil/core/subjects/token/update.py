@@ -1,4 +1,4 @@
-"""Update a token: its words, scopes, bounds and trust, and the end of its previous secret."""
+"""Update a token: its names and texts, scopes, bounds and trust, and the end of its previous secret."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 def updated(token: Token, command: Update, at: datetime, context: Context) -> list[Event]:
-    """Return what changes (nothing, if all that is stated is so already), or raise a Refusal."""
+    """Return the update (none, if nothing would change), or raise a Refusal."""
     refuse_beyond_token(command.by, token)
     granted = _scopes(token, command, context)
     private = _private(token, command)
@@ -87,7 +87,7 @@ def _private(token: Token, command: Update) -> Private:
 
 
 def _previous_until(token: Token, command: Update, at: datetime, context: Context) -> datetime | UnsetType | None:
-    """Return when the previous secret ends instead. If it has ended, nothing brings it back."""
+    """Return the new end of the previous secret. A secret that has ended cannot be restored."""
     if command.previous_until is UNSET:
         return UNSET
     refuse_beyond_lifetime(command.by, token.expires_at)
@@ -99,7 +99,7 @@ def _previous_until(token: Token, command: Update, at: datetime, context: Contex
 def _trust(token: Token, command: Update, context: Context) -> Trust | UnsetType:
     """Return the trust to put in place.
 
-    The same one is stated anew if another caller states it, or if all secrets were ended since it was stated.
+    An unchanged trust counts as stated again if another caller states it, or if all secrets were ended since.
     """
     trust = command.trust
     if trust is UNSET:
@@ -107,7 +107,7 @@ def _trust(token: Token, command: Update, context: Context) -> Trust | UnsetType
     if token.trust is None:
         raise NoTrust
     checked_trust(trust)
-    if command.by.is_token(token.id):  # it would answer for itself
+    if command.by.is_token(token.id):  # the token would be the maker of its own trust
         raise BeyondCaller("A token cannot state its own trust; a user or another token must do it.")
     refuse_beyond_lifetime(command.by, token.expires_at)
     same = (trust, command.by.actor) == (token.trust, token.trust_by) and token.epoch >= context.epoch
