@@ -86,7 +86,7 @@ class Pepper(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
     def is_over(self, at: datetime) -> bool:
-        """Say whether no new secret may use this pepper; a process that still uses it missed the change for too long."""
+        """Say whether no new secret may use this pepper; a process that still does missed the change for too long."""
         known_at = self.at + timedelta(seconds=PROPAGATION_SECONDS)
         return self.status == "retired" or (self.status == "verifying" and known_at <= at)
 
