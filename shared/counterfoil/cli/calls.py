@@ -21,7 +21,7 @@ from counterfoil.client import Client, Failure, OutcomeUnknown, Password, Refuse
 T = TypeVar("T")
 DEFAULT: Final = Path(".counterfoil/credentials.json")
 _PATIENCE_SECONDS: Final = 10.0
-"""Less than a service would wait: a person is watching."""
+"""Shorter than for a service, because a person waits."""
 
 _SILENCE_SECONDS: Final = 1.0
 
@@ -37,7 +37,7 @@ _LISTS: Final = {
     "token revocations": "token revocations list", "token": "token list", "user": "user list",
     "scope-set": "scope-set list", "scope": "scope list",
 }  # fmt: skip
-"""For the first words of a command: the command that lists its subjects."""
+"""By the first words of a command: the command that lists its subjects."""
 _LOOKS: Final = {"token": "token show", "user": "user show", "account": "account show"}
 
 
@@ -51,7 +51,7 @@ class Place(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def password(self) -> Password | None:
-        """The password beside the token, if there is one."""
+        """The password in the file, if there is one."""
         return Password(self.admin_login, self.admin_password) if self.admin_login and self.admin_password else None
 
     def __repr__(self) -> str:

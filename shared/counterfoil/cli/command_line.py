@@ -38,7 +38,7 @@ def _code() -> int:
     except typer.Abort:
         return ended(REFUSED, "nothing was done.").exit_code
     except ReaderGone:
-        return NOT_SHOWN  # `| head` has what it wanted
+        return NOT_SHOWN  # the reader, such as `head`, closed the pipe
     except OutputFailed as failed:
         return ended(NOT_SHOWN, f"this is done, but not shown: {failed}.").exit_code
     except _BAD_CALL as error:

@@ -1,4 +1,4 @@
-"""Commands that share options: a parameter whose type is a struct of options stands for an option for each field."""
+"""Commands that share options: a parameter typed as a struct of options becomes one option for each field."""
 
 from __future__ import annotations
 

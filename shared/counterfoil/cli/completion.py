@@ -1,6 +1,6 @@
 """Completion in the shell: tokens, users, scope sets and bulk revocations, read from the ledger.
 
-A shell waits for this, so it is short of time, and silent about whatever goes wrong.
+The shell waits for completion, so it gives up soon and reports no errors.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ def time_of(moment: datetime | None) -> str:
 
 
 def span(time: timedelta) -> str:
-    """Return a time in the largest unit of which it has at least two: `3 d`, `90 min`."""
+    """Return a duration in the largest unit that gives at least two: `3 d`, `90 min`."""
     seconds = max(0, int(time.total_seconds()))
     for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= 2 * length:

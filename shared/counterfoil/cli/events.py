@@ -27,7 +27,7 @@ app = Commands(
 )
 _AT_ONCE: Final = 100
 _WIDER: Final = 10
-"""The factor by which the search goes further back if a filter hides too many events."""
+"""If a filter leaves too few events, the search goes this many times further back."""
 
 
 def position(text: str) -> int:
@@ -82,7 +82,7 @@ async def _latest(api: Client, filters: LogFilters, number: int, head: int) -> t
             latest.append(event)
         if len(latest) == number or span >= head:
             return latest, log.position or 0
-        span *= _WIDER  # a filter hides some
+        span *= _WIDER  # the filter left too few events
 
 
 @app.command()

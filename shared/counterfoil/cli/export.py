@@ -37,7 +37,7 @@ def exported(file: ExportFile, ledger: Ledger) -> Exported:
 
 
 async def _added(api: Client, file: ExportFile) -> Exported:
-    # The last event is asked for once more: it shows whether this is the log that the file is from.
+    # Request the last event again: it shows whether the file comes from this log.
     log = file.query.read(api, after=max(0, file.position - 1))
     events = aiter(log)
     if file.position:

@@ -116,7 +116,7 @@ def _ndjson(file: Path) -> Iterator[Line]:
                 token = json.loads(text)
             except (ValueError, RecursionError):
                 token = None
-            # What stands there is never repeated: it may be a secret.
+            # The message omits the value: it may be a secret.
             yield Line(number, token) if isinstance(token, dict) else Line(number, None, "This is not a JSON object.")
 
 

@@ -1,4 +1,4 @@
-"""How an event of the log is shown: as a row of a table, as its line, and as a row of CSV that no spreadsheet runs."""
+"""Show events of the log: as table rows, as lines, and as CSV rows that no spreadsheet takes for formulas."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FORMULA: Final = ("=", "+", "-", "@")
 
 
 class Show(Protocol):
-    """Somewhere to show events, some at a time."""
+    """A function that prints events in batches."""
 
     def __call__(self, events: Sequence[LogEvent], /) -> None:
         """Print them."""
@@ -70,7 +70,7 @@ def csv_line(cells: Sequence[str]) -> str:
 
 
 def _harmless(cell: str) -> str:
-    """Return a cell that a spreadsheet takes for text: an apostrophe stands before what it would compute."""
+    """Return a cell that a spreadsheet takes for text: a formula gets an apostrophe in front."""
     # Full-width and small forms too: spreadsheets of East Asian languages take them for the narrow ones.
     begins = unicodedata.normalize("NFKC", cell.lstrip()[:1])
     return f"'{cell}" if begins.startswith(_FORMULA) else cell

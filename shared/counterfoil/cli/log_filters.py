@@ -40,7 +40,7 @@ class LogFilters(Options, frozen=True, kw_only=True):
     ] = False
 
     def read(self, ledger: Client, *, after: int | Literal["latest"], follow: bool = False) -> LogReader:
-        """Return the reading."""
+        """Return a reader of the matching events."""
         return ledger.events(
             after=after, follow=follow, token=self.token, user=self.user, subject=self.subject, kind=self.kind,
             types=self.types or (), actor=self.actor, since=self.since, until=self.until,
@@ -48,7 +48,7 @@ class LogFilters(Options, frozen=True, kw_only=True):
         )  # fmt: skip
 
     def at(self, now: datetime) -> LogFilters:
-        """Return the same with moments in place of durations, which mean another moment at each reading."""
+        """Return the same filters with moments in place of durations, so that a later reading has the same range."""
         return msgspec.structs.replace(self, since=_moment(self.since, now), until=_moment(self.until, now))
 
 

@@ -93,7 +93,7 @@ def number(given: str | None) -> int | Literal["none"] | None:
     """Parse a number, or the word none, which removes a limit."""
     if given is None or given == "none":
         return given  # type: ignore[return-value] # the word itself
-    if not re.fullmatch(r"[0-9]{1,18}", given):  # any more digits are too many for the ledger, and for int()
+    if not re.fullmatch(r"[0-9]{1,18}", given):  # the ledger, and int(), refuse longer numbers
         raise typer.BadParameter(f"{given[:40]!r} is no number; write one such as 100, or none.")
     return int(given)
 

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 
 @contextmanager
 def progress(what: str, *, total: int | None = None, done: int = 0) -> Iterator[Callable[[int, int | None], None]]:
-    """Show a bar if stderr is a terminal; the function that it gives takes how much is done, and of how much."""
+    """Show a bar if stderr is a terminal; yield a function that takes the amount done and the total."""
     from rich.console import Console  # noqa: PLC0415 - 60 ms that other commands need not wait for
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
-    # Output that goes into a file must not be caught for the bar's terminal.
+    # Rich must not redirect stdout to the bar's terminal: stdout may be a file.
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal, redirect_stdout=sys.stdout.isatty()
     ) as bar:

@@ -27,7 +27,7 @@ def report_leak(
     found = [line.strip() for line in _text(file).splitlines() if line.strip()]
     if not found:
         raise ended(USAGE, "there is no secret to report; give one a line, in a file or on stdin.")
-    # A secret as an argument would stand in the shell's history and in the list of processes.
+    # A secret as an argument would be visible in the shell's history and in the list of processes.
     received = ask_with(url or calls.where(None), None, lambda ledger: ledger.report_leak(found))
     if as_json:
         say_json({"received": received})

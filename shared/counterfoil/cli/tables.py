@@ -20,7 +20,7 @@ Columns = Mapping[str, Callable[[T], str]]
 _GAP: Final = 2
 _LONGEST: Final = 64
 """Words up to this length are never wrapped; an id has 36 characters, a signing key's 43."""
-# A time, an id, a word or a short remark such as "(in 90 d)" stays whole; between them a line may end.
+# Lines break only between times, ids, words and short remarks such as "(in 90 d)".
 _PIECE: Final = re.compile(
     rf"\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\dZ|\([^()]{{1,16}}\)|[\w.:*@+-]{{1,{_LONGEST}}}[,;]?|\s+|."
 )
@@ -37,7 +37,7 @@ def show_list(items: Iterable[T], columns: Columns[T], *, as_json: bool) -> None
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows under their heads, or without a terminal, plain rows with tabs between the cells.
 
-    In a narrow terminal a column that does not fit is left out, the leftmost being kept first; which, is said.
+    In a narrow terminal columns are kept from the left; those that do not fit are left out, and a message names them.
     """
     GrowingTable(heads).add(rows)
 

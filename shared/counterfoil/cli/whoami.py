@@ -18,9 +18,9 @@ from counterfoil.core.scopes import meet, missing
 
 
 class Self(msgspec.Struct, frozen=True, kw_only=True):
-    """Who asks: a token, by its secret or by a bearer that it was exchanged for.
+    """The caller: a token, by its secret or by a bearer that was issued for it.
 
-    `user` is the token's owner, and `account_name` the account's name, both for who may read them.
+    `user` is the token's owner, and `account_name` the account's name, both only if the caller may read them.
     """
 
     kind: str
@@ -49,7 +49,7 @@ def whoami(*, ledger: Ledger) -> None:
 
 def introspect(*, ledger: Ledger) -> None:
     """Check whether the API accepts a secret or a bearer now. Type it at a prompt, or pass it on standard input."""
-    # As an argument it would stand in the shell's history and in the list of processes.
+    # As an argument it would be visible in the shell's history and in the list of processes.
     presented = typed("Secret or bearer: ")
     found = ledger.ask(lambda api: api.introspect(presented))
     if ledger.as_json:
@@ -74,7 +74,7 @@ async def _oneself(ledger: Client, claims: Claims | None) -> Self:
     held, until = token.effective_scopes, token.expires_at
     if claims is not None:
         held, until = meet(held, tuple(claims.scope.split())), datetime.fromtimestamp(claims.exp, UTC)
-    # What is not theirs to read is not asked for: being refused is recorded.
+    # Request only what the caller may read: the service records refused calls.
     name = None if missing(held, ["account.read"]) else (await ledger.account()).name
     reads_user = token.owner.type == "user" and not (missing(held, ["users.read"]) and missing(held, ["own.read"]))
     user = await ledger.user() if reads_user else None

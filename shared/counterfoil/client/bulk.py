@@ -42,14 +42,14 @@ class Bulk(Calls):
     async def revoke_many(
         self, plan: str, *, reason: str, idempotency_key: str | None = None, **wanted: Stated
     ) -> BulkRevocation:
-        """Revoke exactly the tokens of a plan; refused (`plan-changed`) if the filter matches other tokens by now."""
+        """Revoke exactly the tokens of a plan; refused (`plan-changed`) if the filter now matches other tokens."""
         body = spelling.body(filter=_said(wanted), plan=plan, reason=reason)
         return await self.changed(
             BulkRevocation, _REVOCATIONS, body, key=idempotency_key, patience_seconds=_PATIENCE_SECONDS
         )
 
     async def revocation(self, revocation: UUID | str) -> BulkRevocation:
-        """Return a bulk revocation and how far it is."""
+        """Return a bulk revocation with its progress."""
         return await self.fetched(BulkRevocation, f"{_REVOCATIONS}/{spelling.bulk_revocation_id(revocation)}")
 
     def revocations(self, *, limit: int | None = None) -> AsyncIterator[BulkRevocation]:
@@ -64,7 +64,7 @@ class Bulk(Calls):
     async def import_tokens(self, tokens: Sequence[Mapping[str, Any]], *, dry_run: bool = False) -> ImportReport:
         """Import up to 1,000 tokens of another system; repeating the call finishes it and imports no token twice.
 
-        Each has a name, as for `create` whatever else a token has, and a `secret` or a `digest` of it.
+        Each has a name, a `secret` or its `digest`, and any of the other fields of `create`.
         """
         body = spelling.body(tokens=list(tokens), dry_run=dry_run)
         call = Call("POST", "/v1/tokens/import", body=body, changes=not dry_run, patience_seconds=_PATIENCE_SECONDS)

@@ -15,7 +15,7 @@ _PAGE: Final = 200
 
 
 class Calls:
-    """The base of the parts of the client."""
+    """The base class of the client's groups of calls."""
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire

@@ -1,6 +1,6 @@
-"""What the ledger answers: the API's documents by short names.
+"""The documents in the ledger's responses, by short names.
 
-A field that only some replies have is UNSET, which is false, in the others.
+A field that a response lacks is UNSET, which is false.
 """
 
 from __future__ import annotations

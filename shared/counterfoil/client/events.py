@@ -42,8 +42,8 @@ class Events(Calls):
     ) -> LogReader:
         """Return the log after a position, to iterate over: `async for event in ledger.events(after=17)`.
 
-        It ends at the end that the log had at the start; with `follow` it never ends and waits for new events. A broken
-        connection is repeated from the last position that was read. `after` is a position, or "latest" for new events
+        It stops where the log ended at the start; with `follow` it never stops and waits for new events. After a broken
+        connection it continues from the last position that was read. `after` is a position, or "latest" for new events
         only. `token`, `user`, `subject`, `kind`, `types`, `actor`, `since` and `until` are filters;
         `accounts="all"` is for the operator of the installation. To continue later, keep `event.position`.
         """
@@ -94,7 +94,7 @@ class LogReader:
                             self.position = said.position
                             if isinstance(said, LogEvent):
                                 yield said
-                # The last line of a whole answer is at the end of the log, also where a filter hides that.
+                # The last line of a complete response is at the end of the log, even if a filter hides the last event.
                 result: Answer | Lost = Lost(f"{self._wire.url} ended its answer too early", doubtful=False)
             except Interrupted as interrupted:
                 result = interrupted.result
@@ -106,13 +106,13 @@ class LogReader:
     def _call(self) -> Call:
         after = "latest" if self.position is None else str(self.position)
         follow = {"follow": "true"} if self._follow else {}
-        # What is packed may wait somewhere until there is enough of it.
+        # A proxy may hold back a compressed response until it has enough of it.
         unpacked = {"Accept-Encoding": "identity"} if self._follow else {}
         return Call("GET", _PATH, {**self._query, "after": after, **follow}, extra={"Accept": _NDJSON, **unpacked})
 
     @property
     def _finished(self) -> bool:
-        """Whether all events that existed at the start were read; later ones are for another reader."""
+        """Whether all events that existed at the start were read; this reader leaves out later ones."""
         return not self._follow and self._until is not None and self._until == self.position
 
     @property
@@ -134,7 +134,7 @@ class LogReader:
             self._until = self.head
 
     def _read(self, line: bytes) -> LogEvent | Mark:
-        """Decode a line; raises Unintelligible if it is not the next one."""
+        """Decode a line; raises Unintelligible if events are missing before it, or it is out of order."""
         self._lines += 1
         said, before = log.read(line), self.position or 0
         if said.position is None:

@@ -78,7 +78,7 @@ class StaleRevision(Refused):
 
 
 class Unavailable(Refused):
-    """Not now; nothing was changed, and every try until the deadline was turned away."""
+    """The service refused every try until the deadline; nothing was changed."""
 
 
 class Unreachable(Failure):
@@ -86,7 +86,7 @@ class Unreachable(Failure):
 
 
 class Unintelligible(Failure):
-    """What answered is not a ledger that this client knows."""
+    """The response is not from a ledger that this client knows."""
 
 
 class OutcomeUnknown(Failure):
@@ -122,14 +122,14 @@ _OAUTH: Final = {
     "server_error": "Internal error",
     "temporarily_unavailable": "Service unavailable",
 }
-"""Titles of what has none in the form of OAuth."""
+"""Titles for OAuth errors, which have none of their own."""
 
 
 def refused(status: int, content: bytes, request_id: str | None) -> Refused:
-    """Return the refusal in an answer; what is no problem document is told by its status alone."""
+    """Return the refusal in a response; without a problem document the status alone decides."""
     try:
         problem = msgspec.json.decode(content, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # no JSON, no UTF-8, or a thousand deep
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # not JSON, not UTF-8, or nested too deeply
         problem = {}
     if isinstance(error := problem.pop("error", None), str):
         problem = {"type": error, "title": _OAUTH.get(error, error), "detail": problem.pop("error_description", "")}

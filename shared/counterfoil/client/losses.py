@@ -1,4 +1,4 @@
-"""Why a request got no answer, or not a whole one."""
+"""Why a request got no response, or an incomplete one."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Final
 import aiohttp
 
 CUT_OFF: Final = (TimeoutError, aiohttp.ClientError)
-"""Whatever a connection raises."""
+"""Every error that a connection raises."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """No answer; `doubtful` if the request may have arrived."""
+    """No response; `doubtful` if the service may have received the request."""
 
     reason: str
     doubtful: bool
@@ -24,7 +24,7 @@ class Lost:
 
 
 def lost(url: str, error: TimeoutError | aiohttp.ClientError) -> Lost:
-    """Return what this error of a connection to this address means."""
+    """Classify an error of a connection to this address."""
     match error:
         case aiohttp.ClientSSLError():
             return Lost(f"{url} cannot be trusted: {_distrust(error)}", doubtful=False, again=False)

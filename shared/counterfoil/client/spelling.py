@@ -64,19 +64,19 @@ def limit(given: str | int | None) -> object:
 
 
 def owner(given: tuple[str, str] | None) -> dict[str, str] | None:
-    """Return an owner as JSON has it."""
+    """Return an owner as JSON."""
     return None if given is None else {"type": given[0], "id": given[1]}
 
 
 def stated(value: Stated) -> str | list[str]:
-    """Return a filter's value as a query has it: a list stays one, metadata becomes a list of KEY=VALUE."""
+    """Return a filter's value for a query: a list stays a list, metadata becomes a list of KEY=VALUE."""
     if isinstance(value, Mapping):
         return [f"{key}={each}" for key, each in value.items()]
     return text(value) if isinstance(value, str | int | datetime | UUID) else [*value]
 
 
 def text(value: str | int | datetime | UUID) -> str:
-    """Return a value as a query has it; a moment must know its time zone."""
+    """Return a value for a query; a moment must have a time zone."""
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise ValueError(moments.zoneless(value.isoformat()))

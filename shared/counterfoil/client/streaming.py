@@ -1,4 +1,4 @@
-"""One reply that is read line by line while it arrives, however long it is."""
+"""A response of any length, read line by line while it arrives."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from counterfoil.client.losses import CUT_OFF, Lost, lost
 from counterfoil.client.wire import Answer, Call, Wire
 
 SILENCE_SECONDS: Final = 30.0
-"""A server that is there sends a line, or that there is none, at least every ten."""
+"""A working server sends a line, or a line without an event, at least every ten seconds."""
 LONGEST_LINE: Final = 1 << 20
-"""Bytes; an entry has 65,535 at most, and twice as many as text in JSON."""
+"""Bytes; an entry has at most 65,535, and twice as many when escaped in JSON."""
 _LONGEST_REFUSAL: Final = 1 << 16
 
 
 class Interrupted(Exception):  # noqa: N818 - named like the refusals
-    """The reply did not come, or not to its end; `result` says why."""
+    """The response did not arrive, or not completely; `result` says why."""
 
     def __init__(self, result: Answer | Lost) -> None:
         self.result = result
@@ -31,17 +31,17 @@ class Interrupted(Exception):  # noqa: N818 - named like the refusals
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Refusal(Answer):
-    """An answer to a question. It changes nothing, so after any failure of the server it may be repeated."""
+    """A refused read. A read changes nothing, so it may be repeated after any server error."""
 
     @property
     def again(self) -> bool:
-        """Whether the same question may fare better later."""
+        """Whether the same read may succeed later."""
         return self.status == 429 or self.status >= 500
 
 
 @asynccontextmanager
 async def reply(wire: Wire, call: Call) -> AsyncIterator[aiohttp.ClientResponse]:
-    """Open a reply; until it is closed, whatever its connection suffers is raised as Interrupted."""
+    """Open a response; until it is closed, any connection error is raised as Interrupted."""
     timeout = aiohttp.ClientTimeout(connect=wire.connect_seconds, sock_read=SILENCE_SECONDS)
     try:
         async with asyncio.timeout(wire.try_seconds) as opening, wire.request(call, timeout) as response:
@@ -62,13 +62,13 @@ async def _beginning(content: aiohttp.StreamReader, most: int) -> bytes:
 
 
 class Lines:
-    """Whole lines out of pieces that end anywhere; `rest` is the beginning of one that has not ended yet."""
+    """Assembles lines from pieces of any size; `rest` is the start of an incomplete line."""
 
     def __init__(self) -> None:
         self.rest = b""
 
     def of(self, piece: bytes) -> Iterator[bytes]:
-        """Yield the lines that this piece ends, without their ends."""
+        """Yield the lines that this piece completes, without line ends."""
         *lines, self.rest = (self.rest + piece).split(b"\n")
         if len(self.rest) > LONGEST_LINE or any(len(line) > LONGEST_LINE for line in lines):
             raise Unintelligible(

@@ -1,4 +1,4 @@
-"""One call over HTTP, repeated until an answer arrives or its time is up."""
+"""One call over HTTP, repeated until a response arrives or its time is up."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NOTHING_CHANGED: Final = frozenset({"busy", "overloaded"})
 _FIRST_PAUSE_SECONDS: Final = 0.1
 _LONGEST_PAUSE_SECONDS: Final = 5.0
 _LONGEST_WAIT_SECONDS: Final = 60.0
-"""The longest pause that Retry-After may ask of a call that never gives up."""
+"""The longest Retry-After that a call without a deadline obeys."""
 _CONNECT_SECONDS: Final = 5.0
 # RFC 9110 5.5: visible ASCII; a line break would end the header.
 _HEADER: Final = re.compile(r"[\x21-\x7e]+")
@@ -35,7 +35,7 @@ _HEADER: Final = re.compile(r"[\x21-\x7e]+")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Call:
-    """A request. `key` is the Idempotency-Key of a change; `changes` says that a second try could matter.
+    """A request. `key` is the Idempotency-Key of a change; `changes` says that a second try could have an effect.
 
     `patience_seconds` is the least time for each try and for all tries of a slow call.
     """
@@ -98,7 +98,7 @@ class Answer:
             return float(text)
         try:
             when = parsedate_to_datetime(text)
-        except (ValueError, OverflowError):  # a zone may be beyond what is an integer
+        except (ValueError, OverflowError):  # the time zone may be out of range
             return 0.0
         return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
@@ -136,12 +136,12 @@ class Tries:
         return self._ends - self._now()
 
     def pause(self, result: Answer | Lost, *, doubt: bool = False) -> float | None:
-        """Return how long to wait before the next try; None if there is none."""
+        """Return how long to wait before the next try; None to give up."""
         # Equal jitter: many clients that lost their connection at once must not return at once.
         pause = max(result.pause_seconds, random.uniform(self._limit / 2, self._limit))  # noqa: S311 - no secret
         if self._ends == math.inf:
             pause = min(pause, _LONGEST_WAIT_SECONDS)
-        # If nothing listens, we give up soon; unless a change may have happened, which we want to know.
+        # If nothing listens, give up soon, unless a change may have happened: then its outcome matters.
         over = min(self._ends, self._refused_ends) if result.nobody_there and not doubt else self._ends
         if not result.again or self._now() + pause >= over:
             return None
@@ -163,7 +163,7 @@ class Wire:
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
-            # The text is not repeated: it may be a token in the wrong place.
+            # The message omits the text: it may be a token in the wrong place.
             raise ValueError("this is not the address of a ledger; write it like https://ledger.example:8080")
         if isinstance(token, str) and not _HEADER.fullmatch(token):
             raise ValueError("a token has only visible ASCII characters; copy it again, without spaces and line breaks")
@@ -247,8 +247,8 @@ def _reason(refusal: Refused) -> str:
 
 
 def _inconclusive(result: Answer | Lost) -> bool:
-    """Return whether an answer does not tell if an earlier, interrupted try succeeded.
+    """Return whether the result leaves open if an earlier, interrupted try succeeded.
 
-    That try may itself be the reason that the secret is refused now, or that the revision is another.
+    That try may be the reason that the secret is now refused, or that the revision differs.
     """
     return isinstance(result, Answer) and (result.again or result.status in {401, 412})
