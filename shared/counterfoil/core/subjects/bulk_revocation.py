@@ -42,7 +42,7 @@ class BulkRevocationAccepted(Event, frozen=True, kw_only=True):
 
 
 class BulkRevocationStarted(Event, frozen=True, kw_only=True):
-    """The first of them is being revoked."""
+    """The revocation of the first token begins."""
 
 
 class BulkRevocationFinished(Event, frozen=True, kw_only=True):
@@ -53,7 +53,7 @@ class BulkRevocationFinished(Event, frozen=True, kw_only=True):
 
 
 class BulkRevocationCancelled(Event, frozen=True, kw_only=True):
-    """No further token is revoked; those that were stay so."""
+    """No further token is revoked; revoked ones stay revoked."""
 
 
 EVENTS: Final[dict[str, type[Event]]] = {

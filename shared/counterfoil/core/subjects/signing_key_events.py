@@ -43,7 +43,7 @@ class KeyRemoved(Event, frozen=True, kw_only=True):
 
 
 class BearerLifetimeExtended(Event, frozen=True, kw_only=True):
-    """Bearers may live for so many seconds, longer than before."""
+    """Bearers may live longer than before, for so many seconds."""
 
     seconds: int
 

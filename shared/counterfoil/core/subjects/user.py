@@ -32,9 +32,9 @@ class UserContext(DecisionContext, frozen=True, kw_only=True):
 
 
 class User(SubjectState, frozen=True, kw_only=True):
-    """The present state of a user; `name` is the e-mail address, `recovery_codes` those not yet spent.
+    """The present state of a user; `name` is the e-mail address, `recovery_codes` the unused ones.
 
-    `generation` counts what they log in with: another password or another second factor is another one.
+    `generation` rises with each change of the password or of the second factor.
     """
 
     role: events.Role
@@ -100,7 +100,7 @@ def _create(user: User | None, command: commands.CreateUser, context: UserContex
 def _change(user: User, command: SubjectCommand, context: UserContext) -> list[Event]:
     if command.by.actor.id != user.id:  # a caller must not change a user who may do more
         refuse_beyond(command.by, user.held, owner=owner_of(user.id))
-        # A caller that expires may remove rights: no right outlives the caller by that.
+        # An expiring caller may disable or remove users: that grants nothing that outlives the caller.
         if not isinstance(command, commands.DisableUser | commands.RemoveUser):
             refuse_passing(command.by)
     match command:

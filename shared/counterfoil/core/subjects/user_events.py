@@ -45,7 +45,7 @@ class UserDisabled(Event, frozen=True, kw_only=True):
 
 
 class UserEnabled(Event, frozen=True, kw_only=True):
-    """They are accepted again, and their tokens, but for those that were revoked."""
+    """They and their tokens are accepted again, except revoked tokens."""
 
 
 class UserRemoved(Event, frozen=True, kw_only=True):
@@ -53,17 +53,17 @@ class UserRemoved(Event, frozen=True, kw_only=True):
 
 
 class TotpEnrolled(Event, frozen=True, kw_only=True):
-    """From now on their password needs a one-time code beside it, or one of so many recovery codes."""
+    """From now on a login also needs a one-time code, or one of so many recovery codes."""
 
     recovery_codes: int
 
 
 class TotpRemoved(Event, frozen=True, kw_only=True):
-    """Their password is enough again."""
+    """A login needs only the password again."""
 
 
 class RecoveryCodeUsed(Event, frozen=True, kw_only=True):
-    """They logged in with this one of their recovery codes, which opens nothing any more."""
+    """They logged in with this recovery code, which is not accepted again."""
 
     index: int
 

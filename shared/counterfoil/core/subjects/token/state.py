@@ -79,7 +79,7 @@ def is_session(dialect: str) -> bool:
 
 
 def stands_for_its_owner(dialect: str) -> bool:
-    """Say whether a token may do what outlives it where sessions may: one that a password began, or the founding."""
+    """Say whether a token may do what outlives it, as password sessions and the founding token may."""
     return dialect == FOUNDING or (is_session(dialect) and not dialect.endswith(f"{BOUNDED}{SESSION}"))
 
 
