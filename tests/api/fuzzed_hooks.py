@@ -15,7 +15,7 @@ RULES: Final = {
     r"is not how long the previous secret stays good": "a grace has an end, within a hundred years",
     r"default lifetime is longer|thresholds|networks": "fields of a policy are compared with each other",
     r"network is an address": "CIDR has no pattern that anybody could read",
-    r"shows nothing|holds a secret|stacks more|is empty": "a text is looked at as Unicode has it, and for secrets",
+    r"shows nothing|holds a secret|stacks more|is empty|control and direction": "a text is looked at as Unicode has it",
     r"first guess|tried first|bytes|control characters": "a password is compared with those that are guessed",
     r"credentials are not valid|bearer of|not valid, or no longer": "a subject token is looked up",
     r"one-time code": "a code changes every thirty seconds",
