@@ -1,10 +1,11 @@
 """Idempotency-Key: one effect for a key, and the same answer again (draft-ietf-httpapi-idempotency-key-header).
 
-Neither key nor answer is stored readably. The key is kept as an HMAC under a pepper; the answer is encrypted under a
-key derived from the Idempotency-Key itself, so that a retry gets the very same secret, and the database alone nothing.
+Neither key nor answer is stored in clear text. The key is stored as an HMAC under a pepper. The answer is encrypted
+under a key that is derived from the Idempotency-Key, so a retry gets the same secret, and the database alone reveals
+nothing.
 
-Some clients state no key and count their attempts instead. Then the key is made of the whole request and of what the
-caller presented, and the count tells a repeat from a new request that is equal by chance.
+Some clients send no key and count their attempts instead. For them the key is made of the whole request and the
+presented credentials; the count distinguishes a repeat from a new request with the same content.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ _NONCE_LENGTH: Final = 12
 class Attempt:
     """Which attempt at a request this is, where a client counts them (from 0) and states no key.
 
-    A first one is carried out anew, whatever an equal request was answered before; it takes over the key. A repeat gets
-    the answer that is kept there, for ten minutes; without one it is carried out. A repeat may overtake its first
+    A first attempt is always carried out, even if an equal request was answered before; it takes over the key. A repeat
+    gets the stored answer for ten minutes; if there is none, it is carried out. A repeat may overtake its first
     attempt: the answer of a repeat that was carried out after the first one `came` (by the monotonic clock of its
     process) is that one's as well.
     """

@@ -17,7 +17,7 @@ _KEPT: Final = "1 hour"
 async def accepted(connection: Connection, asked: Sequence[tuple[UUID, UUID, bytes]]) -> set[tuple[UUID, UUID, bytes]]:
     """Return which of these (account, token, digest) were accepted before.
 
-    The rows of the tokens are held by then: whoever accepted one of them has committed, or waits for us.
+    The caller has locked the rows of the tokens, so a concurrent exchange has committed, or waits for this one.
     """
     rows = await connection.fetch(
         """

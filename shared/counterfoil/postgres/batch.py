@@ -1,4 +1,4 @@
-"""The statements of one batch: take the rows, append the events, save what they add up to."""
+"""The statements of one batch: lock the rows, append the events, save the resulting rows."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def _sort_in(locked: Locked, wanted: asyncpg.Record) -> None:
 
 
 async def append(connection: Connection, locked: Locked, changes: Changes) -> None:
-    """Insert the events and bring the rows of tokens up to them, in one statement."""
+    """Insert the events and save the token rows that result from them, in one statement."""
     events = (
         (fact.account, fact.subject.kind, fact.subject.id, fact.version, fact.type, fact.at,
          sealed.entry.decode(), sealed.private and sealed.private.decode(), sealed.salt)

@@ -49,8 +49,8 @@ def last_use(alias: str) -> str:
 async def forget(pool: Pool, *, after: Place) -> tuple[int, Place | None]:
     """Forget the old days of some tokens after a place; return how many, and where to go on, None at the end.
 
-    A token's latest day stays, however old: it says when the token was last used. By token, not by age: those latest
-    days are old as well, and whoever looked for old rows would meet all of them each time.
+    A token's latest day stays, however old: it says when the token was last used. The search goes token by token,
+    not by age: a search by age would find those latest days again in every pass.
     """
     row = await pool.fetchrow(
         f"""

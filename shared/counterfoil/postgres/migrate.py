@@ -21,11 +21,11 @@ _NO_TRANSACTION = "-- no-transaction"
 # Any number will do, as long as every migrating process takes the same one.
 _LOCK = 0x636F756E746572
 _LOCK_SECONDS: Final = 0.3
-"""How long a statement waits for a table that others use: whoever comes meanwhile, even to read, waits behind it."""
+"""How long a statement waits for the lock of a table. Meanwhile all new statements on the table wait behind it."""
 _LOCK_TIMEOUT: Final = f"{_LOCK_SECONDS * 1000:.0f}ms"
 _SETTINGS: Final = {"application_name": "counterfoil migrate", "lock_timeout": _LOCK_TIMEOUT}
 _PAUSE_SECONDS: Final = 1.0
-"""How long those others then go on before it is tried again."""
+"""How long the other statements may run before the next try."""
 _TRIES: Final = 100
 
 
@@ -51,7 +51,7 @@ class Migration:
 
     @property
     def digest(self) -> str:
-        """What tells an edited file."""
+        """The SHA-256 of the file, by which an edited file is found."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
     @property
@@ -85,8 +85,8 @@ def read_migrations(directory: Path) -> list[Migration]:
 async def migrate(owner_url: str, *, app_role: str | None, migrations: Sequence[Migration] | None = None) -> list[str]:
     """Apply what is missing, grant the application's role its rights, and return the names applied.
 
-    Several processes may migrate at once: one works, the others wait and find nothing to do. Who uses a table that has
-    to change is waited for, without stopping everybody else. Raises TableHeld after two minutes.
+    Several processes may migrate at once: one works, the others wait and find nothing to do. A table that is in use is
+    tried again and again, so that other statements on it are not held up. Raises TableHeld after two minutes.
     """
     connection = await open_session(owner_url, _SETTINGS)
     try:

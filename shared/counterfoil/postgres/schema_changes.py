@@ -1,7 +1,7 @@
 """Repeat statements that fail because a migration runs beside them.
 
-Postgres refuses a prepared statement whose columns have another type by now, a plan may name what was dropped, and two
-sessions that take tables in different orders may have waited for each other. Each of these is over by the next try.
+During a migration Postgres may refuse a prepared statement whose column types have changed, a plan may refer to a
+dropped object, and two sessions that lock tables in different orders may deadlock. In each case the next try succeeds.
 """
 
 from __future__ import annotations

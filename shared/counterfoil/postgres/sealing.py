@@ -1,9 +1,9 @@
 """Seal the log: give every committed event a position, so that no reader misses an event.
 
-Transactions commit in another order than the one in which they took their numbers, so nobody can follow the log by a
-number that an insert handed out. One sealer places events afterwards. Each pass places what one snapshot sees and no
-earlier pass has placed, in order of insertion. Whoever saw an event and then wrote another one is seen only together
-with the first, so causes come before effects, and nothing has to wait for transactions that are still open.
+Transactions do not commit in the order in which they took their sequence numbers, so a reader that follows those
+numbers would miss events. One sealer therefore gives positions after the commit. Each pass takes one snapshot and
+places the events that it sees and no earlier pass has placed, in order of insertion. A snapshot that sees an effect also sees its
+cause, so causes come before effects. The sealer never waits for open transactions.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _SETTINGS: Final = {
     "lock_timeout": "1s",
     # A hanging sealer must not lock the head of the log against the next one.
     "idle_in_transaction_session_timeout": "10s",
-    # How much there is to look at changes from pass to pass, and by a million.
+    # The number of rows differs from pass to pass, by up to a million.
     "plan_cache_mode": "force_custom_plan",
     "cursor_tuple_fraction": "1",
     "max_parallel_workers_per_gather": "0",
@@ -190,8 +190,8 @@ class Sealing:
     def _stood_at(self, current: _Pass) -> datetime | None:
         """Return when the watermark stood at the newest transaction, if it has moved on since.
 
-        While many write, one of them is always under way. So it is a mark that is waited for: all that was written
-        before some moment has come to its end.
+        Under load some transaction is always open, so the watermark never reaches the newest one. The sealer therefore
+        marks a moment, and waits until every transaction that began before it has ended.
         """
         reached = [mark for mark in (self._mark, current.mark) if mark and current.seen.since >= mark.until]
         if reached or self._mark is None:
@@ -199,10 +199,10 @@ class Sealing:
         return reached[-1].at if reached else None
 
 
-# What is not sealed, of all that was written since a snapshot was taken: from epoch $1 and transaction $2 on, or by one
-# of $3, which were still running then. Three parts, since one condition with `or` is planned as a scan of the primary
-# key. Hash and merge joins are off, so that each row costs one look-up, also while the planner believes `sealed` to be
-# empty.
+# The unsealed events that were written since a snapshot: in epoch $1 from transaction $2 on, or by one of the
+# transactions $3, which were still running then. Three parts, since one condition with `or` is planned as a scan of
+# the primary key. Hash and merge joins are off, so that each row costs one look-up, also while the planner believes
+# `sealed` to be empty.
 _UNSEALED: Final = """
     select e.account_id, e.subject_id, e.version, e.ins_seq
       from (select account_id, subject_id, version, ins_seq

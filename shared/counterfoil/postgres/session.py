@@ -103,7 +103,7 @@ async def _is_lent(connection: Connection, url: str) -> bool:
     except asyncpg.InvalidSQLStatementNameError:
         return True  # prepared in one session, asked for in another
     except asyncpg.ConnectionDoesNotExistError as error:
-        if "statement pooling" in str(error):  # PgBouncer hangs up on whoever begins a transaction there
+        if "statement pooling" in str(error):  # PgBouncer closes a session that begins a transaction
             return True
         raise
     else:

@@ -1,7 +1,7 @@
 """Row-level security: a tenant's reads use a database role that sees this tenant's rows and no others.
 
-Every statement of ours names the account it means. Should one ever forget to, row-level security still shows nothing
-foreign; without an account it shows nothing at all. What grants.py gives this role is all that can be read so.
+Every statement names its account. If one ever does not, row-level security still hides the rows of other accounts;
+without an account it hides all rows. This role can read only what grants.py lists.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ Tenant: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 async def tenant(pool: Pool, account: UUID, *at_one_moment: str) -> AsyncIterator[Tenant]:
     """Lend a connection that sees one account's rows, and can change nothing.
 
-    It is good for one statement, or for several that see the tables named here `at_one_moment`. Whoever calls this is
-    `repeated` (see `schema_changes`): a migration may make the transaction fail.
+    It is good for one statement, or for several that see the tables named here `at_one_moment`. The caller is
+    decorated with `repeated` (see `schema_changes`), since a migration may make the transaction fail.
 
     Role and account last as long as the transaction does, so that no pool and no pooler can carry them to the next one.
     """
-    # This goes as text: made of a number, an id can be nothing but an id.
+    # `set` takes no parameters. An id that is built from a number is safe as text.
     alone = f"set local role {READER}; set local {SETTING} = '{UUID(int=account.int)}'"
     async with _transaction(pool, f"{_begin(at_one_moment)}; {alone}") as connection:
         yield connection

@@ -46,7 +46,7 @@ Reason = Literal["destination", "connection", "time", "status", "encoding", "siz
 
 
 class EgressFailed(Exception):  # noqa: N818 - named like the refusals
-    """A call that brought nothing; the message is for the service's own log, never for whoever named the address."""
+    """A failed call. The message is for the service's own log; the tenant who stated the address never sees it."""
 
     def __init__(self, reason: Reason, what: str) -> None:
         super().__init__(what)

@@ -143,7 +143,7 @@ def _refuse_network(seen: Seen, address: Address | None) -> None:
 
 
 def _note_use(verifying: Verifying, found: Found) -> None:
-    """Note a use at this one place: whoever presents good credentials used them, whatever comes of the request."""
+    """Note a use: good credentials count as used when they are presented, whether or not the request succeeds."""
     if found.secret is not None and found.seen.pepper_id is not None:
         verifying.redigest.note(found.secret, found.seen.pepper_id)
     verifying.uses.note(found.seen, found.generation)
