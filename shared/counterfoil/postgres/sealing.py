@@ -2,8 +2,8 @@
 
 Transactions do not commit in the order in which they took their sequence numbers, so a reader that follows those
 numbers would miss events. One sealer therefore gives positions after the commit. Each pass takes one snapshot and
-places the events that it sees and no earlier pass has placed, in order of insertion. A snapshot that sees an effect also sees its
-cause, so causes come before effects. The sealer never waits for open transactions.
+places the events that it sees and no earlier pass has placed, in order of insertion. A snapshot that sees an effect
+also sees its cause, so causes come before effects. The sealer never waits for open transactions.
 """
 
 from __future__ import annotations
