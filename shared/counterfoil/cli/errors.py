@@ -53,7 +53,7 @@ def wants_json() -> bool:
 
 
 @contextmanager
-def told_again_by(key: str) -> Iterator[str]:
+def shown_again_by(key: str) -> Iterator[str]:
     """Surround a change whose reply has a secret: if the reply is lost, print the key that repeats it."""
     again = "Within ten minutes, repeat the same command with this option; it happens once"
     option = f":\n--idempotency-key {key}"

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 from counterfoil.cli import calls
 from counterfoil.cli.commands import Options
 from counterfoil.cli.display import Facts, show
-from counterfoil.cli.errors import remark, told_again_by, warn
+from counterfoil.cli.errors import remark, shown_again_by, warn
 from counterfoil.cli.options import AsJson, Credentials, Key, Quiet
 from counterfoil.cli.output import say_json
 from counterfoil.cli.tables import Columns, show_list
@@ -75,5 +75,5 @@ class IssuingLedger(Ledger, frozen=True, kw_only=True):
 
     def issue(self, call: Callable[[Client, str], Awaitable[Issued]]) -> None:
         """Issue a token under an Idempotency-Key, and print its secret, or the key that shows it again."""
-        with told_again_by(self.key or calls.fresh_key()) as key:
+        with shown_again_by(self.key or calls.fresh_key()) as key:
             show_issued(self.ask(lambda api: call(api, key)), quiet=self.quiet, as_json=self.as_json)

@@ -12,7 +12,7 @@ from counterfoil.cli.calls import fresh_key, where
 from counterfoil.cli.commands import Commands
 from counterfoil.cli.completion import emails, user_refs
 from counterfoil.cli.display import show
-from counterfoil.cli.errors import NOT_SHOWN, ended, remark, told_again_by
+from counterfoil.cli.errors import NOT_SHOWN, ended, remark, shown_again_by
 from counterfoil.cli.ledger import IssuingLedger, Ledger
 from counterfoil.cli.login_file import refuse_to_write, write
 from counterfoil.cli.options import Key
@@ -60,7 +60,7 @@ def login(
     if save is not None:
         refuse_to_write(save)
     person = Person(email, ledger.credentials)
-    with told_again_by(ledger.key or fresh_key()) as key:
+    with shown_again_by(ledger.key or fresh_key()) as key:
         issued = person.ask(lambda api: api.log_in(lifetime=lifetime, scopes=scopes, idempotency_key=key)).issued
         if save is None:
             show_issued(issued, quiet=ledger.quiet, as_json=ledger.as_json)
@@ -83,13 +83,13 @@ def change_password(
     repeated, key = key is not None, key or fresh_key()
     if ref is not None:
         given = chosen("Their new password: ") if choose else None
-        with told_again_by(key):
+        with shown_again_by(key):
             reset = ledger.ask(lambda api: api.change_password(ref, password=given, idempotency_key=key))
             show_with_password(reset, as_json=ledger.as_json)
         return
     person = Person(email or "", ledger.credentials)
     new = chosen("Your new password: ") if choose else person.made_up(key)
-    with told_again_by(key):
+    with shown_again_by(key):
         user = person.change_password(new, key=key, repeated=repeated)
         made = UserWithPassword(user=user, password=None if choose else new)
         show_with_password(made, as_json=ledger.as_json)

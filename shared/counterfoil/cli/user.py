@@ -10,7 +10,7 @@ from counterfoil.cli import login
 from counterfoil.cli.calls import fresh_key
 from counterfoil.cli.commands import Commands
 from counterfoil.cli.completion import user_refs
-from counterfoil.cli.errors import told_again_by
+from counterfoil.cli.errors import shown_again_by
 from counterfoil.cli.ledger import Ledger
 from counterfoil.cli.options import DryRun, Key, Limit, WithChildren, whole
 from counterfoil.cli.password_prompt import chosen
@@ -47,7 +47,7 @@ def create(
 ) -> None:
     """Create a user. A password that we make up is printed once."""
     given, key = chosen("Their password: ") if choose else None, key or fresh_key()
-    with told_again_by(key):
+    with shown_again_by(key):
         made = ledger.ask(
             lambda api: api.create_user(email, role=role, scopes=scopes or (), password=given, idempotency_key=key)
         )

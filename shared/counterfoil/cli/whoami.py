@@ -55,7 +55,7 @@ def introspect(*, ledger: Ledger) -> None:
     if ledger.as_json:
         say_json({"active": found.active, **found.facts})
     else:
-        show_facts(_told(found))
+        show_facts(_introspection_facts(found))
 
 
 def _facts(found: Self) -> Facts:
@@ -95,7 +95,7 @@ def _claims(presented: str) -> Claims | None:
         return None
 
 
-def _told(found: Introspection) -> Facts:
+def _introspection_facts(found: Introspection) -> Facts:
     said = {name: " ".join(fact) if isinstance(fact, list) else str(fact) for name, fact in found.facts.items()}
     moments = {name: time_of(datetime.fromtimestamp(int(said[name]), UTC)) for name in ("exp", "iat") if said.get(name)}
     return [

@@ -96,11 +96,11 @@ async def take(
             locked.of(TokenReads).context[key] = token_context.context_of(record)
     for record in records:
         if record["wanted_token"] is not None:
-            _sort_in(locked, record)
+            _add_locked(locked, record)
     return records[0]["xid"], locked
 
 
-def _sort_in(locked: Locked, wanted: asyncpg.Record) -> None:
+def _add_locked(locked: Locked, wanted: asyncpg.Record) -> None:
     key = (wanted["wanted_account"], wanted["wanted_token"])
     if wanted["digest"] is not None:
         locked.of(TokenReads).opened[wanted["digest"]] = (*key, wanted["presented"])

@@ -16,7 +16,7 @@ log = structlog.get_logger()
 _WELL_KNOWN: Final = "/.well-known/openid-configuration"
 
 
-class KeysNotFetched(Exception):  # noqa: N818 - a error, named like our refusals
+class KeysNotFetched(Exception):  # noqa: N818 - named like the refusals
     """The issuer did not return its keys; the log has the reason."""
 
 
