@@ -11,7 +11,13 @@ from contextlib import contextmanager
 def progress(what: str, *, total: int | None = None, done: int = 0) -> Iterator[Callable[[int, int | None], None]]:
     """Show a bar if stderr is a terminal; yield a function that takes the amount done and the total."""
     from rich.console import Console  # noqa: PLC0415 - 60 ms that other commands need not wait for
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415 - likewise
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)

@@ -198,7 +198,14 @@ class Chain:
         for generation in sorted({each[0] for each in kept if kept.count(each) > 1} & known):
             yield self._finding("secret-doubled", field="generation", stored=generation)
 
-    def _finding(self, what: str, *, stored: object = None, replayed: object = None, **place: Any) -> Finding:  # noqa: ANN401
+    def _finding(
+        self,
+        what: str,
+        *,
+        stored: object = None,
+        replayed: object = None,
+        **place: Any,  # noqa: ANN401 - the other fields of a Finding
+    ) -> Finding:
         return Finding(
             account=self.account, subject=self.subject, kind=self.kind or "unknown", what=what,
             stored=as_shown(stored), replayed=as_shown(replayed), **place,
