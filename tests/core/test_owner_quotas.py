@@ -30,7 +30,7 @@ from counterfoil.core.subjects.owner_quota import (
     evolve,
 )
 from counterfoil.core.subjects.subject import DecisionContext
-from counterfoil.core.subjects.token.live_tokens import Room, lives, room_after
+from counterfoil.core.subjects.token.live_tokens import Room, is_live, room_after
 
 ID, BILLING = UUID(int=0x0A), Owner("service", "billing")
 AROUND = DecisionContext(at=NOON)
@@ -114,12 +114,12 @@ def test_an_owner_is_stored_in_canonical_form_without_strange_characters() -> No
 
 def test_a_quota_counts_tokens_until_they_expire_or_are_revoked_and_no_logins() -> None:
     token = histories.given(CREATED).token
-    assert lives(token, NOON)
-    assert lives(histories.given(CREATED, SUSPENDED).token, NOON)
-    assert not lives(token, ENDS)
-    assert not lives(histories.given(CREATED, REVOKED).token, NOON)
-    assert not lives(replace(token, dialect="canvus.session"), NOON)
-    assert lives(replace(token, expires_at=None), ENDS)
+    assert is_live(token, NOON)
+    assert is_live(histories.given(CREATED, SUSPENDED).token, NOON)
+    assert not is_live(token, ENDS)
+    assert not is_live(histories.given(CREATED, REVOKED).token, NOON)
+    assert not is_live(replace(token, dialect="canvus.session"), NOON)
+    assert is_live(replace(token, expires_at=None), ENDS)
 
 
 _moments = st.none() | st.sampled_from([BORN, NOON, ENDS])
@@ -132,7 +132,7 @@ def test_a_quota_limits_the_tokens_that_are_created_or_revived(
     room, token = Room(most, live, NOON), histories.given(CREATED, *([REVOKED] if revoked else [])).token
     was = None if before is None else replace(histories.given(CREATED).token, expires_at=before[0])
     now = replace(token, expires_at=after)
-    if lives(now, NOON) and (was is None or not lives(was, NOON)) and live >= most:
+    if is_live(now, NOON) and (was is None or not is_live(was, NOON)) and live >= most:
         with pytest.raises(
             OwnerQuotaExceeded, match=rf"has {live} live tokens, and its quota allows {most}"
         ) as refused:
@@ -141,7 +141,7 @@ def test_a_quota_limits_the_tokens_that_are_created_or_revived(
         return
     left = room_after(room, was, now)
     assert left.live <= max(live, most)
-    assert left.live - live == lives(now, NOON) - (was is not None and lives(was, NOON))
+    assert left.live - live == is_live(now, NOON) - (was is not None and is_live(was, NOON))
 
 
 def test_a_secret_is_refused_as_an_owner() -> None:

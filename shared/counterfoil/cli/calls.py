@@ -73,7 +73,7 @@ def ask_with(
     if url.startswith("http://") and urlsplit(url).hostname not in {"127.0.0.1", "::1", "localhost"}:
         warn("this connection is not encrypted, so others can read your credentials. Use https.")
     try:
-        return asyncio.run(_asked(url, token, call))
+        return asyncio.run(_with_client(url, token, call))
     except ValueError as error:
         raise ended(USAGE, str(error)) from None
     except Refused as refused:
@@ -84,7 +84,7 @@ def ask_with(
         raise _ended(failure, url) from None
 
 
-async def _asked(url: str, token: str | Password | None, call: Callable[[Client], Awaitable[T]]) -> T:
+async def _with_client(url: str, token: str | Password | None, call: Callable[[Client], Awaitable[T]]) -> T:
     async with Client(url, token, timeout_seconds=_PATIENCE_SECONDS) as client:
         waiting = asyncio.create_task(_tell_of_trouble(client))
         try:

@@ -19,7 +19,7 @@ class Room(msgspec.Struct, frozen=True):
     at: datetime
 
 
-def lives(token: Token, at: datetime) -> bool:
+def is_live(token: Token, at: datetime) -> bool:
     """Say whether a token counts against its owner's quota: not revoked, not expired, and no session."""
     ended = token.status == "revoked" or (token.expires_at is not None and token.expires_at <= at)
     return not ended and not is_session(token.dialect)
@@ -27,7 +27,7 @@ def lives(token: Token, at: datetime) -> bool:
 
 def room_after(room: Room, before: Token | None, after: Token) -> Room:
     """Return the room after a token of the owner changed, or raise OwnerQuotaExceeded if there is too little."""
-    more = lives(after, room.at) - (before is not None and lives(before, room.at))
+    more = is_live(after, room.at) - (before is not None and is_live(before, room.at))
     if more > 0 and room.live >= room.max_tokens:
         raise OwnerQuotaExceeded(
             f"{after.owner.type}:{after.owner.id} has {room.live} live tokens, and its quota allows {room.max_tokens};"
