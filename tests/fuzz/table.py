@@ -65,7 +65,7 @@ OURS: Final = {
     "counterfoil.cli.tables:_narrowest": "cells and widths that we made",
     "counterfoil.cli.tables:_width": "the width that the terminal of the person who calls has",
     "counterfoil.cli.tables:_wrapped": "cells and widths that we made",
-    "counterfoil.cli.whoami:_told": "the answer of the ledger that the person who calls has named",
+    "counterfoil.cli.whoami:_introspection_facts": "the answer of the ledger that the person who calls has named",
     "counterfoil.client.wire:Wire.__init__": "the address that the program has stated",
     "counterfoil.client.tokens:Tokens.unannounced": "a number in the answer of the ledger that the program has named",
     "counterfoil.uses.credentials_file:read": "a file that we wrote",
