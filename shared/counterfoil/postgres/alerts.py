@@ -14,7 +14,7 @@ from counterfoil.core.principal import Owner
 from counterfoil.postgres import token_context
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.last_used import last_use
-from counterfoil.postgres.listing import EXPIRY, NO_SESSION, Listed
+from counterfoil.postgres.listing import EXPIRY, NO_SESSION, Filter, Listed, conditions
 from counterfoil.postgres.schema_changes import repeated
 from counterfoil.postgres.tenant_connection import Tenant, tenant
 from counterfoil.postgres.token_row import listed, token_of
@@ -22,20 +22,24 @@ from counterfoil.postgres.token_row import listed, token_of
 KEPT: Final = timedelta(days=30)
 """How long an expired token stays an alert."""
 SOON: Final = timedelta(days=1)
-"""A token that expires within this time is always an alert, even without a notice."""
+"""Tokens that expire within this time are counted even if no notice was raised."""
 MOST_COUNTED: Final = 1_000
 _TABLES: Final = ("event", "subject", "token", "token_use")
 _RECENT: Final = timedelta(days=7)
 _SPANS: Final = (timedelta(0), SOON, timedelta(days=7), timedelta(days=30), timedelta(days=90))
-"""What lies within the first of these that fits is equally pressing; beyond the last one all is."""
+"""Time to expiry is ranked in these steps: expired, up to 1 day, 7, 30 and 90 days, and longer. Tokens of one step rank
+by their use."""
+
+
+_ALERTING: Final = f"t.status <> 'revoked' and {NO_SESSION} and not {token_context.removed('t')}"
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """A token that expires soon or has expired.
 
-    `threshold` is the smallest notice raised of its present lifetime, in seconds, and `at` when; None: no notice.
-    `recent_uses` counts the verifications of seven days, and one more if the token was exchanged in that time: bearers
-    may be verified where nobody tells us.
+    `threshold` is the latest notice of its present lifetime, in seconds before expiry, and `at` the time when it was
+    raised; both are None without a notice. `recent_uses` counts the verifications of seven days, and one more if the
+    token was exchanged in that time: services may verify bearers without calling us.
     """
 
     listed: Listed
@@ -45,21 +49,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     recent_uses: int
 
 
-class _Whose(NamedTuple):
-    """Whose tokens: of everybody in the account, of one owner, or those that one user or token made."""
-
-    account: UUID
-    owner: Owner | None
-    creator: UUID | None
-
-    @property
-    def values(self) -> tuple[object, ...]:
-        """The values of a condition on an owner's type and id and on a creator."""
-        return (self.owner and self.owner.type, self.owner and self.owner.id, self.creator)
-
-
 class _Group(NamedTuple):
-    """Tokens that are equally pressing: `condition` is one on a token `t`, whose values are $9 and $10."""
+    """Tokens of the same urgency: those that fulfil `condition` on a token `t`, in which $6 and $7 are `values`."""
 
     rank: int
     condition: str
@@ -77,20 +68,20 @@ async def alerts_of(
     limit: int,
     kept: timedelta = KEPT,
 ) -> list[Alert]:
-    """Return up to `limit` announced expiries beyond a place (the last one's `listed.place` of the page before).
+    """Return up to `limit` alerts for tokens whose notice was raised, after the `listed.place` of an alert.
 
-    With an owner they are those of this owner's tokens, with a creator those of the tokens that this one made.
+    `owner` selects the tokens of one owner, `creator` those that one user or token created.
 
-    Ordered by the notice that was crossed, within it by recent use, then by expiry. An alert goes away by itself when
-    its token is renewed or revoked. One page is of one moment; between two pages an alert may move to the front, by
-    crossing its next notice or by much use: who must see all of them begins again at the first page now and then.
+    The order is by notice, then by recent use, then by expiry. An alert ends when its token is renewed or revoked.
+    A page shows one moment. Between two pages an alert can move to the front, because its next notice was raised or
+    because it was used more; a client that needs every alert reads again from the first page from time to time.
     """
-    condition = "t.announced = $9 and t.expires_at > now() - $10::interval"
+    condition = "t.announced = $6 and t.expires_at > now() - $7::interval"
     async with tenant(pool, account, *_TABLES) as connection:
-        # Notice by notice: the urgent ones are few, and ranking the many others by use would cost far more.
-        notices = await _notices(connection, account, since=int(str(after[0])) if after else 0)
+        # One query for each notice: few tokens have urgent notices, and ranking all tokens by use costs far more.
+        notices = await _notices(connection, account, since=_rank(after))
         groups = [_Group(notice, condition, (notice, kept)) for notice in notices]
-        return await _of_groups(connection, _Whose(account, owner, creator), groups, after, limit=limit)
+        return await _page(connection, account, groups, _selected(owner, creator), after=after, limit=limit)
 
 
 @repeated
@@ -106,60 +97,64 @@ async def expiring_within(
     limit: int,
     kept: timedelta = KEPT,
 ) -> list[Alert]:
-    """Return up to `limit` tokens that expire within the window from `at` on, or have expired since `kept` before it.
+    """Return up to `limit` tokens that expire within the window from `at` on, or expired at most `kept` before it.
 
-    Whether a notice was raised does not matter. Ordered as alerts are: those that have expired come first, then those
-    that do so within a day, 7 days, 30, 90, and later; within each the most used first. With one `at` for all pages,
-    the order changes between two of them by use alone.
+    It returns tokens with and without a notice. The order is by _SPANS, then by recent use, then by expiry. If all
+    pages have the same `at`, only further use changes the order between them.
     """
     edges = [-kept, *(span for span in _SPANS if span < window), window]
-    condition = f"({EXPIRY}) > $9 and ({EXPIRY}) <= $10"
+    condition = f"({EXPIRY}) > $6 and ({EXPIRY}) <= $7"
     groups = [_Group(n, condition, (at + start, at + end)) for n, (start, end) in enumerate(pairwise(edges))]
     async with tenant(pool, account, *_TABLES) as connection:
-        return await _of_groups(connection, _Whose(account, owner, creator), groups, after, limit=limit)
+        return await _page(connection, account, groups, _selected(owner, creator), after=after, limit=limit)
 
 
 @repeated
 async def unannounced(pool: Pool, account: UUID, *, owner: Owner | None = None, creator: UUID | None = None) -> int:
-    """Return how many tokens expire within a day and were announced by no notice; at most MOST_COUNTED."""
+    """Return how many tokens expire within a day without a notice; at most MOST_COUNTED."""
+    arguments: list[object] = [account, SOON]
+    selected = conditions(_selected(owner, creator), arguments)
     async with tenant(pool, account) as connection:
-        rows = await connection.fetch(
+        found: int = await connection.fetchval(
             f"""
-            select count(*) as tokens
+            select count(*)
               from (select
                       from token t
                      where t.account_id = $1
                        and ({EXPIRY}) > now()
                        and ({EXPIRY}) <= now() + $2::interval
-                       and t.status <> 'revoked'
                        and t.announced is null
-                       and {NO_SESSION}
-                       and not {token_context.removed("t")}
-                       and ($3::text is null or (t.owner_type, t.owner_id) = ($3::text, $4::text))
-                       and ($5::uuid is null or t.creator_id = $5::uuid)
+                       and {" and ".join([_ALERTING, *selected])}
                      limit {MOST_COUNTED:d}) as found""",
-            account, SOON, *_Whose(account, owner, creator).values,
-        )  # fmt: skip
-    return sum(row["tokens"] for row in rows)
+            *arguments,
+        )
+    return found
 
 
-async def _of_groups(
-    connection: Tenant, whose: _Whose, groups: list[_Group], after: list[object] | None, *, limit: int
+def _selected(owner: Owner | None, creator: UUID | None) -> Filter:
+    if owner is None:
+        return Filter(creator=creator)
+    return Filter(owner_type=owner.type, owner_id=owner.id, creator=creator)
+
+
+def _rank(after: list[object] | None) -> int:
+    """Return the rank of the group in which a place is."""
+    return int(str(after[0])) if after else 0
+
+
+async def _page(
+    connection: Tenant, account: UUID, groups: list[_Group], selected: Filter, *, after: list[object] | None, limit: int
 ) -> list[Alert]:
     alerts: list[Alert] = []
-    since = int(str(after[0])) if after else 0
     for group in groups:
-        if group.rank < since:
-            continue
-        place = after if group.rank == since else None
-        alerts += await _of_group(connection, whose, group, place, limit=limit - len(alerts))
-        if len(alerts) == limit:
-            break
+        if group.rank >= _rank(after) and len(alerts) < limit:
+            place = after if group.rank == _rank(after) else None
+            alerts += await _of_group(connection, account, group, selected, after=place, limit=limit - len(alerts))
     return alerts
 
 
 async def _notices(connection: Tenant, account: UUID, *, since: int) -> list[int]:
-    """Return the notices that tokens of this account have crossed, by one look at the index for each."""
+    """Return the notices, from `since` on, that were raised for tokens of this account: one index look-up for each."""
     rows = await connection.fetch(
         """
   with recursive crossed(notice) as (
@@ -176,10 +171,11 @@ select notice from crossed where notice is not null order by notice""",
 
 
 async def _of_group(
-    connection: Tenant, whose: _Whose, group: _Group, after: list[object] | None, *, limit: int
+    connection: Tenant, account: UUID, group: _Group, selected: Filter, *, after: list[object] | None, limit: int
 ) -> list[Alert]:
     """Return up to `limit` alerts of one group, the most used first."""
-    unused, expires_at, token_id = after[1:4] if after else (None, None, None)
+    arguments: list[object] = [account, _RECENT, *(after[1:4] if after else (None, None, None)), *group.values]
+    where = " and ".join([group.condition, _ALERTING, *conditions(selected, arguments)])
     rows = await connection.fetch(
         f"""
   with ranked as (
@@ -192,12 +188,7 @@ async def _of_group(
                                       and u.day > (now() - $2::interval)::date), 0))::bigint as recent_uses
                  from token t
                 where t.account_id = $1
-                  and {group.condition}
-                  and t.status <> 'revoked'
-                  and {NO_SESSION}
-                  and not {token_context.removed("t")}
-                  and ($6::text is null or (t.owner_type, t.owner_id) = ($6::text, $7::text))
-                  and ($8::uuid is null or t.creator_id = $8::uuid)) as a
+                  and {where}) as a
         where $3::text is null
            or (-a.recent_uses, a.expires_at, a.token_id)
             > ($3::text::bigint, $4::text::timestamptz, $5::text::uuid)
@@ -218,8 +209,8 @@ select {listed("t")}, r.recent_uses, now() as clock,
   join token t on (t.account_id, t.token_id) = ($1, r.token_id)
        {token_context.joined("t")}
  order by r.recent_uses desc, t.expires_at, t.token_id""",
-        whose.account, _RECENT, unused, expires_at, token_id, *whose.values, *group.values,
-    )  # fmt: skip
+        *arguments,
+    )
     return [_alert(row, group.rank) for row in rows]
 
 
