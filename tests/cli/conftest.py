@@ -1,6 +1,5 @@
 """Shells in which the command line is called."""
 
-import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -15,9 +14,9 @@ from postgres.sealing import sealed_beside
 
 
 @pytest.fixture(scope="session")
-def loaded_command() -> Iterator[socket.socket]:
-    with loaded() as reached:
-        yield reached
+def loaded_command() -> Iterator[Path]:
+    with loaded() as address:
+        yield address
 
 
 @pytest.fixture
@@ -31,7 +30,7 @@ def settings(environment: dict[str, str]) -> Settings:
 
 
 @pytest.fixture
-def server_side(loaded_command: socket.socket, environment: dict[str, str], tmp_path: Path) -> Shell:
+def server_side(loaded_command: Path, environment: dict[str, str], tmp_path: Path) -> Shell:
     """A shell on the server, with DATABASE_URL."""
     return Shell(loaded_command, tmp_path, environment)
 
@@ -43,7 +42,7 @@ async def service(database: Database, tmp_path: Path) -> AsyncIterator[Service]:
 
 
 @pytest.fixture
-def shell(loaded_command: socket.socket, service: Service, tmp_path: Path) -> Shell:
+def shell(loaded_command: Path, service: Service, tmp_path: Path) -> Shell:
     """A shell on another machine, with an administrator's token."""
     return Shell(loaded_command, tmp_path, {"COUNTERFOIL_URL": service.url, "COUNTERFOIL_TOKEN": service.token})
 

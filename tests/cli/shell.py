@@ -1,7 +1,7 @@
 """The `counterfoil` command in a separate process for each call, forked from one that has already loaded it.
 
-Loading takes half a second, and the tests call the command hundreds of times. `serve` runs in the loaded process, and a
-`Shell` sends it requests.
+Loading takes half a second, and the tests call the command hundreds of times. `serve` runs in the loaded process. A
+`Shell` sends it requests; so does the program of `install`, which shell scripts of tests find as `counterfoil`.
 """
 
 import asyncio
@@ -20,6 +20,14 @@ from typing import IO, Any
 
 _LONGEST = 1 << 20
 _SERVE = "import sys; from cli.shell import serve; serve(int(sys.argv[1]))"
+_PROGRAM = """#!{python} -IS
+import json, os, socket, sys
+request = {{"words": sys.argv[1:], "environment": dict(os.environ), "directory": os.getcwd()}}
+with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as call:
+    call.connect({address!r})
+    socket.send_fds(call, [json.dumps(request).encode()], [0, 1, 2])
+    sys.exit(int(call.recv(16) or 1))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +43,10 @@ class Said:
 class Shell:
     """An environment in which `counterfoil` is called.
 
-    Every call sends one end of a socket to the loaded process, which returns the exit code over it.
+    Every call connects to the address of the loaded process, sends its request, and receives the exit code.
     """
 
-    loaded: socket.socket
+    loaded: Path
     directory: Path
     environment: Mapping[str, str]
 
@@ -47,19 +55,18 @@ class Shell:
     ) -> Said:
         # COLUMNS: parallel test workers set it, and tables read it.
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("COUNTERFOIL", "COLUMNS"))}
-        told = {**clean, **self.environment, **environment}
-        asked = json.dumps({"words": words, "environment": told, "directory": str(self.directory)})
+        given = {**clean, **self.environment, **environment}
+        request = json.dumps({"words": words, "environment": given, "directory": str(self.directory)})
         with tempfile.TemporaryFile() as into, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             into.write(typed.encode())
             into.seek(0)
             files = [
                 into.fileno(), out.fileno() if stdout is None else stdout, err.fileno() if stderr is None else stderr
             ]  # fmt: skip
-            ours, theirs = socket.socketpair()
-            with ours:
-                with theirs:
-                    socket.send_fds(self.loaded, [asked.encode()], [theirs.fileno(), *files])
-                code = await asyncio.to_thread(ours.recv, 16)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as call:
+                call.connect(str(self.loaded))
+                socket.send_fds(call, [request.encode()], files)
+                code = await asyncio.to_thread(call.recv, 16)
             return Said(int(code), _text(out), _text(err))
 
 
@@ -69,17 +76,27 @@ def _text(file: IO[bytes]) -> str:
 
 
 @contextmanager
-def loaded() -> Iterator[socket.socket]:
-    """Load the command, and yield a connection to its process."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with ours, theirs:
-        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parent.parent)}
-        fd = theirs.fileno()
+def loaded() -> Iterator[Path]:
+    """Load the command, and yield the address of its process."""
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parent.parent)}
+    with tempfile.TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as calls:
+        address = Path(directory) / "calls"
+        calls.bind(str(address))
+        calls.listen(64)
+        fd = calls.fileno()
         with subprocess.Popen([sys.executable, "-c", _SERVE, str(fd)], env=environment, pass_fds=[fd]) as process:
             try:
-                yield ours
+                yield address
             finally:
                 process.terminate()
+
+
+def install(directory: Path, address: Path) -> Path:
+    """Write a program `counterfoil` that calls the loaded process at this address, and return its path."""
+    program = directory / "counterfoil"
+    program.write_text(_PROGRAM.format(python=sys.executable, address=str(address)))
+    program.chmod(0o755)
+    return program
 
 
 def serve(fd: int) -> None:
@@ -93,16 +110,16 @@ def serve(fd: int) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     calls = socket.socket(fileno=fd)
     while True:
-        asked, fds, _, _ = socket.recv_fds(calls, _LONGEST, 4)
-        if not asked:
-            return
+        call, _ = calls.accept()
+        request, files, _, _ = socket.recv_fds(call, _LONGEST, 3)
         if os.fork() == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             calls.close()
-            _run(run, json.loads(asked), *fds)
+            _run(run, json.loads(request), call, *files)
             os._exit(0)  # an interpreter's own end takes longer than most commands
-        for each in fds:
+        for each in files:
             os.close(each)
+        call.close()
 
 
 def _load_what_a_call_imports(command: Callable[[], None]) -> None:
@@ -114,17 +131,17 @@ def _load_what_a_call_imports(command: Callable[[], None]) -> None:
                 command()
 
 
-def _run(command: Callable[[], None], asked: dict[str, Any], answer: int, *files: int) -> None:
+def _run(command: Callable[[], None], request: dict[str, Any], call: socket.socket, *files: int) -> None:
     """Become the requested command."""
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
     sys.stdin, sys.stdout = open(0), open(1, "w")  # noqa: SIM115 - the process's own
     sys.stderr = open(2, "w", errors="backslashreplace")  # noqa: SIM115 - likewise
-    sys.argv = ["counterfoil", *asked["words"]]
+    sys.argv = ["counterfoil", *request["words"]]
     os.environ.clear()
-    os.environ.update(asked["environment"])
-    os.chdir(asked["directory"])
+    os.environ.update(request["environment"])
+    os.chdir(request["directory"])
     code = 1
     try:
         command()
@@ -133,4 +150,4 @@ def _run(command: Callable[[], None], asked: dict[str, Any], answer: int, *files
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        os.write(answer, str(code).encode())
+        call.send(str(code).encode())
