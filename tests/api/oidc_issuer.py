@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from api.certificates import Authority
+from listening import listening
 
 AUDIENCE = "https://tokens.example.org"
 DISCOVERY = "/.well-known/openid-configuration"
@@ -110,10 +111,6 @@ async def oidc_issuer(authority: Authority, directory: Path, host: str = "127.0.
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     issuer = OidcIssuer("")
     app.router.add_route("*", "/{path:.*}", issuer.answer)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
-        issuer.url = f"https://{host}:{runner.addresses[0][1]}"
+    async with listening(runner, context) as (_, port):
+        issuer.url = f"https://{host}:{port}"
         yield issuer
-    finally:
-        await runner.cleanup()

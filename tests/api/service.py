@@ -16,6 +16,7 @@ from counterfoil.core.duration import FOREVER
 from counterfoil.settings import Settings
 from counterfoil.uses.found_account import found
 from counterfoil_api.http.server import Runner
+from listening import listening
 from postgres.sealing import sealed_beside
 
 PROBLEM = "urn:counterfoil:problem:"
@@ -122,10 +123,5 @@ async def founded(settings: Settings, name: str, directory: Path, *, examples: b
 @asynccontextmanager
 async def served(app: web.Application, *, sealed: str | None = None) -> AsyncIterator[str]:
     """Serve an application and yield its address; if `sealed` is its database's address, also run a sealer."""
-    runner = Runner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    host, port = runner.addresses[0]
-    async with sealed_beside(sealed) if sealed else nullcontext():
+    async with sealed_beside(sealed) if sealed else nullcontext(), listening(Runner(app)) as (host, port):
         yield f"http://{host}:{port}"
-        await runner.cleanup()

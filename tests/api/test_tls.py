@@ -25,6 +25,7 @@ from counterfoil_api.http.security_headers import strict_transport
 from counterfoil_api.http.server import Runner
 from counterfoil_api.http.tls import Pair, tls
 from counterfoil_dev.postgres import Database
+from listening import listening
 
 
 @pytest.fixture
@@ -45,11 +46,8 @@ async def served_with(context: ssl.SSLContext, url: str = "https://tokens.exampl
     app = web.Application(middlewares=[outer_layer(lambda *_: None)])
     app[BOUNDS] = Bounds(head_seconds=0.5)
     app.on_response_prepare.extend(strict_transport(url))
-    runner = Runner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
-    yield runner.addresses[0][1]
-    await runner.cleanup()
+    async with listening(Runner(app), context) as (_, port):
+        yield port
 
 
 async def spoken(port: int, context: ssl.SSLContext, name: str | None = "localhost") -> tuple[ssl.SSLObject, bytes]:

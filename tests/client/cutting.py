@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from listening import stop_accepting
+
 _CHUNK = 1 << 16
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
@@ -170,6 +172,7 @@ async def cutting(target: str) -> AsyncIterator[Proxy]:
     try:
         yield proxy
     finally:
+        await stop_accepting(server.sockets)
         server.close()
         for task in proxy.serving:
             task.cancel()

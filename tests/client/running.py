@@ -9,7 +9,6 @@ from pathlib import Path
 from uuid import UUID
 
 import asyncpg
-from aiohttp import web
 
 from counterfoil.core.duration import FOREVER
 from counterfoil.core.principal import SYSTEM
@@ -20,6 +19,7 @@ from counterfoil.uses.found_account import found
 from counterfoil_api.application import make_app
 from counterfoil_api.http.server import Runner
 from counterfoil_dev.postgres import Database
+from listening import listening
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +70,7 @@ async def running(database: Database, directory: Path) -> AsyncIterator[Service]
     file = directory / "credentials.json"
     await found(settings, name="first", email="admin@counterfoil.example", file=file, lifetime=FOREVER)
     credentials = json.loads(file.read_text())
-    runner = Runner(make_app(settings))
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    url = "http://{}:{}".format(*runner.addresses[0])
-    file.write_text(json.dumps({**credentials, "url": url}))
-    yield Service(url, credentials["admin_token"], database, file)
-    await runner.cleanup()
+    async with listening(Runner(make_app(settings))) as (host, port):
+        url = f"http://{host}:{port}"
+        file.write_text(json.dumps({**credentials, "url": url}))
+        yield Service(url, credentials["admin_token"], database, file)

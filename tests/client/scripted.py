@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
+from listening import stop_accepting
+
 ID = "01a20070-9783-75f2-ab79-af3b16925535"
 PAUSE = b"(pause)"
 """In a reply: here the server says nothing for as long as the client likes to wait."""
@@ -55,6 +57,7 @@ async def scripted(*replies: Reply) -> AsyncIterator[Script]:
     try:
         yield script
     finally:
+        await stop_accepting(server.sockets)
         server.close()
 
 
