@@ -15,7 +15,6 @@ from api.user_fixtures import person
 from counterfoil.postgres.sealed_log import Window
 from counterfoil_api.application import make_app
 from counterfoil_api.events.streams import Streams
-from counterfoil_api.handling.reading import Reading
 from counterfoil_api.native.events import operations, replaying
 from counterfoil_api.native.events.log_request import LogRequest
 from counterfoil_dev.postgres import Database
@@ -206,12 +205,12 @@ async def test_a_long_read_stops_when_its_credential_or_its_process_ends(
     streams, replay = [], replaying.replay
     assert await seal_all(database.app_url) > 3
 
-    def replayed(reading: Reading, held: Streams, *rest: Any) -> AsyncGenerator[bytes, None]:
+    def replayed(held: Streams, *rest: Any) -> AsyncGenerator[bytes, None]:
         streams.append(held)
-        return replay(reading, held, *rest)
+        return replay(held, *rest)
 
-    async def window(request: LogRequest, reading: Reading, *, after: int, limit: int) -> Window:
-        found = await real(request, reading, after=after, limit=limit)
+    async def window(request: LogRequest, *, after: int, limit: int) -> Window:
+        found = await real(request, after=after, limit=limit)
         assert found.reached == request.head  # one window covers all of it
         if ended == "process":
             streams[0].stopping.set()

@@ -101,7 +101,7 @@ async def services_in_memory(settings: Settings) -> AsyncIterator[Services]:
     # A dictionary of rows makes full collections long, and Postgres would not: the twin goes without them.
     gc.set_threshold(*gc.get_threshold()[:2], 1_000_000)
     async with open_services(settings) as real:
-        pool = real.get(Writing).pool
+        pool = real.get(Writing).reading.pool
         locked = await _read(pool)
         # These uses are never entered: they count, and write nothing.
         verifying = replace(real.get(Verifying), lookup=MemoryLookup(locked), uses=Uses(pool))

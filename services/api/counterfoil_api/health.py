@@ -80,11 +80,7 @@ def _require(password: str | None, presented: PresentedCredentials | None) -> No
 
 @api.get("/metrics", refusals=(CredentialsMissing,))
 async def get_metrics(
-    reading: Reading,
-    writing: Writing,
-    settings: Settings,
-    census: Census,
-    presented: OptionalCredentials[PresentedCredentials],
+    writing: Writing, settings: Settings, census: Census, presented: OptionalCredentials[PresentedCredentials]
 ) -> Page:
     """Read the metrics in the format of Prometheus.
 
@@ -92,7 +88,7 @@ async def get_metrics(
     the bearer token to present.
     """
     _require(settings.metrics_token, presented)
-    gauge(writing.door, reading.pool)
+    gauge(writing.door, writing.reading.pool)
     await census.refresh()
     several = settings.prometheus_multiproc_dir is not None
     return Page(exposition(census, several_processes=several), CONTENT_TYPE_LATEST)

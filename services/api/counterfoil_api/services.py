@@ -66,18 +66,17 @@ async def open_services(settings: Settings, *, shapes: tuple[SecretShape, ...] =
         await enter(gauged(door, pool))
         verifying = await _open_verifying(stack, settings, shapes, pool, by_key=by_key, door=door)
         limits = await enter(open_limits(settings, readers=pool, verifying=verifying))
-        reading = _reading(settings, pool)
-        writing = Writing(door, Numbers(pool), Numbers(pool, "user"), verifying.peppers, pool)
+        reading = _reading(settings, pool, await enter(AccessLog(door)))
+        writing = Writing(door, reading, Numbers(pool), Numbers(pool, "user"), verifying.peppers)
         issuing = Issuing(reading, writing, limits.seen_secrets, settings.thresholds)
         codes = OneTimeCodes(pool, door, verifying.peppers, key=_derived(settings, b"counterfoil totp"))
         passwords = Passwords(pool, reading.default_account, limits.logins, codes)
-        access_log = await enter(AccessLog(door))
         callers = Callers(verifying, passwords, limits, pool, settings.public_url)
         yield Services.of(
-            *(settings, verifying, limits, reading, writing, issuing, passwords, codes, access_log, Census(pool)),
+            *(settings, verifying, limits, reading, writing, issuing, passwords, codes, Census(pool)),
             callers,
             Exchanging(verifying, writing, limits, settings),
-            Tokens(reading, writing, issuing, access_log, Owners(pool), callers),
+            Tokens(reading, writing, issuing, Owners(pool), callers),
             await enter(
                 Streams(url, readers=pool, by_key=by_key, keys=verifying.keys, most=settings.streams_per_account)
             ),
@@ -110,9 +109,10 @@ async def _open_verifying(
     )
 
 
-def _reading(settings: Settings, pool: Pool) -> Reading:
+def _reading(settings: Settings, pool: Pool, access_log: AccessLog) -> Reading:
     return Reading(
         pool=pool,
+        access_log=access_log,
         cursors=Cursors(_derived(settings, b"counterfoil cursors")),
         opaque_ids=OpaqueIds(_derived(settings, b"counterfoil opaque ids")),
         default_account=DefaultAccount(pool, settings.default_account),

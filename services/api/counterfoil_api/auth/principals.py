@@ -3,6 +3,10 @@
 from counterfoil.core.principal import Actor, Owner, Principal
 from counterfoil.core.refusals import ScopeMissing
 from counterfoil.core.subjects.token.state import Token
+from counterfoil_api.operations import reading
+
+Caller = reading.Caller[Principal]
+"""The authenticated caller of an operation, as a parameter of its handler."""
 
 
 def need(caller: Principal, scope: str) -> None:

@@ -21,12 +21,13 @@ from counterfoil.core.unit_of_work import Outcome
 from counterfoil.documents.fields import Name
 from counterfoil.uses.issue import Wish
 from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials, presented_by
+from counterfoil_api.auth.principals import Caller
 from counterfoil_api.dialects.dialect import Dialect
 from counterfoil_api.dialects.errors import DialectErrors, message_of
 from counterfoil_api.dialects.ids import TokenId, uuid_of
 from counterfoil_api.dialects.logins import user_of
 from counterfoil_api.dialects.times import milliseconds
-from counterfoil_api.dialects.tokens import Caller, Tokens, owner_of
+from counterfoil_api.dialects.tokens import Tokens, owner_of
 from counterfoil_api.handling.issuing import NewSecret
 from counterfoil_api.handling.token_exchange import BearerRequest, Exchanging, with_secret
 from counterfoil_api.http import errors

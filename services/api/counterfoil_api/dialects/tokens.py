@@ -14,19 +14,15 @@ from counterfoil.core.subjects.token.state import is_session
 from counterfoil.core.unit_of_work import AllOrNothing, Outcome
 from counterfoil.postgres.listing import Filter, Listed, Sort, numbered_page
 from counterfoil.postgres.listing import one as one_token
-from counterfoil.uses.access_log import AccessLog
 from counterfoil_api.auth.principals import is_for, is_own, reach
 from counterfoil_api.dialects.owners import Owners
 from counterfoil_api.handling.issuing import Issuing
 from counterfoil_api.handling.reading import Reading
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.limits.callers import Callers
-from counterfoil_api.operations import reading
 from counterfoil_api.operations.retries import Retry
 
 T = TypeVar("T")
-Caller = reading.Caller[Principal]
-"""The authenticated caller of an operation."""
 _ANY: Final = Filter()
 
 
@@ -44,7 +40,6 @@ class Tokens:
     reading: Reading
     writing: Writing
     issuing: Issuing
-    access_log: AccessLog
     owners: Owners
     callers: Callers
 
@@ -72,7 +67,7 @@ class Tokens:
         if any(each is not None and listed.token.owner != each for each in (within, owner)):
             raise NotFound
         if scope == "tokens.read" and not is_own(caller, listed.token):
-            self.access_log.note(caller, "token", shown=1, tokens=(listed.token.id,))
+            self.reading.access_log.note(caller, "token", shown=1, tokens=(listed.token.id,))
         return listed
 
     async def listed(
@@ -104,7 +99,7 @@ class Tokens:
             self.reading.pool, caller.account, wanted, sort=sort, descending=descending, offset=offset, limit=limit
         )
         if not is_for(caller, of):
-            self.access_log.note(caller, "list", shown=len(found))
+            self.reading.access_log.note(caller, "list", shown=len(found))
         return found, total
 
     async def change(

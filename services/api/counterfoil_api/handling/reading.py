@@ -1,4 +1,4 @@
-"""What handlers read with."""
+"""Reads of handlers: pages, turns for long scans, and the log of reads."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -17,6 +17,7 @@ from counterfoil.core.subjects.subject import SubjectState
 from counterfoil.documents.fields import Cursor, Given, Limit
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.scope_catalogue import by_name, those
+from counterfoil.uses.access_log import AccessLog
 from counterfoil_api.auth.default_account import DefaultAccount
 
 T = TypeVar("T")
@@ -38,14 +39,15 @@ class PageQuery(Given, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Connections for reading, and what makes pages and ids that only this service can read back."""
+    """The connections that handlers read with, the log of reads, and the makers of opaque cursors and ids."""
 
     pool: Pool
+    access_log: AccessLog
     cursors: Cursors
     opaque_ids: OpaqueIds
     default_account: DefaultAccount
     scans: asyncio.Semaphore
-    """So many scans of very many tokens may run at once."""
+    """Limits how many scans of very many tokens run at once."""
 
     def after(self, caller: Principal, question: object, cursor: str | None, place: type[P]) -> P | None:
         """Return the place that the page of this cursor follows; None without a cursor. Raises BadCursor."""

@@ -17,8 +17,8 @@ from counterfoil.core.unit_of_work import AllOrNothing, Outcome
 from counterfoil.door import Door
 from counterfoil.door.batch import Reply, recall
 from counterfoil.idempotency import IdempotencyClaim, claim
-from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.numbers import Numbers
+from counterfoil_api.handling.reading import Reading
 from counterfoil_api.operations.replies import encode
 from counterfoil_api.operations.retries import Retry
 
@@ -32,10 +32,10 @@ class Writing:
     """The door, the numbers of new tokens and users, and the replies that are kept for retries."""
 
     door: Door
+    reading: Reading
     token_numbers: Numbers
     user_numbers: Numbers
     peppers: Peppers
-    pool: Pool
 
     async def reply(
         self,
@@ -62,7 +62,7 @@ class Writing:
 
         Only for replies without a secret. Raises KeyReused.
         """
-        outcome = await recall(self.pool, self._claim(by, retry, holds_secret=False))
+        outcome = await recall(self.reading.pool, self._claim(by, retry, holds_secret=False))
         if outcome is None or outcome.reply is None:
             return None
         retry.replayed = True

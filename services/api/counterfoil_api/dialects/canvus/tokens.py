@@ -16,12 +16,13 @@ from counterfoil.postgres.listing import Listed
 from counterfoil.postgres.liveness import database_time
 from counterfoil.postgres.sealed_log import head_of
 from counterfoil.uses.issue import Wish
+from counterfoil_api.auth.principals import Caller
 from counterfoil_api.dialects.canvus.api import NAME, SHAPE, api
 from counterfoil_api.dialects.canvus.documents import AccessToken, Described, TokenId, UserNumber, token_document
 from counterfoil_api.dialects.canvus.ids import token_of
 from counterfoil_api.dialects.canvus.streams import Subscribing, Subscription, Watched
 from counterfoil_api.dialects.canvus.users import user_named
-from counterfoil_api.dialects.tokens import Caller, Tokens
+from counterfoil_api.dialects.tokens import Tokens
 from counterfoil_api.events.held_callers import HeldCaller
 from counterfoil_api.events.streams import Streams
 from counterfoil_api.http.errors import InvalidRequest, TooManyStreams

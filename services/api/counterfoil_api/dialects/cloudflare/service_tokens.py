@@ -10,7 +10,7 @@ from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil.postgres.listing import Filter
 from counterfoil.uses.issue import Wish
-from counterfoil_api.auth.principals import reach
+from counterfoil_api.auth.principals import Caller, reach
 from counterfoil_api.dialects.cloudflare.api import DIALECT, NAME, SHAPE, api
 from counterfoil_api.dialects.cloudflare.documents import (
     VERSION_OFFSET,
@@ -27,7 +27,7 @@ from counterfoil_api.dialects.cloudflare.documents import (
 )
 from counterfoil_api.dialects.cloudflare.paths import ACCOUNT, ONE, AccountId, ZoneId, of_both, require_own, zone_of
 from counterfoil_api.dialects.ids import TokenId, uuid_of
-from counterfoil_api.dialects.tokens import Caller, Tokens, revocation
+from counterfoil_api.dialects.tokens import Tokens, revocation
 from counterfoil_api.handling.issuing import NewSecret
 from counterfoil_api.operations.reading import Body, IdempotencyKey, Query
 from counterfoil_api.operations.refusals import SECRET_REPLY

@@ -14,7 +14,7 @@ from counterfoil.core.subjects.token.commands import Change, Renew, Resume, Rota
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.unit_of_work import AllOrNothing, Outcome
 from counterfoil.postgres.listing import Listed
-from counterfoil_api.auth.principals import reach
+from counterfoil_api.auth.principals import Caller, reach
 from counterfoil_api.dialects.cloudflare.api import SHAPE
 from counterfoil_api.dialects.cloudflare.documents import (
     VERSION_OFFSET,
@@ -25,7 +25,7 @@ from counterfoil_api.dialects.cloudflare.documents import (
 )
 from counterfoil_api.dialects.cloudflare.paths import ONE, AccountId, ZoneId, of_both, zone_of
 from counterfoil_api.dialects.ids import TokenId, uuid_of
-from counterfoil_api.dialects.tokens import Caller, Tokens
+from counterfoil_api.dialects.tokens import Tokens
 from counterfoil_api.handling.issuing import NewSecret
 from counterfoil_api.operations.reading import Body, IdempotencyKey
 from counterfoil_api.operations.refusals import SECRET_REPLY

@@ -6,12 +6,12 @@ import msgspec
 from msgspec import Meta
 
 from counterfoil.core.refusals import CredentialsRefused
-from counterfoil_api.auth.principals import need
+from counterfoil_api.auth.principals import Caller, need
 from counterfoil_api.auth.proof import pair
 from counterfoil_api.dialects.cloudflare.api import CLIENT_HEADERS, api
 from counterfoil_api.dialects.cloudflare.documents import Moment, client_id, moment
 from counterfoil_api.dialects.cloudflare.paths import ACCOUNT, AccountId, require_own
-from counterfoil_api.dialects.tokens import Caller, Tokens
+from counterfoil_api.dialects.tokens import Tokens
 from counterfoil_api.http.errors import InvalidRequest
 from counterfoil_api.operations.reading import Headers
 

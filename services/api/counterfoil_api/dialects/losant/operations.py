@@ -17,7 +17,7 @@ from counterfoil.core.unit_of_work import Outcome
 from counterfoil.postgres.listing import Filter, Listed, Sort
 from counterfoil.postgres.users import one_user
 from counterfoil.uses.issue import Wish
-from counterfoil_api.auth.principals import reach
+from counterfoil_api.auth.principals import Caller, reach
 from counterfoil_api.dialects.losant.api import DIALECT, NAME, api
 from counterfoil_api.dialects.losant.creators import calling_creator, creators
 from counterfoil_api.dialects.losant.documents import (
@@ -34,7 +34,7 @@ from counterfoil_api.dialects.losant.documents import (
     token_document,
 )
 from counterfoil_api.dialects.losant.scopes import DELETE, GET, LIST, PATCH, POST, scopes_of
-from counterfoil_api.dialects.tokens import Caller, Tokens
+from counterfoil_api.dialects.tokens import Tokens
 from counterfoil_api.operations.reading import Body, IdempotencyKey, Query, path_type
 from counterfoil_api.operations.refusals import SECRET_REPLY
 from counterfoil_api.operations.replies import New

@@ -15,8 +15,9 @@ from yarl import URL
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import Misconfigured, NotFound, OutcomeUnknown, Overloaded, ScopeMissing
 from counterfoil.settings import Settings
+from counterfoil_api.auth.principals import Caller
 from counterfoil_api.dialects.logins import session_of
-from counterfoil_api.dialects.tokens import Caller, Tokens
+from counterfoil_api.dialects.tokens import Tokens
 from counterfoil_api.dialects.virtuozzo.api import api
 from counterfoil_api.dialects.virtuozzo.methods import scope_of
 from counterfoil_api.operations.reading import Fields, path_type

@@ -8,8 +8,9 @@ from counterfoil.core.subjects.token.commands import Revoke
 from counterfoil.core.unit_of_work import AllOrNothing
 from counterfoil.postgres.listing import Filter, Listed, numbered_page
 from counterfoil_api.auth.credentials import PresentedCredentials, password_of
+from counterfoil_api.auth.principals import Caller
 from counterfoil_api.dialects.logins import LOGIN_REFUSALS, log_in, session_of, user_of
-from counterfoil_api.dialects.tokens import Caller, Tokens
+from counterfoil_api.dialects.tokens import Tokens
 from counterfoil_api.dialects.virtuozzo.answers import Session, SessionsAnswer, UserAnswer, user_answer
 from counterfoil_api.dialects.virtuozzo.api import NAME, Answer, api
 from counterfoil_api.dialects.virtuozzo.callers import require, wrong_password

@@ -9,7 +9,8 @@ from counterfoil.core.refusals import BadScope
 from counterfoil.core.subjects.scope_catalogue import Scope, ScopeSet
 from counterfoil.core.subjects.subject import SubjectState
 from counterfoil.postgres.scope_catalogue import by_name
-from counterfoil_api.dialects.tokens import Caller, Tokens
+from counterfoil_api.auth.principals import Caller
+from counterfoil_api.dialects.tokens import Tokens
 from counterfoil_api.dialects.virtuozzo.answers import PermissionsAnswer, Template, TemplatesAnswer
 from counterfoil_api.dialects.virtuozzo.api import api
 from counterfoil_api.dialects.virtuozzo.callers import require

@@ -15,7 +15,8 @@ from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.unit_of_work import AllOrNothing, Outcome
 from counterfoil.postgres.listing import Filter, Listed
 from counterfoil.uses.issue import Wish
-from counterfoil_api.dialects.tokens import Caller, Tokens, owner_of, revocation
+from counterfoil_api.auth.principals import Caller
+from counterfoil_api.dialects.tokens import Tokens, owner_of, revocation
 from counterfoil_api.dialects.virtuozzo.answers import TEMPLATE, ApiToken, TokenAnswer, TokensAnswer, api_token
 from counterfoil_api.dialects.virtuozzo.api import NAME, SHAPE, Answer, api
 from counterfoil_api.dialects.virtuozzo.callers import confirm, require

@@ -11,15 +11,14 @@ from counterfoil.core.principal import Principal
 from counterfoil.core.subjects.changes import Changes, changes_of
 from counterfoil.documents.events import AccountEventDocument, AccountEventPage, ActorDocument, ChangeDocument
 from counterfoil.postgres.account_events import account_events, histories
-from counterfoil.uses.access_log import AccessLog
 from counterfoil_api.auth.conventions import OURS
-from counterfoil_api.auth.principals import need
+from counterfoil_api.auth.principals import Caller, need
 from counterfoil_api.handling.actors import Names, names
 from counterfoil_api.handling.reading import Reading
 from counterfoil_api.native.account.periods import PeriodPageQuery, period_of
 from counterfoil_api.native.tokens.showing import event_document
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Caller, Query
+from counterfoil_api.operations.reading import Query
 
 api = Api("audit", OURS)
 
@@ -29,9 +28,7 @@ _SAID_OF_PEOPLE: Final = frozenset({"name"})
 
 
 @api.get("/v1/account/events", scope="audit.read")
-async def list_account_events(
-    reading: Reading, access_log: AccessLog, caller: Caller[Principal], *, query: Query[PeriodPageQuery]
-) -> AccountEventPage:
+async def list_account_events(reading: Reading, caller: Caller, *, query: Query[PeriodPageQuery]) -> AccountEventPage:
     """List the events of the account except those of tokens, the newest first, with old and new values.
 
     They concern the account's name, policy and ended secrets, its users, its catalogue of scopes, and its bulk
@@ -48,7 +45,7 @@ async def list_account_events(
     )
     changes = await _changes(reading, caller, page)
     known = await names(reading, caller, (each for fact in page for each in (fact.by.id, fact.subject.id)))
-    await access_log.tell(caller, "events", shown=len(page))
+    await reading.access_log.tell(caller, "events", shown=len(page))
     items = [_document(caller, fact, changes.get((fact.subject.id, fact.version)), known) for fact in page]
     return AccountEventPage(items=items, next_cursor=more)
 

@@ -3,7 +3,6 @@
 from msgspec import UNSET
 
 from counterfoil.core.duration import seconds, spelt
-from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import BadDuration, BadPolicy, ShutsYouOut
 from counterfoil.core.subjects.account import Account, ChangeAccount, EndSecrets, Policy, checked
 from counterfoil.core.subjects.subject import SubjectCommand
@@ -12,12 +11,12 @@ from counterfoil.documents.account import AccountChanges, AccountDocument, Polic
 from counterfoil.documents.token_changes import Revocation
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.credentials import PresentedCredentials
-from counterfoil_api.auth.principals import need
+from counterfoil_api.auth.principals import Caller, need
 from counterfoil_api.handling.reading import Reading, own_account
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.limits.callers import Callers
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Body, Caller, IdempotencyKey, IfMatch, Presented
+from counterfoil_api.operations.reading import Body, IdempotencyKey, IfMatch, Presented
 from counterfoil_api.operations.replies import Tagged
 from counterfoil_api.operations.retries import Retry
 
@@ -25,7 +24,7 @@ api = Api("accounts", OURS)
 
 
 @api.get("/v1/account", scope="account.read")
-async def get_account(reading: Reading, caller: Caller[Principal]) -> Tagged[AccountDocument]:
+async def get_account(reading: Reading, caller: Caller) -> Tagged[AccountDocument]:
     """Read your account."""
     need(caller, "account.read")
     account = await own_account(reading, caller)
@@ -69,7 +68,7 @@ async def update_account(
     example=Revocation(reason="The vault of the build cluster was copied."),
 )
 async def end_secrets(
-    writing: Writing, caller: Caller[Principal], *, body: Body[Revocation], key: IdempotencyKey
+    writing: Writing, caller: Caller, *, body: Body[Revocation], key: IdempotencyKey
 ) -> Tagged[AccountDocument]:
     """End every secret and every bearer token of the account at once, your own included.
 

@@ -5,13 +5,13 @@ from uuid import UUID
 
 from msgspec import Meta
 
-from counterfoil.core.principal import Actor, Principal
+from counterfoil.core.principal import Actor
 from counterfoil.core.refusals import Denied, Forbidden, SecretTaken
 from counterfoil.documents.attempts import AttemptDocument, AttemptPage
 from counterfoil.documents.events import ActorDocument
 from counterfoil.postgres.attempts import Attempted, attempts_of
 from counterfoil_api.auth.conventions import OURS
-from counterfoil_api.auth.principals import need
+from counterfoil_api.auth.principals import Caller, need
 from counterfoil_api.handling.actors import Names, actor_document, names
 from counterfoil_api.handling.reading import Reading
 from counterfoil_api.http.errors import InvalidRequest
@@ -20,7 +20,7 @@ from counterfoil_api.http.problems import kind_of
 from counterfoil_api.native.account.actor_references import ActorRef, named_actor
 from counterfoil_api.native.account.periods import PeriodPageQuery, period_of
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Caller, Query
+from counterfoil_api.operations.reading import Query
 
 api = Api("audit", OURS)
 
@@ -40,7 +40,7 @@ class AttemptQuery(PeriodPageQuery, frozen=True, kw_only=True):
 
 
 @api.get("/v1/attempts", scope="audit.read")
-async def list_attempts(reading: Reading, caller: Caller[Principal], *, query: Query[AttemptQuery]) -> AttemptPage:
+async def list_attempts(reading: Reading, caller: Caller, *, query: Query[AttemptQuery]) -> AttemptPage:
     """List failed attempts on the account, the latest first.
 
     Each row counts one kind of failure of one token or user within a minute. Rows appear after a second and are kept

@@ -21,13 +21,13 @@ from counterfoil.documents.fields import SCOPE
 from counterfoil.documents.scope_catalogue import ScopeDocument, ScopeGiven, ScopePage, SetDocument, SetGiven, SetPage
 from counterfoil.postgres.scope_catalogue import those
 from counterfoil_api.auth.conventions import OURS
-from counterfoil_api.auth.principals import need
+from counterfoil_api.auth.principals import Caller, need
 from counterfoil_api.handling.described import refuse_undescribed
 from counterfoil_api.handling.reading import PageQuery, Reading
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.native.account.builtin_scopes import SETS
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Body, Caller, IfMatch, Query, path_type
+from counterfoil_api.operations.reading import Body, IfMatch, Query, path_type
 from counterfoil_api.operations.replies import Tagged
 
 api = Api("scopes", OURS)
@@ -38,7 +38,7 @@ SetName = Annotated[str, path_type("The name of a set of scopes.", "^[^/]{1,255}
 
 
 @api.get("/v1/scopes", instead_of=("GET /v1/scopes/{scope}",), scope="scopes.read")
-async def list_scopes(reading: Reading, caller: Caller[Principal], *, query: Query[PageQuery]) -> ScopePage:
+async def list_scopes(reading: Reading, caller: Caller, *, query: Query[PageQuery]) -> ScopePage:
     """List the scopes of the catalogue."""
     need(caller, "scopes.read")
     page, more = await reading.page_by_name(caller, ("scope", Scope), query)
@@ -49,7 +49,7 @@ async def list_scopes(reading: Reading, caller: Caller[Principal], *, query: Que
 
 @api.put("/v1/scopes/{scope}", executes=(DescribeScope,), instead_of=("POST /v1/scopes",), scope="scopes.update")
 async def describe_scope(
-    writing: Writing, caller: Caller[Principal], *, scope: ScopeName, body: Body[ScopeGiven], if_match: IfMatch
+    writing: Writing, caller: Caller, *, scope: ScopeName, body: Body[ScopeGiven], if_match: IfMatch
 ) -> Tagged[ScopeDocument]:
     """Describe a scope.
 
@@ -65,7 +65,7 @@ async def describe_scope(
 
 @api.delete("/v1/scopes/{scope}", executes=(RemoveScope,), scope="scopes.update")
 async def remove_scope(
-    writing: Writing, caller: Caller[Principal], *, scope: ScopeName, if_match: IfMatch
+    writing: Writing, caller: Caller, *, scope: ScopeName, if_match: IfMatch
 ) -> Tagged[ScopeDocument]:
     """Remove a scope from the catalogue; tokens and users keep it."""
     need(caller, "scopes.update")
@@ -75,7 +75,7 @@ async def remove_scope(
 
 
 @api.get("/v1/scope-sets", instead_of=("GET /v1/scope-sets/{name}",), scope="scopes.read")
-async def list_scope_sets(reading: Reading, caller: Caller[Principal], *, query: Query[PageQuery]) -> SetPage:
+async def list_scope_sets(reading: Reading, caller: Caller, *, query: Query[PageQuery]) -> SetPage:
     """List the scope sets."""
     need(caller, "scopes.read")
     page, more = await reading.page_by_name(caller, ("scope_set", ScopeSet), query)
@@ -86,13 +86,7 @@ async def list_scope_sets(reading: Reading, caller: Caller[Principal], *, query:
 
 @api.put("/v1/scope-sets/{name}", executes=(DefineSet,), instead_of=("POST /v1/scope-sets",), scope="scopes.update")
 async def define_scope_set(
-    reading: Reading,
-    writing: Writing,
-    caller: Caller[Principal],
-    *,
-    name: SetName,
-    body: Body[SetGiven],
-    if_match: IfMatch,
+    writing: Writing, caller: Caller, *, name: SetName, body: Body[SetGiven], if_match: IfMatch
 ) -> Tagged[SetDocument]:
     """Define a set of scopes, to grant them by its name; earlier grants stay as they are.
 
@@ -101,7 +95,7 @@ async def define_scope_set(
     """
     need(caller, "scopes.update")
     name = normal(name)
-    await refuse_undescribed(reading, caller, body.scopes)
+    await refuse_undescribed(writing.reading, caller, body.scopes)
     command = DefineSet(
         account=caller.account, id=named(caller.account, "scope_set", name), by=caller, revisions=if_match,
         name=name, sentence=body.sentence, scopes=body.scopes,
@@ -111,7 +105,7 @@ async def define_scope_set(
 
 @api.delete("/v1/scope-sets/{name}", executes=(RemoveSet,), scope="scopes.update")
 async def remove_scope_set(
-    writing: Writing, caller: Caller[Principal], *, name: SetName, if_match: IfMatch
+    writing: Writing, caller: Caller, *, name: SetName, if_match: IfMatch
 ) -> Tagged[SetDocument]:
     """Remove a scope set; the caller needs all its scopes."""
     need(caller, "scopes.update")

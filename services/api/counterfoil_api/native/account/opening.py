@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 
 from counterfoil.core.emails import checked_email
 from counterfoil.core.password import checked_password
-from counterfoil.core.principal import SYSTEM, Principal, refuse_passing
+from counterfoil.core.principal import SYSTEM, refuse_passing
 from counterfoil.core.refusals import BadEmail, BadPassword, BeyondCaller
 from counterfoil.core.subjects.account import CreateAccount
 from counterfoil.core.subjects.user_commands import CreateUser
@@ -21,12 +21,12 @@ from counterfoil.documents.fields import Given, Name
 from counterfoil.postgres.scope_catalogue import family
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.passwords import Passwords
-from counterfoil_api.auth.principals import need
+from counterfoil_api.auth.principals import Caller, need
 from counterfoil_api.handling.reading import PageQuery, Reading, own_account
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.native.account.accounts import account_after, account_document
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Body, Caller, IdempotencyKey, Query
+from counterfoil_api.operations.reading import Body, IdempotencyKey, Query
 from counterfoil_api.operations.replies import Made
 
 api = Api("accounts", OURS)
@@ -62,7 +62,7 @@ _EXAMPLE = NewAccount(
 
 
 @api.get("/v1/accounts", scope="accounts.read")
-async def list_accounts(reading: Reading, caller: Caller[Principal], *, query: Query[PageQuery]) -> AccountPage:
+async def list_accounts(reading: Reading, caller: Caller, *, query: Query[PageQuery]) -> AccountPage:
     """List your account and those that it opened."""
     need(caller, "accounts.read")
     after = reading.after(caller, _QUESTION, query.cursor, tuple[datetime, UUID])
@@ -81,13 +81,7 @@ async def list_accounts(reading: Reading, caller: Caller[Principal], *, query: Q
     example=_EXAMPLE,
 )
 async def create_account(
-    reading: Reading,
-    writing: Writing,
-    passwords: Passwords,
-    caller: Caller[Principal],
-    *,
-    body: Body[NewAccount],
-    key: IdempotencyKey,
+    writing: Writing, passwords: Passwords, caller: Caller, *, body: Body[NewAccount], key: IdempotencyKey
 ) -> Made[AccountDocument]:
     """Open another account with its first administrator.
 
@@ -97,7 +91,7 @@ async def create_account(
     """
     need(caller, "accounts.create")
     refuse_passing(caller)  # its administrator outlives expiring credentials, and logs in from any network
-    if (await own_account(reading, caller)).parent is not None:
+    if (await own_account(writing.reading, caller)).parent is not None:
         raise BeyondCaller(
             "Only an account that was created on the server (`counterfoil account create`) may open others."
         )

@@ -16,12 +16,12 @@ from counterfoil.documents.owners import OwnerDocument, OwnerGiven
 from counterfoil.postgres import owner_quotas as sql
 from counterfoil.postgres.scope_catalogue import those
 from counterfoil_api.auth.conventions import OURS
-from counterfoil_api.auth.principals import need
+from counterfoil_api.auth.principals import Caller, need
 from counterfoil_api.handling.reading import PageQuery, Reading
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.native.users.references import named_owner
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Body, Caller, IfMatch, Query, path_type
+from counterfoil_api.operations.reading import Body, IfMatch, Query, path_type
 from counterfoil_api.operations.replies import Tagged
 
 api = Api("owners", OURS)
@@ -36,7 +36,7 @@ OwnerId = Annotated[
 
 
 @api.get("/v1/owner-quotas", scope="account.read")
-async def list_owner_quotas(reading: Reading, caller: Caller[Principal], *, query: Query[PageQuery]) -> QuotaPage:
+async def list_owner_quotas(reading: Reading, caller: Caller, *, query: Query[PageQuery]) -> QuotaPage:
     """List the quotas of owners, by the owner's type and id."""
     need(caller, "account.read")
     page, more = await reading.page_by_name(caller, (KIND, QuotaOfOwner), query)
@@ -45,7 +45,7 @@ async def list_owner_quotas(reading: Reading, caller: Caller[Principal], *, quer
 
 @api.get("/v1/owners/{owner_type}/{owner_id}/quota", scope="account.read", refusals=(NotFound,))
 async def get_owner_quota(
-    reading: Reading, caller: Caller[Principal], *, owner_type: OwnerType, owner_id: OwnerId
+    reading: Reading, caller: Caller, *, owner_type: OwnerType, owner_id: OwnerId
 ) -> Tagged[QuotaDocument]:
     """Read an owner's quota."""
     need(caller, "account.read")
@@ -65,9 +65,8 @@ async def get_owner_quota(
     example=QuotaGiven(rate_limit="6000/1m", max_tokens=20),
 )
 async def set_owner_quota(
-    reading: Reading,
     writing: Writing,
-    caller: Caller[Principal],
+    caller: Caller,
     *,
     owner_type: OwnerType,
     owner_id: OwnerId,
@@ -82,31 +81,25 @@ async def set_owner_quota(
     are sessions, and do not count; nor do requests with a user's password.
     """
     need(caller, "account.update")
-    owner = await _owner(reading, caller, owner_type, owner_id)
+    owner = await _owner(writing.reading, caller, owner_type, owner_id)
     command = SetQuota(
         account=caller.account, id=_subject(caller, owner), by=caller, revisions=if_match, owner=owner,
         rate_limit=body.rate_limit, max_uses=body.max_uses, max_tokens=body.max_tokens,
     )  # fmt: skip
-    return await _shown(reading, await writing.execute(command))
+    return await _shown(writing.reading, await writing.execute(command))
 
 
 @api.delete("/v1/owners/{owner_type}/{owner_id}/quota", executes=(RemoveQuota,), scope="account.update")
 async def remove_owner_quota(
-    reading: Reading,
-    writing: Writing,
-    caller: Caller[Principal],
-    *,
-    owner_type: OwnerType,
-    owner_id: OwnerId,
-    if_match: IfMatch,
+    writing: Writing, caller: Caller, *, owner_type: OwnerType, owner_id: OwnerId, if_match: IfMatch
 ) -> Tagged[QuotaDocument]:
     """Remove an owner's quota. A later quota with `max_uses` includes the uses counted so far."""
     need(caller, "account.update")
-    owner = await _owner(reading, caller, owner_type, owner_id)
+    owner = await _owner(writing.reading, caller, owner_type, owner_id)
     command = RemoveQuota(
         account=caller.account, id=_subject(caller, owner), by=caller, revisions=if_match, owner=owner
     )
-    return await _shown(reading, await writing.execute(command))
+    return await _shown(writing.reading, await writing.execute(command))
 
 
 async def _owner(reading: Reading, caller: Principal, kind: str, given: str) -> Owner:

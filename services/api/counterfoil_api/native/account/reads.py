@@ -7,19 +7,18 @@ from uuid import UUID
 from msgspec import UNSET
 
 from counterfoil.core.events import Fact
-from counterfoil.core.principal import Actor, Principal
+from counterfoil.core.principal import Actor
 from counterfoil.core.subjects.access import Read, access_id_of
 from counterfoil.documents.reads import LogRangeDocument, ReadDocument, ReadPage
 from counterfoil.postgres.account_events import reads_of
-from counterfoil.uses.access_log import AccessLog
 from counterfoil_api.auth.conventions import OURS
-from counterfoil_api.auth.principals import need
+from counterfoil_api.auth.principals import Caller, need
 from counterfoil_api.handling.actors import Names, actor_document, names
 from counterfoil_api.handling.reading import Reading
 from counterfoil_api.native.account.actor_references import ActorRef, named_actor
 from counterfoil_api.native.account.periods import PeriodPageQuery, period_of
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Caller, Query
+from counterfoil_api.operations.reading import Query
 
 api = Api("audit", OURS)
 
@@ -31,9 +30,7 @@ class ReadQuery(PeriodPageQuery, frozen=True, kw_only=True):
 
 
 @api.get("/v1/reads", scope="audit.read")
-async def list_reads(
-    reading: Reading, access_log: AccessLog, caller: Caller[Principal], *, query: Query[ReadQuery]
-) -> ReadPage:
+async def list_reads(reading: Reading, caller: Caller, *, query: Query[ReadQuery]) -> ReadPage:
     """List who has read what, the newest first.
 
     A read of the log, of a past state or of this list is logged before the answer; lists and reads of tokens are
@@ -52,7 +49,7 @@ async def list_reads(
     page, more = reading.page(
         caller, question, facts, limit=query.limit, place=lambda each: [each.at, each.subject.id, each.version]
     )
-    await access_log.tell(caller, "reads", shown=len(page))
+    await reading.access_log.tell(caller, "reads", shown=len(page))
     known = await names(reading, caller, (event.reader.id for event in map(_read, page)))
     return ReadPage(items=[_document(fact, known) for fact in page], next_cursor=more)
 

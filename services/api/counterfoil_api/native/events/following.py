@@ -6,7 +6,6 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from counterfoil.uses.access_log import AccessLog
 from counterfoil_api.events.batches import Form
 from counterfoil_api.events.held_callers import HeldCaller
 from counterfoil_api.events.streams import Streams
@@ -44,18 +43,12 @@ def resumed(query: LogQuery, last_event_id: str) -> LogQuery:
 
 
 async def follow(
-    streams: Streams,
-    access_log: AccessLog,
-    request: LogRequest,
-    form: Form,
-    caller: HeldCaller,
-    *,
-    headers: Mapping[str, str],
+    streams: Streams, request: LogRequest, form: Form, caller: HeldCaller, *, headers: Mapping[str, str]
 ) -> Streamed[LogPage]:
     """Begin a live stream, or raise TooManyStreams."""
-    stream = Stream(streams, access_log, request, form, caller)
+    stream = Stream(streams, request, form, caller)
     try:
-        await request.tell(access_log, last=request.head)
+        await request.tell(last=request.head)
     except BaseException:
         await stream.aclose()
         raise

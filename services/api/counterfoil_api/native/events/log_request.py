@@ -14,7 +14,6 @@ from counterfoil.core.refusals import OperatorOnly
 from counterfoil.postgres.liveness import database_time
 from counterfoil.postgres.sealed_log import LogFilter, Window, head_of, window
 from counterfoil.settings import Settings
-from counterfoil.uses.access_log import AccessLog
 from counterfoil_api.auth.principals import need
 from counterfoil_api.events.lines import Sight, sight_of
 from counterfoil_api.handling.reading import Reading
@@ -32,6 +31,7 @@ _FILTERS: Final = ("token", "user", "subject", "kind", "type", "actor", "since",
 class LogRequest:
     """One request, with the state of the log at its beginning."""
 
+    reading: Reading
     caller: Principal
     account: UUID | None
     """The account of the log; None is the log of all accounts, which has positions of its own."""
@@ -43,22 +43,24 @@ class LogRequest:
     filters: tuple[str, ...]
     """The names of the filters in use."""
     tokens: tuple[UUID, ...]
-    """The requested kinds of subjects."""
+    """The token whose events are requested, if the request names one."""
 
-    async def window(self, reading: Reading, *, after: int, limit: int) -> Window:
+    async def window(self, *, after: int, limit: int) -> Window:
         """Read the next events."""
-        return await window(reading.pool, self.account, after=after, until=self.head, filter=self.wanted, limit=limit)
+        return await window(
+            self.reading.pool, self.account, after=after, until=self.head, filter=self.wanted, limit=limit
+        )
 
-    async def tell(self, access_log: AccessLog, *, last: int, shown: int = 0) -> None:
+    async def tell(self, *, last: int, shown: int = 0) -> None:
         """Log this read before the answer begins."""
-        await access_log.tell_log(
+        await self.reading.access_log.tell_log(
             self.caller, first=self.after + 1, last=last, shown=shown, filters=self.filters, tokens=self.tokens,
             whole=self.account is None,
         )  # fmt: skip
 
-    def note(self, access_log: AccessLog, *, first: int, last: int, shown: int) -> None:
+    def note(self, *, first: int, last: int, shown: int) -> None:
         """Count what the answer contains."""
-        access_log.note_log(self.caller, first=first, last=last, shown=shown, whole=self.account is None)
+        self.reading.access_log.note_log(self.caller, first=first, last=last, shown=shown, whole=self.account is None)
 
 
 async def request_of(reading: Reading, settings: Settings, caller: Principal, query: LogQuery) -> LogRequest:
@@ -77,7 +79,7 @@ async def request_of(reading: Reading, settings: Settings, caller: Principal, qu
             head=head,
         )
     return LogRequest(
-        caller=caller, account=account, after=after, head=head, wanted=wanted, sight=sight_of(caller),
+        reading=reading, caller=caller, account=account, after=after, head=head, wanted=wanted, sight=sight_of(caller),
         filters=tuple(name for name in _FILTERS if getattr(query, name)),
         tokens=(wanted.subject,) if query.token and wanted.subject else (),
     )  # fmt: skip

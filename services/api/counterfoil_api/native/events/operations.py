@@ -2,11 +2,10 @@
 
 from typing import Final
 
-from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import OperatorOnly
 from counterfoil.settings import Settings
-from counterfoil.uses.access_log import AccessLog
 from counterfoil_api.auth.conventions import OURS
+from counterfoil_api.auth.principals import Caller
 from counterfoil_api.events.held_callers import READS_LOG, READS_USERS, HeldCaller
 from counterfoil_api.events.lines import printable
 from counterfoil_api.events.streams import Streams
@@ -18,7 +17,7 @@ from counterfoil_api.native.events.log_request import request_of
 from counterfoil_api.native.events.replaying import page, replay
 from counterfoil_api.operations.accepting import accepts, preferred
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Caller, ClientAddress, Headers, Query
+from counterfoil_api.operations.reading import ClientAddress, Headers, Query
 from counterfoil_api.operations.replies import JSON, encode
 from counterfoil_api.operations.streaming import EVENT_STREAM, NDJSON, Streamed
 
@@ -38,9 +37,8 @@ async def read_log(
     reading: Reading,
     settings: Settings,
     streams: Streams,
-    access_log: AccessLog,
     *,
-    caller: Caller[Principal],
+    caller: Caller,
     address: ClientAddress,
     query: Query[LogQuery],
     headers: Headers[LogHeaders],
@@ -67,10 +65,10 @@ async def read_log(
     reply_headers = {"Log-Head": str(request.head), "Vary": "Accept, Accept-Encoding"}
     held = HeldCaller.of(caller, address, (READS_LOG, READS_USERS) if request.sight.users else (READS_LOG,))
     if form is not None:
-        return await follow(streams, access_log, request, form, held, headers=reply_headers)
+        return await follow(streams, request, form, held, headers=reply_headers)
     compress = accepts(headers.accept_encoding, "gzip")
     if query.limit is None and media_type == NDJSON:
-        await request.tell(access_log, last=request.head)
-        return Streamed(NDJSON, replay(reading, streams, access_log, request, held), reply_headers, compress)
-    found = await page(reading, access_log, request, query.limit or _DEFAULT_LIMIT)
+        await request.tell(last=request.head)
+        return Streamed(NDJSON, replay(streams, request, held), reply_headers, compress)
+    found = await page(request, query.limit or _DEFAULT_LIMIT)
     return Streamed(JSON, printable(encode(found)), reply_headers, compress)

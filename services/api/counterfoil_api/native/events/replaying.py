@@ -5,11 +5,9 @@ from collections.abc import AsyncGenerator
 from typing import Final
 
 from counterfoil.postgres.sealed_log import SealedEvent
-from counterfoil.uses.access_log import AccessLog
 from counterfoil_api.events.held_callers import HeldCaller
 from counterfoil_api.events.lines import document, lines, place
 from counterfoil_api.events.streams import Streams
-from counterfoil_api.handling.reading import Reading
 from counterfoil_api.native.events.documents import LogPage
 from counterfoil_api.native.events.log_request import LogRequest
 
@@ -24,24 +22,22 @@ _SILENCE_SECONDS: Final = 5.0
 """The longest silence while a filter hides everything."""
 
 
-async def page(reading: Reading, access_log: AccessLog, request: LogRequest, limit: int) -> LogPage:
+async def page(request: LogRequest, limit: int) -> LogPage:
     """Return at most `limit` events; fewer after a long search, with the position that it reached."""
     until = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
     events: list[SealedEvent] = []
     after = request.after
     while after < request.head and len(events) < limit:
-        found = await request.window(reading, after=after, limit=limit - len(events))
+        found = await request.window(after=after, limit=limit - len(events))
         events += found.events
         after = found.reached
         if asyncio.get_running_loop().time() > until:
             break
-    await request.tell(access_log, last=after, shown=len(events))
+    await request.tell(last=after, shown=len(events))
     return LogPage(items=[document(event, request.sight) for event in events], after=after, head=request.head)
 
 
-async def replay(
-    reading: Reading, streams: Streams, access_log: AccessLog, request: LogRequest, caller: HeldCaller
-) -> AsyncGenerator[bytes, None]:
+async def replay(streams: Streams, request: LogRequest, caller: HeldCaller) -> AsyncGenerator[bytes, None]:
     """Yield everything up to the head, in chunks of lines. The last line is at the head, whatever a filter hides.
 
     A log may take minutes to read: the answer breaks off when the caller loses access, or when the process ends.
@@ -58,13 +54,13 @@ async def replay(
 
     while after < request.head:
         await check_caller()
-        found = await request.window(reading, after=after, limit=_WINDOW)
+        found = await request.window(after=after, limit=_WINDOW)
         for begin in range(0, len(found.events), _CHUNK):
             await check_caller()  # a slow reader takes minutes over one window
             yield lines(found.events[begin : begin + _CHUNK], request.sight)
         if found.events:
             sent, sent_at = found.events[-1].position, loop.time()
-        request.note(access_log, first=after + 1, last=found.reached, shown=len(found.events))
+        request.note(first=after + 1, last=found.reached, shown=len(found.events))
         after = found.reached
         if sent < after and (after == request.head or loop.time() - sent_at > _SILENCE_SECONDS):
             yield place(after)

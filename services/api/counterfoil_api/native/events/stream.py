@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from counterfoil.postgres.sealed_log import SealedEvent
-from counterfoil.uses.access_log import AccessLog
 from counterfoil_api.events.batches import Form, Piece, Shape, ending, keep_alive, opening, pieces_of
 from counterfoil_api.events.feeds import Feed
 from counterfoil_api.events.held_callers import HeldCaller
@@ -15,10 +14,8 @@ from counterfoil_api.native.events.log_request import LogRequest
 class Stream(LiveStream):
     """Events as lines or as Server-Sent Events."""
 
-    def __init__(
-        self, streams: Streams, access_log: AccessLog, request: LogRequest, form: Form, caller: HeldCaller
-    ) -> None:
-        self._access_log, self._reading = access_log, request
+    def __init__(self, streams: Streams, request: LogRequest, form: Form, caller: HeldCaller) -> None:
+        self._request = request
         self._shape = Shape(form, request.sight, request.wanted)
         first = opening(form, request.after)
         super().__init__(streams, caller, request.account, request.wanted, after=request.after, first=first)
@@ -37,7 +34,4 @@ class Stream(LiveStream):
         return ending(self._shape.form, CREDENTIAL)
 
     def _looked(self, piece: Piece) -> None:
-        self._access_log.note_log(
-            self._reading.caller, first=self._position + 1, last=piece.reached, shown=piece.shown,
-            whole=self._reading.account is None,
-        )  # fmt: skip
+        self._request.note(first=self._position + 1, last=piece.reached, shown=piece.shown)

@@ -8,16 +8,15 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from counterfoil.core.credentials import token
-from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import CredentialsRefused
 from counterfoil.uses.bearers import Act
 from counterfoil.uses.verify import Found
-from counterfoil_api.auth.principals import need
+from counterfoil_api.auth.principals import Caller, need
 from counterfoil_api.limits.callers import Callers
 from counterfoil_api.native.oauth.client_authentication import CLIENTS, ClientFields
 from counterfoil_api.native.oauth.oauth_errors import OAUTH
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Caller, Form
+from counterfoil_api.operations.reading import Form
 
 api = Api("bearers", CLIENTS)
 
@@ -64,7 +63,7 @@ _INACTIVE = Verdict(active=False)
         token_type="Bearer",  # noqa: S106 - the name of a type
     ),
 )
-async def introspect_token(callers: Callers, caller: Caller[Principal], *, form: Form[Introspection]) -> Verdict:
+async def introspect_token(callers: Callers, caller: Caller, *, form: Form[Introspection]) -> Verdict:
     """Ask whether a token's secret or a bearer is good.
 
     The answer is exact at the moment it is given: nothing is cached. A token of another account is inactive, like

@@ -6,17 +6,16 @@ import msgspec
 from msgspec import Meta
 
 from counterfoil.core.credentials import BearerGiven, token
-from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import CredentialsRefused
 from counterfoil.uses.verify import Verifying
-from counterfoil_api.auth.principals import reach
+from counterfoil_api.auth.principals import Caller, reach
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.http.errors import UnsupportedTokenType
 from counterfoil_api.native.oauth.client_authentication import CLIENTS, ClientFields
 from counterfoil_api.native.oauth.oauth_errors import OAUTH
 from counterfoil_api.native.tokens.revoke_by_secret import end, opened_by
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Caller, Form
+from counterfoil_api.operations.reading import Form
 
 api = Api("oauth", CLIENTS)
 
@@ -42,7 +41,7 @@ class Done(msgspec.Struct, frozen=True):
     example=PresentedToken(token="cfl_service_4dQp…"),  # noqa: S106 - nobody's
 )
 async def revoke_presented(
-    writing: Writing, verifying: Verifying, caller: Caller[Principal], *, form: Form[PresentedToken]
+    writing: Writing, verifying: Verifying, caller: Caller, *, form: Form[PresentedToken]
 ) -> Done:
     """Revoke a token by its secret (RFC 7009).
 

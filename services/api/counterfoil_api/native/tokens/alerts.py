@@ -12,15 +12,14 @@ from counterfoil.documents.fields import Span
 from counterfoil.documents.tokens import AlertPage
 from counterfoil.postgres.alerts import alerts_of, expiring_within, unannounced
 from counterfoil.postgres.liveness import database_time
-from counterfoil.uses.access_log import AccessLog
 from counterfoil_api.auth.conventions import OURS
-from counterfoil_api.auth.principals import need
+from counterfoil_api.auth.principals import Caller, need
 from counterfoil_api.handling.reading import PageQuery, Reading
 from counterfoil_api.native.account.actor_references import ActorRef
 from counterfoil_api.native.tokens.filters import named_creator
 from counterfoil_api.native.tokens.showing import alert_document
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Caller, Query
+from counterfoil_api.operations.reading import Query
 
 api = Api("alerts", OURS)
 
@@ -36,9 +35,7 @@ class AlertQuery(PageQuery, frozen=True, kw_only=True):
 
 
 @api.get("/v1/alerts", scope="alerts.read", refusals=(BadDuration, BadReference))
-async def list_alerts(
-    reading: Reading, access_log: AccessLog, caller: Caller[Principal], *, query: Query[AlertQuery]
-) -> AlertPage:
+async def list_alerts(reading: Reading, caller: Caller, *, query: Query[AlertQuery]) -> AlertPage:
     """List announced and past expiries of the tokens that the caller may reach.
 
     With `within`, list every token that is not revoked and expires in that window, or has expired within the last 30
@@ -65,7 +62,7 @@ async def list_alerts(
         caller, question, alerts, limit=query.limit, place=lambda each: [*each.listed.place, at.isoformat()]
     )
     if reach is None:
-        access_log.note(caller, "alerts", shown=len(page))
+        reading.access_log.note(caller, "alerts", shown=len(page))
     return AlertPage(
         items=[alert_document(alert) for alert in page], next_cursor=more,
         unannounced=await unannounced(reading.pool, caller.account, owner=reach, creator=creator),

@@ -27,9 +27,8 @@ from counterfoil.postgres.bulk_revocations import bulk_revocation_by_id, latest_
 from counterfoil.postgres.descent import LONGEST_SECONDS
 from counterfoil.postgres.listing import Filter
 from counterfoil.postgres.selection import look, stage
-from counterfoil.uses.access_log import AccessLog
 from counterfoil_api.auth.conventions import OURS
-from counterfoil_api.auth.principals import is_for, reach
+from counterfoil_api.auth.principals import Caller, is_for, reach
 from counterfoil_api.handling.reading import PageQuery, Reading
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.http.errors import InvalidRequest
@@ -44,7 +43,7 @@ from counterfoil_api.native.tokens.bulk_requests import (
 from counterfoil_api.native.tokens.bulk_showing import bulk_revocation_document, plan_document
 from counterfoil_api.native.tokens.filters import requested_filter
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Body, Caller, IdempotencyKey, IfMatch, Query
+from counterfoil_api.operations.reading import Body, IdempotencyKey, IfMatch, Query
 from counterfoil_api.operations.replies import Made, Tagged
 from counterfoil_api.operations.retries import Retry
 
@@ -62,9 +61,7 @@ _SCOPE: Final = "tokens.revoke"
     patience_seconds=_PATIENCE_SECONDS,
     only_reads=True,
 )
-async def plan_revocation(
-    reading: Reading, access_log: AccessLog, caller: Caller[Principal], *, body: Body[PlanRequest]
-) -> PlanDocument:
+async def plan_revocation(reading: Reading, caller: Caller, *, body: Body[PlanRequest]) -> PlanDocument:
     """Show what a bulk revocation would revoke, and what would break; nothing changes.
 
     The returned plan stands for exactly these tokens with their current secrets. It changes when a token is added,
@@ -76,7 +73,7 @@ async def plan_revocation(
     async with reading.turn():
         found = await look(reading.pool, caller.account, wanted, itself=caller.actor.id, children=children)
     if not is_for(caller, reach(caller, _SCOPE)):
-        access_log.note(caller, "list", shown=len(found.used_last))
+        reading.access_log.note(caller, "list", shown=len(found.used_last))
     return plan_document(found)
 
 
@@ -90,7 +87,7 @@ async def plan_revocation(
     patience_seconds=_PATIENCE_SECONDS,
 )
 async def revoke_many(
-    reading: Reading, writing: Writing, caller: Caller[Principal], *, body: Body[RevocationRequest], key: IdempotencyKey
+    writing: Writing, caller: Caller, *, body: Body[RevocationRequest], key: IdempotencyKey
 ) -> Made[BulkRevocationDocument]:
     """Let a bulk revocation revoke all tokens of a plan, if the plan is still the same.
 
@@ -98,9 +95,10 @@ async def revoke_many(
     the reason. With `with_children` it also revokes what these tokens create in the meantime, and ends when nothing
     is left.
     """
+    reading = writing.reading
     wanted, reason = await _selected(reading, caller, body.filter), checked_reason(body.reason)
     children = _children(caller, body.filter)
-    revocation_id = await _revocation_id(reading, writing, caller, key)
+    revocation_id = await _revocation_id(writing, caller, key)
     revocation = None if key is None else await bulk_revocation_by_id(reading.pool, caller.account, revocation_id)
     if revocation is None:
         command = AcceptBulkRevocation(
@@ -115,9 +113,7 @@ async def revoke_many(
 
 
 @api.get("/v1/revocations", scope=_SCOPE)
-async def list_revocations(
-    reading: Reading, caller: Caller[Principal], *, query: Query[PageQuery]
-) -> BulkRevocationPage:
+async def list_revocations(reading: Reading, caller: Caller, *, query: Query[PageQuery]) -> BulkRevocationPage:
     """List bulk revocations, the latest first; a caller with `own.revoke` alone sees the ones that they requested."""
     creator = None if reach(caller, _SCOPE) is None else caller.actor.id
     before = reading.after(caller, "revocations", query.cursor, tuple[datetime, UUID])
@@ -132,7 +128,7 @@ async def list_revocations(
 
 @api.get("/v1/revocations/{revocation}", scope=_SCOPE, refusals=(NotFound, BadReference))
 async def get_revocation(
-    reading: Reading, caller: Caller[Principal], *, revocation: BulkRevocationRef
+    reading: Reading, caller: Caller, *, revocation: BulkRevocationRef
 ) -> Tagged[BulkRevocationDocument]:
     """Read the progress of a bulk revocation."""
     found = await _permitted(reading, caller, revocation)
@@ -146,22 +142,16 @@ async def get_revocation(
     refusals=(NotFound, BadReference),
 )
 async def cancel_revocation(
-    reading: Reading,
-    writing: Writing,
-    caller: Caller[Principal],
-    *,
-    revocation: BulkRevocationRef,
-    _: Body[Resumption],
-    if_match: IfMatch,
+    writing: Writing, caller: Caller, *, revocation: BulkRevocationRef, _: Body[Resumption], if_match: IfMatch
 ) -> Tagged[BulkRevocationDocument]:
     """Cancel a bulk revocation: the remaining tokens stay valid, revoked ones stay revoked.
 
     A worker still revokes its current batch of some hundred tokens. A finished bulk revocation does not change.
     """
-    found = await _permitted(reading, caller, revocation)
+    found = await _permitted(writing.reading, caller, revocation)
     command = CancelBulkRevocation(account=caller.account, id=found.id, by=caller, revisions=if_match)
     found = (await writing.execute(command)).of(BulkRevocation)
-    return Tagged(await _document_of(reading, found), found.revision)
+    return Tagged(await _document_of(writing.reading, found), found.revision)
 
 
 async def _selected(reading: Reading, caller: Principal, given: Selection) -> Filter:
@@ -177,7 +167,7 @@ def _children(caller: Principal, given: Selection) -> Children | None:
     return Children(owner=reach(caller, _SCOPE)) if given.with_children else None
 
 
-async def _revocation_id(reading: Reading, writing: Writing, caller: Principal, key: Retry | None) -> UUID:
+async def _revocation_id(writing: Writing, caller: Principal, key: Retry | None) -> UUID:
     """Return the bulk revocation's id: the same for retries under an Idempotency-Key, otherwise a new one.
 
     Another request under the same key raises KeyReused before any scan, and its bulk revocation would have another id.
@@ -185,7 +175,7 @@ async def _revocation_id(reading: Reading, writing: Writing, caller: Principal, 
     if key is None:
         return uuid7()
     claimed = claim(writing.peppers, caller, key.key, request=key.request, holds_secret=False)
-    await recall(reading.pool, claimed)
+    await recall(writing.reading.pool, claimed)
     return named(caller.account, "bulk_revocation", (claimed.key_digest + claimed.body_digest).hex())
 
 

@@ -16,7 +16,6 @@ from counterfoil.documents.tokens import ChildrenDocument
 from counterfoil.postgres.descent import children_of
 from counterfoil.postgres.listing import Filter
 from counterfoil.postgres.selection import look, stage
-from counterfoil.uses.access_log import AccessLog
 from counterfoil_api.auth.principals import is_for, reach
 from counterfoil_api.handling.reading import Reading
 from counterfoil_api.native.tokens.bulk import recorded
@@ -37,9 +36,7 @@ class Creator:
     itself: Owner | None = None
 
 
-async def preview(
-    reading: Reading, access_log: AccessLog, caller: Principal, creator: Creator, body: Ending
-) -> ChildrenDocument:
+async def preview(reading: Reading, caller: Principal, creator: Creator, body: Ending) -> ChildrenDocument:
     """Return what would end with it, or what stays valid. Raises ScopeMissing for callers without a revoke scope."""
     if body.with_children:
         children = Children(made_by=creator.id, owner=reach(caller, _SCOPE))
@@ -48,7 +45,7 @@ async def preview(
                 reading.pool, caller.account, Filter(creator=creator.id), itself=caller.actor.id, children=children
             )
         if not is_for(caller, children.owner):
-            access_log.note(caller, "list", shown=len(found.used_last))
+            reading.access_log.note(caller, "list", shown=len(found.used_last))
         return ChildrenDocument(ending=found.tokens, left_alone=found.left_alone, sample=tuple(sample(found)))
     within = caller.owner if caller.lacks(_SCOPE) else None
     living = await children_of(reading.pool, caller.account, creator.id, owner=within, but=creator.itself)

@@ -34,7 +34,7 @@ from counterfoil.uses.import_tokens import existing, is_same, rehearse
 from counterfoil.uses.issue import Wish, creation
 from counterfoil.uses.verify import Verifying
 from counterfoil_api.auth.conventions import OURS
-from counterfoil_api.auth.principals import need
+from counterfoil_api.auth.principals import Caller, need
 from counterfoil_api.handling.described import undescribed as undescribed_of
 from counterfoil_api.handling.reading import Reading
 from counterfoil_api.handling.writing import Writing
@@ -44,7 +44,7 @@ from counterfoil_api.limits.limits import Limits
 from counterfoil_api.native.tokens.examples import IMPORTS
 from counterfoil_api.native.users.references import named_owner
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Body, Caller, ClientAddress
+from counterfoil_api.operations.reading import Body, ClientAddress
 
 api = Api("tokens", OURS)
 
@@ -60,13 +60,12 @@ Answer = Imported | Refusal
 
 @api.post("/v1/tokens/import", scope="tokens.import", example=IMPORTS, longest_body=LONGEST_BODY)
 async def import_tokens(
-    reading: Reading,
     writing: Writing,
     verifying: Verifying,
     limits: Limits,
     settings: Settings,
     *,
-    caller: Caller[Principal],
+    caller: Caller,
     address: ClientAddress,
     body: Body[Imports],
 ) -> ImportReport:
@@ -77,20 +76,20 @@ async def import_tokens(
     have. A weak secret is refused; a digest does not show whether its secret is weak.
     """
     need(caller, "tokens.import")
-    undescribed_scopes = await _undescribed(reading, caller, body.tokens)
-    owners = await _owners(reading, caller, body.tokens)
+    undescribed_scopes = await _undescribed(writing.reading, caller, body.tokens)
+    owners = await _owners(writing.reading, caller, body.tokens)
     given = {
         n: _prepared(verifying, settings, caller, item, owners=owners, undescribed=undescribed_scopes)
         for n, item in enumerate(body.tokens)
     }
     answers: dict[int, Answer] = {n: each for n, each in given.items() if isinstance(each, Refusal)}
-    answers |= await _existing(reading, caller, given, tells_of_others=not body.dry_run)
+    answers |= await _existing(writing.reading, caller, given, tells_of_others=not body.dry_run)
     new = {n: each for n, each in given.items() if isinstance(each, Create) and n not in answers}
     commands = list(new.values())
     if body.dry_run:
         outcomes = await _rehearsed(writing, commands)
     else:
-        outcomes = await _created(reading, writing, verifying, caller, commands)
+        outcomes = await _created(writing, verifying, caller, commands)
     answers |= dict(zip(new, outcomes, strict=True))
     if not body.dry_run:
         _note(limits, caller, address, [(item.secret, answers[n]) for n, item in enumerate(body.tokens)])
@@ -114,9 +113,7 @@ def _note(limits: Limits, caller: Principal, address: Address | None, answers: l
             limits.attempts.note(caller.account, kind, caller.actor.id, network=network_of(address))
 
 
-async def _created(
-    reading: Reading, writing: Writing, verifying: Verifying, caller: Principal, commands: list[Create]
-) -> list[Answer]:
+async def _created(writing: Writing, verifying: Verifying, caller: Principal, commands: list[Create]) -> list[Answer]:
     """Create all at once, so that they share transactions; each gets its own answer, so that none stops the others."""
     outcomes = await asyncio.gather(*(writing.execute(each) for each in commands), return_exceptions=True)
     answers = [_answer(outcome) for outcome in outcomes]
@@ -125,7 +122,7 @@ async def _created(
     _refuse_unfinished(answers)
     # A secret that another call imported just now may belong to this very item.
     lost = {n: commands[n] if isinstance(answer, SecretTaken) else answer for n, answer in enumerate(answers)}
-    again = await _existing(reading, caller, lost, tells_of_others=True)
+    again = await _existing(writing.reading, caller, lost, tells_of_others=True)
     return [again.get(n, answer) for n, answer in enumerate(answers)]
 
 

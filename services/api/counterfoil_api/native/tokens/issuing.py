@@ -23,7 +23,7 @@ from counterfoil.uses.issue import Wish
 from counterfoil.uses.verify import Verifying, find, refuse_networks
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.credentials import PresentedCredentials
-from counterfoil_api.auth.principals import reach
+from counterfoil_api.auth.principals import Caller, reach
 from counterfoil_api.handling.described import undescribed
 from counterfoil_api.handling.issuing import Issuing, NewSecret
 from counterfoil_api.handling.reading import Reading
@@ -35,7 +35,7 @@ from counterfoil_api.native.tokens.showing import document_after
 from counterfoil_api.native.tokens.warnings import warned
 from counterfoil_api.native.users.references import named_owner
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Body, Caller, IdempotencyKey, IfMatch, Presented
+from counterfoil_api.operations.reading import Body, IdempotencyKey, IfMatch, Presented
 from counterfoil_api.operations.refusals import SECRET_REPLY
 from counterfoil_api.operations.replies import Made, Tagged
 from counterfoil_api.operations.retries import Retry
@@ -52,7 +52,7 @@ api = Api("tokens", OURS)
     example_reply=ISSUED,
 )
 async def create_token(
-    reading: Reading, issuing: Issuing, caller: Caller[Principal], *, body: Body[NewToken], key: IdempotencyKey
+    reading: Reading, issuing: Issuing, caller: Caller, *, body: Body[NewToken], key: IdempotencyKey
 ) -> Made[Issued]:
     """Issue a token.
 
@@ -87,13 +87,7 @@ async def create_token(
     example_reply=ISSUED,
 )
 async def clone_token(
-    reading: Reading,
-    issuing: Issuing,
-    caller: Caller[Principal],
-    *,
-    ref: TokenRef,
-    body: Body[Copy],
-    key: IdempotencyKey,
+    reading: Reading, issuing: Issuing, caller: Caller, *, ref: TokenRef, body: Body[Copy], key: IdempotencyKey
 ) -> Made[Issued]:
     """Issue another token like this one.
 

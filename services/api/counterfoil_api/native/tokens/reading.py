@@ -17,9 +17,8 @@ from counterfoil.documents.fields import Cursor, Given, Limit
 from counterfoil.documents.tokens import AsOf, TokenDocument, TokenPage
 from counterfoil.postgres.listing import Filter, Listed, Sort, page_of
 from counterfoil.postgres.timeline import changes_until, events_of, happened_until, moment_of
-from counterfoil.uses.access_log import AccessLog
 from counterfoil_api.auth.conventions import OURS
-from counterfoil_api.auth.principals import is_for, is_own
+from counterfoil_api.auth.principals import Caller, is_for, is_own
 from counterfoil_api.handling.actors import Names, names
 from counterfoil_api.handling.reading import PageQuery, Reading
 from counterfoil_api.http.errors import InvalidRequest
@@ -28,7 +27,7 @@ from counterfoil_api.native.tokens.filters import TokenFilter, in_utc, requested
 from counterfoil_api.native.tokens.references import TokenRef, permitted
 from counterfoil_api.native.tokens.showing import event_document, listed_document, token_document
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Caller, Query
+from counterfoil_api.operations.reading import Query
 from counterfoil_api.operations.replies import Tagged
 
 api = Api("tokens", OURS)
@@ -73,9 +72,7 @@ class EventQuery(PageQuery, frozen=True, kw_only=True):
 
 
 @api.get("/v1/tokens", scope="tokens.read", refusals=(BadText,), example_reply=TOKENS)
-async def list_tokens(
-    reading: Reading, access_log: AccessLog, caller: Caller[Principal], *, query: Query[TokenQuery]
-) -> TokenPage:
+async def list_tokens(reading: Reading, caller: Caller, *, query: Query[TokenQuery]) -> TokenPage:
     """List the tokens that the caller may reach."""
     wanted = await requested_filter(reading, caller, query, scope="tokens.read", where="query")
     question: list[Any] = ["tokens by creation", wanted, query.sort]
@@ -91,7 +88,7 @@ async def list_tokens(
     )
     page, more = reading.page(caller, question, listed, limit=query.limit, place=lambda each: each.place)
     if not is_for(caller, _owner_of(wanted)):
-        access_log.note(caller, "list", shown=len(page))
+        reading.access_log.note(caller, "list", shown=len(page))
     known = await names(reading, caller, (each.token.creator.id for each in page))
     return TokenPage(items=[listed_document(each, known) for each in page], next_cursor=more)
 
@@ -104,7 +101,7 @@ def _owner_of(wanted: Filter) -> Owner | None:
 
 @api.get("/v1/tokens/{ref}", scope="tokens.read", example_reply=TOKEN)
 async def get_token(
-    reading: Reading, access_log: AccessLog, caller: Caller[Principal], *, ref: TokenRef, query: Query[PastQuery]
+    reading: Reading, caller: Caller, *, ref: TokenRef, query: Query[PastQuery]
 ) -> Tagged[TokenDocument]:
     """Read a token as of now or of a past time.
 
@@ -115,18 +112,16 @@ async def get_token(
     if query.as_of is None:
         document = listed_document(listed, await names(reading, caller, (listed.token.creator.id,)))
         if not own:
-            access_log.note(caller, "token", shown=1, tokens=tokens)
+            reading.access_log.note(caller, "token", shown=1, tokens=tokens)
     else:
         document = await _past_document(reading, caller, listed, query.as_of)
         if not own:
-            await access_log.tell(caller, "past", shown=1, tokens=tokens)
+            await reading.access_log.tell(caller, "past", shown=1, tokens=tokens)
     return Tagged(document, document.revision)
 
 
 @api.get("/v1/tokens/{ref}/events", scope="tokens.read")
-async def list_events(
-    reading: Reading, access_log: AccessLog, caller: Caller[Principal], *, ref: TokenRef, query: Query[EventQuery]
-) -> EventPage:
+async def list_events(reading: Reading, caller: Caller, *, ref: TokenRef, query: Query[EventQuery]) -> EventPage:
     """List the events of a token."""
     token = (await permitted(reading, caller, ref, scope="tokens.read")).token
     descending = query.sort == "-version"
@@ -137,7 +132,7 @@ async def list_events(
     )
     page, more = reading.page(caller, question, facts, limit=query.limit, place=lambda each: [each.version])
     if not is_own(caller, token):
-        await access_log.tell(caller, "events", shown=len(page), tokens=(token.id,))
+        await reading.access_log.tell(caller, "events", shown=len(page), tokens=(token.id,))
     known = await names(reading, caller, (fact.by.id for fact in page))
     return EventPage(items=[event_document(fact, known) for fact in page], next_cursor=more)
 

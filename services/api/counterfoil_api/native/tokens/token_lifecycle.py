@@ -3,16 +3,14 @@
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from counterfoil.core.principal import Principal
 from counterfoil.core.subjects.token.commands import Change, Renew, Resume, Revoke, Suspend, Update
 from counterfoil.core.unit_of_work import AllOrNothing, Outcome
 from counterfoil.documents.token_changes import Ending, Renewal, Resumption, Suspension, TokenChanges
 from counterfoil.documents.tokens import TokenDocument
 from counterfoil.postgres.listing import Listed
-from counterfoil.uses.access_log import AccessLog
 from counterfoil_api.auth.conventions import OURS
+from counterfoil_api.auth.principals import Caller
 from counterfoil_api.handling.described import Undescribed, undescribed
-from counterfoil_api.handling.reading import Reading
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.native.tokens import children
 from counterfoil_api.native.tokens.examples import CHANGES, RENEWAL, REVOCATION, SUSPENSION, TOKEN
@@ -20,7 +18,7 @@ from counterfoil_api.native.tokens.references import TokenRef, permitted
 from counterfoil_api.native.tokens.showing import document_after, listed_document
 from counterfoil_api.native.tokens.warnings import warned
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Body, Caller, IdempotencyKey, IfMatch
+from counterfoil_api.operations.reading import Body, IdempotencyKey, IfMatch
 from counterfoil_api.operations.replies import Tagged
 from counterfoil_api.operations.retries import Retry
 
@@ -29,22 +27,15 @@ api = Api("tokens", OURS)
 
 @api.patch("/v1/tokens/{ref}", executes=(Update,), scope="tokens.update", example=CHANGES, example_reply=TOKEN)
 async def update_token(
-    reading: Reading,
-    writing: Writing,
-    caller: Caller[Principal],
-    *,
-    ref: TokenRef,
-    body: Body[TokenChanges],
-    if_match: IfMatch,
-    key: IdempotencyKey,
+    writing: Writing, caller: Caller, *, ref: TokenRef, body: Body[TokenChanges], if_match: IfMatch, key: IdempotencyKey
 ) -> Tagged[TokenDocument]:
     """Change a token's name, description, metadata, scopes, limits or trust.
 
     Scopes are replaced as a whole. The token must hold no more than the caller, before and after. Another `trust` ends
     the bearer tokens of the previous one; a token with a secret can have no trust.
     """
-    listed = await permitted(reading, caller, ref, scope="tokens.update")
-    unlisted = None if body.scopes is UNSET else await undescribed(reading, caller, body.scopes)
+    listed = await permitted(writing.reading, caller, ref, scope="tokens.update")
+    unlisted = None if body.scopes is UNSET else await undescribed(writing.reading, caller, body.scopes)
     command = Update(
         account=caller.account,
         token_id=listed.token.id,
@@ -65,20 +56,13 @@ async def update_token(
 
 @api.post("/v1/tokens/{ref}/renew", executes=(Renew,), scope="tokens.renew", example=RENEWAL, example_reply=TOKEN)
 async def renew_token(
-    reading: Reading,
-    writing: Writing,
-    caller: Caller[Principal],
-    *,
-    ref: TokenRef,
-    body: Body[Renewal],
-    if_match: IfMatch,
-    key: IdempotencyKey,
+    writing: Writing, caller: Caller, *, ref: TokenRef, body: Body[Renewal], if_match: IfMatch, key: IdempotencyKey
 ) -> Tagged[TokenDocument]:
     """Change a token's expiry; its secret stays.
 
     With neither `lifetime` nor `expires_at` the token's own lifetime begins again now.
     """
-    listed = await permitted(reading, caller, ref, scope="tokens.renew")
+    listed = await permitted(writing.reading, caller, ref, scope="tokens.renew")
     command = Renew(
         account=caller.account,
         token_id=listed.token.id,
@@ -94,17 +78,10 @@ async def renew_token(
     "/v1/tokens/{ref}/suspend", executes=(Suspend,), scope="tokens.suspend", example=SUSPENSION, example_reply=TOKEN
 )
 async def suspend_token(
-    reading: Reading,
-    writing: Writing,
-    caller: Caller[Principal],
-    *,
-    ref: TokenRef,
-    body: Body[Suspension],
-    if_match: IfMatch,
-    key: IdempotencyKey,
+    writing: Writing, caller: Caller, *, ref: TokenRef, body: Body[Suspension], if_match: IfMatch, key: IdempotencyKey
 ) -> Tagged[TokenDocument]:
     """Refuse a token until it is resumed."""
-    listed = await permitted(reading, caller, ref, scope="tokens.suspend")
+    listed = await permitted(writing.reading, caller, ref, scope="tokens.suspend")
     command = Suspend(
         account=caller.account, token_id=listed.token.id, by=caller, revisions=if_match, reason=body.reason
     )
@@ -113,21 +90,14 @@ async def suspend_token(
 
 @api.post("/v1/tokens/{ref}/resume", executes=(Resume,), scope="tokens.resume", example_reply=TOKEN)
 async def resume_token(
-    reading: Reading,
-    writing: Writing,
-    caller: Caller[Principal],
-    *,
-    ref: TokenRef,
-    _: Body[Resumption],
-    if_match: IfMatch,
-    key: IdempotencyKey,
+    writing: Writing, caller: Caller, *, ref: TokenRef, _: Body[Resumption], if_match: IfMatch, key: IdempotencyKey
 ) -> Tagged[TokenDocument]:
     """Accept a suspended token again.
 
     `own.resume` allows this for a suspension with `own.suspend`; a suspension with `tokens.suspend` needs
     `tokens.resume`.
     """
-    listed = await permitted(reading, caller, ref, scope="tokens.resume")
+    listed = await permitted(writing.reading, caller, ref, scope="tokens.resume")
     command = Resume(account=caller.account, token_id=listed.token.id, by=caller, revisions=if_match)
     return await _changed(writing, listed, command, key)
 
@@ -140,14 +110,7 @@ async def resume_token(
     example_reply=TOKEN,
 )
 async def revoke_token(
-    reading: Reading,
-    writing: Writing,
-    access_log: AccessLog,
-    caller: Caller[Principal],
-    *,
-    ref: TokenRef,
-    body: Body[Ending],
-    if_match: IfMatch,
+    writing: Writing, caller: Caller, *, ref: TokenRef, body: Body[Ending], if_match: IfMatch
 ) -> Tagged[TokenDocument]:
     """Revoke a token for ever, and with `with_children` all tokens that it created.
 
@@ -159,19 +122,19 @@ async def revoke_token(
     at any depth; a caller with `own.revoke` alone skips those of other owners. With `dry_run` nothing changes, and
     the reply says what would.
     """
-    listed = await permitted(reading, caller, ref, scope="tokens.revoke")
+    listed = await permitted(writing.reading, caller, ref, scope="tokens.revoke")
     command = Revoke(
         account=caller.account, token_id=listed.token.id, by=caller, revisions=if_match, reason=body.reason
     )
     creator = children.Creator(listed.token.id, f"token:{listed.token.number}")
     if body.dry_run:
-        document, made = listed_document(listed), await children.preview(reading, access_log, caller, creator, body)
+        document, made = listed_document(listed), await children.preview(writing.reading, caller, creator, body)
     elif body.with_children:
-        both, made = await children.end_with_children(reading, caller, creator, body, command)
+        both, made = await children.end_with_children(writing.reading, caller, creator, body, command)
         document = (await _changed(writing, listed, both, None)).body
     else:
         document = (await _changed(writing, listed, command, None)).body
-        made = await children.preview(reading, access_log, caller, creator, body)
+        made = await children.preview(writing.reading, caller, creator, body)
     return Tagged(replace(document, children=made), document.revision)
 
 

@@ -5,7 +5,6 @@ import io
 import segno
 from msgspec import UNSET
 
-from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import NotFound
 from counterfoil.core.subjects.token.commands import Create
 from counterfoil.core.subjects.user import owner_of
@@ -17,6 +16,7 @@ from counterfoil.documents.users import Enrolled, Enrolment, LoggedIn, NewLogin,
 from counterfoil.uses.issue import Wish
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.one_time import OneTimeCodes
+from counterfoil_api.auth.principals import Caller
 from counterfoil_api.handling.described import undescribed
 from counterfoil_api.handling.issuing import Issuing
 from counterfoil_api.handling.reading import Reading
@@ -25,7 +25,7 @@ from counterfoil_api.native.tokens.showing import document_after
 from counterfoil_api.native.users.references import oneself
 from counterfoil_api.native.users.showing import user_document
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Body, Caller, IdempotencyKey
+from counterfoil_api.operations.reading import Body, IdempotencyKey
 from counterfoil_api.operations.refusals import SECRET_REPLY
 from counterfoil_api.operations.replies import Made, Tagged
 
@@ -33,9 +33,7 @@ api = Api("users", OURS)
 
 
 @api.post("/v1/users/self/totp", refusals=(PasswordNeeded, NotFound))
-async def begin_totp(
-    reading: Reading, codes: OneTimeCodes, caller: Caller[Principal], *, _: Body[Resumption]
-) -> Enrolment:
+async def begin_totp(reading: Reading, codes: OneTimeCodes, caller: Caller, *, _: Body[Resumption]) -> Enrolment:
     """Begin to use one-time codes: only this answer contains the seed for your authenticator.
 
     This needs your password, and a code if you use codes already. Nothing changes until you confirm a code of the new
@@ -53,7 +51,7 @@ async def begin_totp(
     example=OneTimeCode(code="492039"),
 )
 async def confirm_totp(
-    reading: Reading, codes: OneTimeCodes, caller: Caller[Principal], *, body: Body[OneTimeCode]
+    reading: Reading, codes: OneTimeCodes, caller: Caller, *, body: Body[OneTimeCode]
 ) -> Tagged[Enrolled]:
     """Confirm the new seed with a code of it; from now on your password needs a code, too.
 
@@ -68,7 +66,7 @@ async def confirm_totp(
     "/v1/login", executes=(Create,), refusals=(PasswordNeeded, NotFound, *SECRET_REPLY), example=NewLogin(lifetime="1h")
 )
 async def log_in(
-    reading: Reading, issuing: Issuing, caller: Caller[Principal], *, body: Body[NewLogin], key: IdempotencyKey
+    reading: Reading, issuing: Issuing, caller: Caller, *, body: Body[NewLogin], key: IdempotencyKey
 ) -> Made[LoggedIn]:
     """Get a token for yourself with your password and one-time code; without a lifetime it lives for eight hours.
 

@@ -11,7 +11,6 @@ from uuid_utils.compat import uuid7
 
 from counterfoil.core.emails import checked_email
 from counterfoil.core.password import checked_password
-from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import BadPassword, BadText
 from counterfoil.core.subjects.subject import SubjectCommand
 from counterfoil.core.subjects.user import User, owner_of
@@ -24,10 +23,9 @@ from counterfoil.documents.tokens import ChildrenDocument
 from counterfoil.documents.users import NewUser, UserChanges, UserDocument, UserPage, UserWithPassword
 from counterfoil.postgres.timeline import events_of
 from counterfoil.postgres.users import UserFilter, users_of
-from counterfoil.uses.access_log import AccessLog
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.passwords import Passwords
-from counterfoil_api.auth.principals import need
+from counterfoil_api.auth.principals import Caller, need
 from counterfoil_api.handling.actors import names
 from counterfoil_api.handling.described import refuse_undescribed
 from counterfoil_api.handling.reading import PageQuery, Reading
@@ -36,7 +34,7 @@ from counterfoil_api.native.tokens.showing import event_document
 from counterfoil_api.native.users.references import UserRef, permitted_user
 from counterfoil_api.native.users.showing import user_document
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Body, Caller, IdempotencyKey, IfMatch, Query
+from counterfoil_api.operations.reading import Body, IdempotencyKey, IfMatch, Query
 from counterfoil_api.operations.refusals import SECRET_REPLY
 from counterfoil_api.operations.replies import Made, Tagged
 from counterfoil_api.operations.retries import Retry
@@ -62,13 +60,7 @@ class UserQuery(PageQuery, frozen=True, kw_only=True):
     example=NewUser(email="ada@example.org", role="operator"),
 )
 async def create_user(
-    reading: Reading,
-    writing: Writing,
-    passwords: Passwords,
-    caller: Caller[Principal],
-    *,
-    body: Body[NewUser],
-    key: IdempotencyKey,
+    writing: Writing, passwords: Passwords, caller: Caller, *, body: Body[NewUser], key: IdempotencyKey
 ) -> Made[UserWithPassword]:
     """Add a user.
 
@@ -78,17 +70,17 @@ async def create_user(
     """
     need(caller, "users.create")
     password = chosen(body.password, checked_email(body.email))
-    await refuse_undescribed(reading, caller, body.scopes)
+    await refuse_undescribed(writing.reading, caller, body.scopes)
     command = CreateUser(
         account=caller.account, id=uuid7(), by=caller, email=body.email,
         role=body.role, scopes=body.scopes, password_hash=await passwords.hashed(password, caller.account),
     )  # fmt: skip
-    made = await with_password(reading, writing, command, key, password if body.password is None else None)
+    made = await with_password(writing, command, key, password if body.password is None else None)
     return Made(made, made.user.revision, f"/v1/users/{made.user.id}")
 
 
 @api.get("/v1/users", scope="users.read", refusals=(BadText,))
-async def list_users(reading: Reading, caller: Caller[Principal], *, query: Query[UserQuery]) -> UserPage:
+async def list_users(reading: Reading, caller: Caller, *, query: Query[UserQuery]) -> UserPage:
     """List the users of the account."""
     need(caller, "users.read")
     wanted = UserFilter(role=query.role, status=query.status, email=query.email)
@@ -101,7 +93,7 @@ async def list_users(reading: Reading, caller: Caller[Principal], *, query: Quer
 
 
 @api.get("/v1/users/{user}", scope="users.read")
-async def get_user(reading: Reading, caller: Caller[Principal], *, user: UserRef) -> Tagged[UserDocument]:
+async def get_user(reading: Reading, caller: Caller, *, user: UserRef) -> Tagged[UserDocument]:
     """Read a user; yourself without any scope."""
     found = await permitted_user(reading, caller, user, scope="users.read")
     return Tagged(user_document(found, await reading.default_account.id()), found.revision)
@@ -109,34 +101,25 @@ async def get_user(reading: Reading, caller: Caller[Principal], *, user: UserRef
 
 @api.patch("/v1/users/{user}", executes=(UpdateUser,), scope="users.update", example=UserChanges(role="auditor"))
 async def update_user(
-    reading: Reading,
-    writing: Writing,
-    caller: Caller[Principal],
-    *,
-    user: UserRef,
-    body: Body[UserChanges],
-    if_match: IfMatch,
-    key: IdempotencyKey,
+    writing: Writing, caller: Caller, *, user: UserRef, body: Body[UserChanges], if_match: IfMatch, key: IdempotencyKey
 ) -> Tagged[UserDocument]:
     """Change a user's e-mail address, role or scopes.
 
     Scopes are replaced as a whole. The user must hold no more than the caller, before and after. From this answer on
     the user's tokens and their bearer tokens may do no more than the user.
     """
-    found = await permitted_user(reading, caller, user, scope="users.update")
+    found = await permitted_user(writing.reading, caller, user, scope="users.update")
     if body.scopes is not UNSET:
-        await refuse_undescribed(reading, caller, body.scopes)
+        await refuse_undescribed(writing.reading, caller, body.scopes)
     command = UpdateUser(
         account=caller.account, id=found.id, by=caller, revisions=if_match, email=body.email, role=body.role,
         scopes=body.scopes,
     )  # fmt: skip
-    return await changed(reading, writing, command, key)
+    return await changed(writing, command, key)
 
 
 @api.get("/v1/users/{user}/events", scope="users.read")
-async def list_user_events(
-    reading: Reading, access_log: AccessLog, caller: Caller[Principal], *, user: UserRef, query: Query[PageQuery]
-) -> EventPage:
+async def list_user_events(reading: Reading, caller: Caller, *, user: UserRef, query: Query[PageQuery]) -> EventPage:
     """List the events of a user."""
     found = await permitted_user(reading, caller, user, scope="users.read")
     question: list[Any] = ["user events", found.id]
@@ -146,7 +129,7 @@ async def list_user_events(
     )  # fmt: skip
     page, more = reading.page(caller, question, facts, limit=query.limit, place=lambda each: [each.version])
     if caller.owner != owner_of(found.id):  # reads of another user's events are logged
-        await access_log.tell(caller, "events", shown=len(page))
+        await reading.access_log.tell(caller, "events", shown=len(page))
     known = await names(reading, caller, (fact.by.id for fact in page))
     return EventPage(items=[event_document(fact, known) for fact in page], next_cursor=more)
 
@@ -157,10 +140,10 @@ def chosen(given: str | None, email: str) -> str:
 
 
 async def with_password(
-    reading: Reading, writing: Writing, command: SubjectCommand, key: Retry | None, generated: str | None
+    writing: Writing, command: SubjectCommand, key: Retry | None, generated: str | None
 ) -> UserWithPassword:
     """Execute a command and return the user, with the password if it was generated."""
-    default = await reading.default_account.id()
+    default = await writing.reading.default_account.id()
 
     def render(outcome: Outcome) -> UserWithPassword:
         return UserWithPassword(user=user_document(outcome.of(User), default), password=generated)
@@ -169,14 +152,13 @@ async def with_password(
 
 
 async def changed(
-    reading: Reading,
     writing: Writing,
     command: SubjectCommand | AllOrNothing,
     key: Retry | None,
     children: ChildrenDocument | UnsetType = UNSET,
 ) -> Tagged[UserDocument]:
     """Execute a command and return the user with their revision, and the tokens that they created."""
-    default = await reading.default_account.id()
+    default = await writing.reading.default_account.id()
 
     def render(outcome: Outcome) -> UserDocument:
         return replace(user_document(outcome.of(User), default), children=children)
