@@ -32,7 +32,7 @@ async def ending(
     token_id, secret = uuid7(), mint("service")
     root = Principal(actor=Actor("user", account), account=account, scopes=(EVERYTHING,))
     command = Create(
-        account=account, token_id=token_id, by=root, number=token_id.int % 2**30, owner=Owner("service", "crm"),
+        account=account, id=token_id, by=root, number=token_id.int % 2**30, owner=Owner("service", "crm"),
         name=name, secret=PEPPERS.minted(secret), thresholds=thresholds,
         expires_at=datetime.now(UTC) + timedelta(seconds=seconds), may_have_expired=True,
     )  # fmt: skip
@@ -53,7 +53,7 @@ async def test_alerts_are_sorted_by_notice_and_use_and_end_with_a_renewal(strang
     assert (await stranger.with_token(made["busy"][1]).get("/v1/tokens/self")).status == 200
     await asyncio.sleep(1.5)  # until the notices are due and the use is written
     for command, _ in made.values():
-        await door.execute(Sweep(account=account, token_id=command.token_id, by=SYSTEM))
+        await door.execute(Sweep(account=account, id=command.id, by=SYSTEM))
 
     async def names(**query: object) -> list[str]:
         return [alert["token"]["name"] for alert in (await stranger.get("/v1/alerts", **query)).json["items"]]
@@ -65,8 +65,8 @@ async def test_alerts_are_sorted_by_notice_and_use_and_end_with_a_renewal(strang
     assert (gone["kind"], gone["threshold_seconds"], gone["left_seconds"] < 0) == ("expired", 0, True)
     assert (soon["kind"], soon["threshold_seconds"], 40 < soon["left_seconds"] < 50) == ("expiring", 50, True)
     assert soon["token"]["status"] == "active"
-    await stranger.post(f"/v1/tokens/{made['soon'][0].token_id}/renew", {"lifetime": "1h"})
-    await stranger.post(f"/v1/tokens/{made['gone'][0].token_id}/revoke", {"reason": "not needed"})
+    await stranger.post(f"/v1/tokens/{made['soon'][0].id}/renew", {"lifetime": "1h"})
+    await stranger.post(f"/v1/tokens/{made['gone'][0].id}/revoke", {"reason": "not needed"})
     assert await names() == ["busy", "idle"]
 
 

@@ -60,7 +60,7 @@ async def test_tokens_users_and_accounts_are_listed_in_order_of_creation(chief: 
             ids = [made_by_a_process(days_behind=days) for _ in range(3)]
             owner, secret = Owner("service", "billing"), peppers.minted(mint("service"))
             await door.execute(
-                Create(account=account, token_id=ids[0], by=by, number=turn, owner=owner, name="n", secret=secret)
+                Create(account=account, id=ids[0], by=by, number=turn, owner=owner, name="n", secret=secret)
             )
             email = f"{ids[1].hex}@ordered.example.org"
             await door.execute(

@@ -89,7 +89,7 @@ async def test_alerts_omit_tokens_of_removed_users_and_mark_those_of_disabled_us
     before = (await admin.get("/v1/alerts")).json["unannounced"]
     async with Door(api_settings.database_url) as door:
         for token, _ in tokens.values():
-            await door.execute(Sweep(account=UUID(token["account"]), token_id=UUID(token["id"]), by=SYSTEM))
+            await door.execute(Sweep(account=UUID(token["account"]), id=UUID(token["id"]), by=SYSTEM))
     await admin.post(f"/v1/users/{people['gone'].id}/remove", {"reason": "Left."})
     await admin.post(f"/v1/users/{people['away'].id}/disable", {"reason": "On leave."})
     made = {token["id"] for pair in tokens.values() for token in pair}
@@ -104,7 +104,7 @@ async def test_nothing_is_announced_about_a_removed_users_token(admin: Caller, a
     token = await owned(admin, ada, name="left behind", lifetime="1us")
     await admin.post(f"/v1/users/{ada.id}/remove", {"reason": "Left."})
     async with Door(api_settings.database_url) as door:
-        await door.execute(Sweep(account=UUID(token["account"]), token_id=UUID(token["id"]), by=SYSTEM))
+        await door.execute(Sweep(account=UUID(token["account"]), id=UUID(token["id"]), by=SYSTEM))
     events = (await admin.get(f"/v1/tokens/{token['id']}/events")).json["items"]
     assert [event["type"] for event in events] == ["created", "revoked"]
     assert (await admin.get(f"/v1/tokens/{token['id']}")).json["reason"] == "The user who owned this token was removed."

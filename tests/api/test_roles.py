@@ -175,7 +175,7 @@ async def test_members_get_alerts_only_for_their_own_tokens(admin: Caller, api_s
         for each in (ada, eve):
             owner = {"type": "user", "id": each.id}
             token = (await admin.issue(owner=owner, scopes=["own.read"], lifetime="1us"))["token"]["id"]
-            await door.execute(Sweep(account=account, token_id=UUID(token), by=SYSTEM))
+            await door.execute(Sweep(account=account, id=UUID(token), by=SYSTEM))
             tokens.append(token)
     assert [alert["token"]["id"] for alert in (await ada.asks().get("/v1/alerts")).json["items"]] == tokens[:1]
     everybodys = {alert["token"]["id"] for alert in (await admin.get("/v1/alerts", limit="200")).json["items"]}

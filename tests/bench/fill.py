@@ -81,7 +81,7 @@ async def fill(database: Database, *, tokens: int) -> UUID:
 def _creation(account: UUID, n: int, *, scopes: tuple[str, ...], lifetime: str) -> Create:
     maker = Principal(actor=Actor("system", account), account=account, scopes=(EVERYTHING,))
     return Create(
-        account=account, token_id=uuid7(), by=maker, number=1 + n, owner=Owner("service", f"service-{n}"),
+        account=account, id=uuid7(), by=maker, number=1 + n, owner=Owner("service", f"service-{n}"),
         name=f"token {n}", scopes=scopes, lifetime=lifetime, thresholds=(2_592_000, 604_800, 86_400),
         secret=PEPPERS.minted(secret(n)),
     )  # fmt: skip

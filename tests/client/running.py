@@ -43,7 +43,7 @@ class Service:
     async def sweep(self, account: UUID, token_id: UUID) -> None:
         """Sweep a token as the worker would."""
         async with Door(self.database.app_url) as door:
-            await door.execute(Sweep(account=account, token_id=token_id, by=SYSTEM))
+            await door.execute(Sweep(account=account, id=token_id, by=SYSTEM))
 
     async def tokens(self) -> int:
         """The number of tokens except the administrator's."""

@@ -54,7 +54,7 @@ def _asks(
     lifetime: st.SearchStrategy[dict[str, Any]] | None = None,
     **fields: st.SearchStrategy[Any],
 ) -> st.SearchStrategy[TokenCommand]:
-    fixed = {"account": st.just(ACCOUNT), "token_id": st.sampled_from(TOKENS), "by": st.just(SYSTEM), **fields}
+    fixed = {"account": st.just(ACCOUNT), "id": st.sampled_from(TOKENS), "by": st.just(SYSTEM), **fields}
     return st.builds(
         lambda said, lives: command(**said, **lives),
         st.fixed_dictionaries(fixed),

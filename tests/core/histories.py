@@ -71,7 +71,7 @@ def given(*history: Event | tuple[datetime, Event]) -> Given:
 
 
 def command_of(command: type[CommandType], *, by: Principal = ADMIN, **fields: Any) -> CommandType:
-    return command(account=ACCOUNT, token_id=TOKEN, by=by, **fields)
+    return command(account=ACCOUNT, id=TOKEN, by=by, **fields)
 
 
 def fact(event: Event, *, version: int, at: datetime = BORN, by: Actor = ADMIN.actor, of: UUID = TOKEN) -> Fact:

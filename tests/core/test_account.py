@@ -40,7 +40,7 @@ from counterfoil.core.subjects.account import (
     decide,
     evolve,
 )
-from counterfoil.core.subjects.subject import DecisionContext, SubjectCommand
+from counterfoil.core.subjects.subject import Command, DecisionContext
 from counterfoil.core.subjects.token.acceptance import Context, refusal_for
 from counterfoil.core.subjects.token.commands import Create, Update
 from counterfoil.core.subjects.token.decide import decide as decide_token
@@ -50,7 +50,7 @@ NOW = DecisionContext(at=NOON)
 MADE = AccountCreated(private=Private(name="Acme"))
 
 
-def command_of(command: type[SubjectCommand], **fields: Any) -> SubjectCommand:
+def command_of(command: type[Command], **fields: Any) -> Command:
     return command(account=ACCOUNT, id=ACCOUNT, by=ADMIN, **fields)
 
 
@@ -81,7 +81,7 @@ def test_an_account_is_opened_once_and_is_named() -> None:
 
 
 @pytest.mark.parametrize("command", [command_of(ChangeAccount, name="x"), command_of(EndSecrets, reason="x")])
-def test_a_command_to_a_missing_account_is_refused(command: SubjectCommand) -> None:
+def test_a_command_to_a_missing_account_is_refused(command: Command) -> None:
     with pytest.raises(NotFound):
         decide(None, command, NOW)
 
@@ -163,7 +163,7 @@ def test_a_network_of_one_address_admits_that_one(one: Any, other: Any) -> None:
 
 def create(**lifetime: Any) -> Create:
     return Create(
-        account=ACCOUNT, token_id=UUID(int=1), by=ADMIN, number=1, owner=CREATED.owner, name="x",
+        account=ACCOUNT, id=UUID(int=1), by=ADMIN, number=1, owner=CREATED.owner, name="x",
         secret=SECRET, thresholds=(86_400,), **lifetime,
     )  # fmt: skip
 
@@ -217,14 +217,14 @@ def test_an_impossible_command_or_event_is_a_bug_and_not_a_refusal() -> None:
         with pytest.raises(ValueError, match="cannot come here"):
             evolve(account, fact(event, 2))
     with pytest.raises(TypeError, match="no such command"):
-        decide(after(MADE), command_of(SubjectCommand), NOW)
+        decide(after(MADE), command_of(Command), NOW)
 
 
 def test_a_closed_catalogue_refuses_scopes_that_it_does_not_describe() -> None:
     closed = checked(Policy(catalogue_closed=True))
     assert checked(Policy(catalogue_closed=False)) == checked(Policy()) == Policy(), "nobody stated it"
     scopes, strange = ("tokens.read", "payroll.read"), ("payroll.read",)
-    changing = Update(account=ACCOUNT, token_id=TOKEN, by=ADMIN, scopes=scopes, undescribed=strange)
+    changing = Update(account=ACCOUNT, id=TOKEN, by=ADMIN, scopes=scopes, undescribed=strange)
     creating = create(scopes=scopes, undescribed=strange)
     for policy in (Policy(), closed):
         context = Context(policy)

@@ -26,7 +26,7 @@ from counterfoil.core.subjects.bulk_revocation import (
     FinishBulkRevocation,
     StartBulkRevocation,
 )
-from counterfoil.core.subjects.subject import DecisionContext, SubjectCommand
+from counterfoil.core.subjects.subject import Command, DecisionContext
 
 ID = UUID(int=0x10B)
 PLAN = "ab" * 32
@@ -35,11 +35,11 @@ SAID = Private(reason="leaked", filter={"name": "ci-*"})
 ACCEPTED = BulkRevocationAccepted(plan=PLAN, total=3, private=SAID)
 
 
-def command_of(command: type[SubjectCommand], **fields: Any) -> SubjectCommand:
+def command_of(command: type[Command], **fields: Any) -> Command:
     return command(account=ACCOUNT, id=ID, by=ADMIN, **fields)
 
 
-def accept(**fields: Any) -> SubjectCommand:
+def accept(**fields: Any) -> Command:
     return command_of(
         AcceptBulkRevocation,
         **{"plan": PLAN, "total": 3, "reason": "leaked", "filter": {"name": "ci-*"}, **fields},
@@ -84,7 +84,7 @@ FINISHED = BulkRevocationFinished(revoked=2, failed=1)
         ((ACCEPTED, BulkRevocationCancelled()), command_of(CancelBulkRevocation), []),
     ],
 )
-def test_a_command_yields_its_events(history: tuple[Event, ...], command: SubjectCommand, events: list[Event]) -> None:
+def test_a_command_yields_its_events(history: tuple[Event, ...], command: Command, events: list[Event]) -> None:
     assert decide(after(*history), command, DecisionContext(at=NOON)) == events
 
 
@@ -100,9 +100,7 @@ def test_a_command_yields_its_events(history: tuple[Event, ...], command: Subjec
         ((ACCEPTED,), command_of(CancelBulkRevocation, revisions=frozenset({7})), StaleRevision),
     ],
 )
-def test_an_invalid_command_is_refused(
-    history: tuple[Event, ...], command: SubjectCommand, refusal: type[Exception]
-) -> None:
+def test_an_invalid_command_is_refused(history: tuple[Event, ...], command: Command, refusal: type[Exception]) -> None:
     with pytest.raises(refusal):
         decide(after(*history), command, DecisionContext(at=NOON))
 

@@ -30,17 +30,17 @@ from counterfoil.core.subjects.scope_catalogue import (
     decide_set,
     named,
 )
-from counterfoil.core.subjects.subject import DecisionContext, SubjectCommand, SubjectState
+from counterfoil.core.subjects.subject import Command, DecisionContext, SubjectState
 
 NOW = DecisionContext(at=NOON)
 ID = UUID(int=5)
 
 
-def command_of(command: type[SubjectCommand], *, by: Principal = ADMIN, **fields: Any) -> SubjectCommand:
+def command_of(command: type[Command], *, by: Principal = ADMIN, **fields: Any) -> Command:
     return command(account=ACCOUNT, id=ID, by=by, **fields)
 
 
-def after(*commands: SubjectCommand) -> SubjectState | None:
+def after(*commands: Command) -> SubjectState | None:
     state: SubjectState | None = None
     for command in commands:
         for event in decide(state, command, NOW):
@@ -53,11 +53,11 @@ def after(*commands: SubjectCommand) -> SubjectState | None:
     return state
 
 
-def describe(sentence: str = "Read.", scope: str = "a.read", **fields: Any) -> SubjectCommand:
+def describe(sentence: str = "Read.", scope: str = "a.read", **fields: Any) -> Command:
     return command_of(DescribeScope, scope=scope, sentence=sentence, **fields)
 
 
-def define(*scopes: str, sentence: str = "", name: str = "readers", **fields: Any) -> SubjectCommand:
+def define(*scopes: str, sentence: str = "", name: str = "readers", **fields: Any) -> Command:
     return command_of(DefineSet, name=name, sentence=sentence, scopes=scopes, **fields)
 
 
@@ -90,9 +90,7 @@ LINK = "https://docs.example/a"
         ([define("a.b")], command_of(RemoveSet), [SetRemoved()]),
     ],
 )
-def test_a_command_yields_its_events(
-    before: list[SubjectCommand], command: SubjectCommand, events: list[Event]
-) -> None:
+def test_a_command_yields_its_events(before: list[Command], command: Command, events: list[Event]) -> None:
     assert decide(after(*before), command, NOW) == events
 
 
@@ -115,9 +113,7 @@ def test_a_command_yields_its_events(
         ([], define("a", sentence="\x00"), BadText),
     ],
 )
-def test_an_invalid_command_is_refused(
-    before: list[SubjectCommand], command: SubjectCommand, refusal: type[Exception]
-) -> None:
+def test_an_invalid_command_is_refused(before: list[Command], command: Command, refusal: type[Exception]) -> None:
     with pytest.raises(refusal):
         decide(after(*before), command, NOW)
 
@@ -177,7 +173,7 @@ CHANGES = st.one_of(SCOPES.map(lambda scopes: define(*scopes)), st.just(command_
 
 @drawn(before=SCOPES, change=CHANGES, held=SCOPES, removed=st.booleans())
 def test_a_caller_who_changes_a_set_holds_all_its_scopes_before_and_after(
-    before: list[str], change: SubjectCommand, held: list[str], *, removed: bool
+    before: list[str], change: Command, held: list[str], *, removed: bool
 ) -> None:
     state = after(define(*before), *([command_of(RemoveSet)] if removed else []))
     try:

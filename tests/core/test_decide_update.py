@@ -17,7 +17,7 @@ from counterfoil.core.refusals import (
     StaleRevision,
 )
 from counterfoil.core.secret import Minted
-from counterfoil.core.subjects.token.commands import Change, Erase, Renew, Resume, Revoke, Rotate, Suspend, Update
+from counterfoil.core.subjects.token.commands import Erase, Renew, Resume, Revoke, Rotate, Suspend, TokenCommand, Update
 from counterfoil.core.subjects.token.events import Erased, Revoked, Suspended, Updated
 
 SHORT = {"expires_at": NOON}
@@ -124,14 +124,14 @@ def test_an_erased_token_can_be_named_again() -> None:
 
 
 NEW_SECRET = Minted(b"", 1, "")
-CHANGES: list[tuple[type[Change], dict[str, Any]]] = [
+CHANGES: list[tuple[type[TokenCommand], dict[str, Any]]] = [
     (Update, {"name": "weekly"}), (Renew, {"lifetime": "1d"}), (Rotate, {"secret": NEW_SECRET, "grace_seconds": 0}),
     (Suspend, {}), (Resume, {}), (Revoke, {"reason": "r"}), (Erase, {}),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("command", "fields"), CHANGES)
-def test_if_match_requires_its_revision_for_every_change(command: type[Change], fields: Any) -> None:
+def test_if_match_requires_its_revision_for_every_change(command: type[TokenCommand], fields: Any) -> None:
     third = given(CREATED, SUSPENDED, RESUMED)
     for fitting in (None, frozenset({3}), frozenset({1, 3})):
         third.when(command_of(command, revisions=fitting, **fields))

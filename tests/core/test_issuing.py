@@ -54,5 +54,5 @@ def test_a_secret_has_the_format_of_the_wish(shape: SecretShape | None, prefix: 
 def test_each_token_has_its_own_id_and_one_with_a_trust_has_no_secret() -> None:
     trust = Trust(issuer="https://ci.example", audience="tokens", claims={"sub": ("a",)})
     (first, none), (second, _) = (issue(Wish(name="ci", owner=OWNER, trust=trust), ASKER, PEPPERS) for _ in range(2))
-    assert first.token_id != second.token_id
+    assert first.id != second.id
     assert (none, first.secret, first.trust) == (None, None, trust)

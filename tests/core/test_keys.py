@@ -25,7 +25,7 @@ from counterfoil.core.subjects.signing_key_events import (
     RemoveKey,
 )
 from counterfoil.core.subjects.signing_keys import PUBLISHED_SECONDS, RING, SKEW_SECONDS, Ring, decide, evolve
-from counterfoil.core.subjects.subject import DecisionContext, SubjectCommand
+from counterfoil.core.subjects.subject import Command, DecisionContext
 
 JWK = {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}
 HOUR = 3_600
@@ -35,7 +35,7 @@ def new(kid: str) -> NewKey:
     return NewKey(kid=kid, jwk=JWK, encrypted_private_key=b"sealed")
 
 
-def command_of(command: type[SubjectCommand], **fields: Any) -> SubjectCommand:
+def command_of(command: type[Command], **fields: Any) -> Command:
     return command(account=NIL, id=RING, by=SYSTEM, **fields)
 
 
@@ -49,13 +49,13 @@ def fact(event: Event, version: int, at: datetime) -> Fact:
 class Story:
     """The ring after the commands so far, one a second after noon."""
 
-    def __init__(self, *said: tuple[int, SubjectCommand]) -> None:
+    def __init__(self, *said: tuple[int, Command]) -> None:
         self.ring: Ring | None = None
         self.version = 0
         for seconds, command in said:
             self.ask(seconds, command)
 
-    def ask(self, seconds: int, command: SubjectCommand) -> list[Event]:
+    def ask(self, seconds: int, command: Command) -> list[Event]:
         at = NOON + timedelta(seconds=seconds)
         events = decide(self.ring, command, DecisionContext(at=at))
         for event in events:
@@ -217,7 +217,7 @@ def test_no_event_comes_before_the_first_key(event: Event) -> None:
 
 
 def test_a_command_of_another_kind_is_a_bug() -> None:
-    class Bless(SubjectCommand, frozen=True, kw_only=True): ...
+    class Bless(Command, frozen=True, kw_only=True): ...
 
     with pytest.raises(TypeError, match="Bless"):
         Story(FIRST).ask(1, Bless(account=NIL, id=UUID(int=1), by=SYSTEM))

@@ -26,12 +26,12 @@ from counterfoil.core.subjects.peppers import (
     decide,
     evolve,
 )
-from counterfoil.core.subjects.subject import DecisionContext, SubjectCommand
+from counterfoil.core.subjects.subject import Command, DecisionContext
 
 ONE, BOTH = {1: "aa"}, {1: "aa", 2: "bb"}
 
 
-def command_of(command: type[SubjectCommand], **fields: Any) -> SubjectCommand:
+def command_of(command: type[Command], **fields: Any) -> Command:
     return command(account=NIL, id=PEPPER_SET, by=SYSTEM, **fields)
 
 
@@ -42,7 +42,7 @@ def fact(event: Event, version: int = 1, seconds: int = 0) -> Fact:
     )  # fmt: skip
 
 
-def after(*asked: SubjectCommand) -> PepperSet:
+def after(*asked: Command) -> PepperSet:
     """The pepper set after this command, given at noon."""
     pepper_set, version = None, 0
     for command in asked:
@@ -125,7 +125,7 @@ def test_no_new_digest_is_stored_under_a_retired_or_long_replaced_pepper() -> No
 
 
 @pytest.mark.parametrize("command", [command_of(ActivatePepper, number=7), command_of(RetirePepper, number=7, left=0)])
-def test_an_unknown_pepper_is_not_found(command: SubjectCommand) -> None:
+def test_an_unknown_pepper_is_not_found(command: Command) -> None:
     for pepper_set in (None, after(*TURNED)):
         with pytest.raises(NotFound):
             decide(pepper_set, command, LATER)
@@ -146,7 +146,7 @@ def test_no_event_comes_before_the_first(event: Event) -> None:
 
 
 def test_a_command_of_another_kind_is_a_bug() -> None:
-    class Bless(SubjectCommand, frozen=True, kw_only=True): ...
+    class Bless(Command, frozen=True, kw_only=True): ...
 
     with pytest.raises(TypeError, match="Bless"):
         decide(after(*TURNED), command_of(Bless), LATER)

@@ -76,15 +76,15 @@ class Ledger:
     def ask(self, command: TokenCommand) -> None:
         """Decide the command and append its events. Only a Refusal may be raised."""
         try:
-            events = decide(self.tokens.get(command.token_id), command, self.at)
+            events = decide(self.tokens.get(command.id), command, self.at)
         except Refusal:
             return
         for event in events:
-            before = self.tokens.get(command.token_id)
+            before = self.tokens.get(command.id)
             version = before.version + 1 if before else 1
-            self.append(fact(event, version=version, at=self.at, by=command.by.actor, of=command.token_id))
-            nothing_grows_beyond_its_caller(before, self.tokens[command.token_id], event, command.by)
-            no_secret_comes_back(before, self.tokens[command.token_id], self.at)
+            self.append(fact(event, version=version, at=self.at, by=command.by.actor, of=command.id))
+            nothing_grows_beyond_its_caller(before, self.tokens[command.id], event, command.by)
+            no_secret_comes_back(before, self.tokens[command.id], self.at)
             if isinstance(event, Exchanged) and isinstance(command, Exchange):
                 no_bearer_is_more_than_what_bought_it(event, command)
 

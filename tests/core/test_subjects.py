@@ -13,7 +13,7 @@ from counterfoil.core.kinds import EVENTS, KIND_OF, KINDS, TYPE_OF, evolve
 from counterfoil.core.refusals import AlreadyExists, BadText, StaleRevision
 from counterfoil.core.subjects.account import AccountCreated, CreateAccount
 from counterfoil.core.subjects.signing_key_events import KeyCreated, NewKey, PublishKey
-from counterfoil.core.subjects.subject import SubjectCommand
+from counterfoil.core.subjects.subject import Command
 from counterfoil.core.subjects.user import UserContext
 from counterfoil.core.subjects.user_commands import CreateUser
 from counterfoil.core.subjects.user_events import UserCreated
@@ -27,11 +27,11 @@ JWK = {
 }
 
 
-def command_of(command: type[SubjectCommand], **fields: Any) -> SubjectCommand:
+def command_of(command: type[Command], **fields: Any) -> Command:
     return command(account=ID, id=ID, by=ADMIN, **fields)
 
 
-ASKED: list[tuple[SubjectCommand, Event, dict[str, Any]]] = [
+ASKED: list[tuple[Command, Event, dict[str, Any]]] = [
     (
         command_of(CreateAccount, name="Acme"),
         AccountCreated(private=Private(name="Acme")),
@@ -59,7 +59,7 @@ def fact(event: Event, kind: str) -> Fact:
 
 
 @pytest.mark.parametrize(("command", "event", "said"), ASKED)
-def test_a_subject_has_the_fields_of_its_creation(command: SubjectCommand, event: Event, said: Any) -> None:
+def test_a_subject_has_the_fields_of_its_creation(command: Command, event: Event, said: Any) -> None:
     assert decide(None, command, NOW) == [event]
     kind = KIND_OF[type(command)].name
     made = evolve(None, fact(event, kind))
@@ -69,7 +69,7 @@ def test_a_subject_has_the_fields_of_its_creation(command: SubjectCommand, event
 
 
 @pytest.mark.parametrize(("command", "event"), [(command, event) for command, event, _ in ASKED])
-def test_a_subject_is_created_once(command: SubjectCommand, event: Event) -> None:
+def test_a_subject_is_created_once(command: Command, event: Event) -> None:
     made = evolve(None, fact(event, KIND_OF[type(command)].name))
     with pytest.raises((AlreadyExists, StaleRevision)):
         decide(made, command, NOW)
@@ -78,7 +78,7 @@ def test_a_subject_is_created_once(command: SubjectCommand, event: Event) -> Non
 
 
 @pytest.mark.parametrize(("command", "event"), [(command, event) for command, event, _ in ASKED])
-def test_a_subject_is_read_back_from_its_entry(command: SubjectCommand, event: Event) -> None:
+def test_a_subject_is_read_back_from_its_entry(command: Command, event: Event) -> None:
     written = fact(event, KIND_OF[type(command)].name)
     sealed = seal(written, prev=None, salt=bytes(32))
     assert fact_of(entry_of(sealed.entry), sealed.private, EVENTS) == written
@@ -101,7 +101,7 @@ def test_neither_passwords_nor_private_keys_enter_an_event() -> None:
 
 
 def test_an_unknown_command_is_a_bug_and_not_a_refusal() -> None:
-    class Bless(SubjectCommand, frozen=True, kw_only=True): ...
+    class Bless(Command, frozen=True, kw_only=True): ...
 
     with pytest.raises(KeyError, match="Bless"):
         decide(None, command_of(Bless), NOW)

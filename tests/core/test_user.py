@@ -26,7 +26,7 @@ from counterfoil.core.refusals import (
     UserGone,
 )
 from counterfoil.core.subjects.account import AccountCreated
-from counterfoil.core.subjects.subject import SubjectCommand
+from counterfoil.core.subjects.subject import Command
 from counterfoil.core.subjects.user import UserContext, decide, evolve, login_of
 from counterfoil.core.subjects.user_commands import (
     ChangePassword,
@@ -91,13 +91,13 @@ def test_an_address_belongs_to_one_user() -> None:
 
 
 @pytest.mark.parametrize("command", OTHERS)
-def test_a_command_to_a_missing_user_is_refused(command: SubjectCommand) -> None:
+def test_a_command_to_a_missing_user_is_refused(command: Command) -> None:
     with pytest.raises(NotFound):
         decide(None, command, NOW)
 
 
 @pytest.mark.parametrize("command", OTHERS)
-def test_a_removed_user_stays_removed(command: SubjectCommand) -> None:
+def test_a_removed_user_stays_removed(command: Command) -> None:
     gone = after(born(), UserRemoved())
     if isinstance(command, RemoveUser):
         assert decide(gone, command, NOW) == []
@@ -107,7 +107,7 @@ def test_a_removed_user_stays_removed(command: SubjectCommand) -> None:
 
 
 @pytest.mark.parametrize("command", OTHERS)
-def test_a_change_may_require_a_revision(command: SubjectCommand) -> None:
+def test_a_change_may_require_a_revision(command: Command) -> None:
     with pytest.raises(StaleRevision) as refused:
         decide(after(born()), replace(command, revisions=frozenset({4})), NOW)
     assert refused.value.facts == {"revision": 1}
@@ -186,7 +186,7 @@ def test_a_new_password_is_recorded_and_counted_and_changes_nothing_else() -> No
     "command",
     [command_of(UpdateUser, role="member"), command_of(DisableUser, reason="x"), command_of(RemoveUser, reason="x")],
 )
-def test_the_last_active_administrator_cannot_be_removed(command: SubjectCommand) -> None:
+def test_the_last_active_administrator_cannot_be_removed(command: Command) -> None:
     admin = after(born("administrator"))
     for by in (ADMIN, itself(admin), replace(SYSTEM, account=ACCOUNT)):
         for left in (frozenset({ADA}), frozenset[UUID]()):
@@ -210,7 +210,7 @@ def test_an_impossible_event_is_a_broken_log() -> None:
         with pytest.raises(ValueError, match="cannot come here"):
             evolve(user, fact(event, 2))
     with pytest.raises(TypeError, match="no such command"):
-        decide(after(born()), command_of(SubjectCommand), NOW)
+        decide(after(born()), command_of(Command), NOW)
 
 
 def test_a_command_to_a_user_is_a_bug_for_another_kind() -> None:

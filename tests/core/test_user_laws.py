@@ -15,7 +15,7 @@ from counterfoil.core.events import Event
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import Refusal
 from counterfoil.core.scopes import missing
-from counterfoil.core.subjects.subject import SubjectCommand
+from counterfoil.core.subjects.subject import Command
 from counterfoil.core.subjects.user import User, UserContext, decide, evolve, held, owner_of, principal_of
 from counterfoil.core.subjects.user_commands import (
     ChangePassword,
@@ -44,7 +44,7 @@ class House:
             user.id for user in self.people.values() if user.role == "administrator" and user.status == "active"
         )
 
-    def ask(self, who: UUID, command: SubjectCommand) -> tuple[Principal, User | None] | None:
+    def ask(self, who: UUID, command: Command) -> tuple[Principal, User | None] | None:
         """The caller and the target before the command, if it succeeded."""
         asker = self.people.get(who)
         if asker is None or asker.status != "active":
@@ -69,7 +69,7 @@ class House:
 roles = st.sampled_from(tuple(ROLE_SCOPES))
 granted = st.lists(st.sampled_from(["users.*", "own.*", "own.read", "tokens.*", "a.b", "a.*", "all"]), max_size=2)
 emails = st.sampled_from(["ada@example.org", "bob@example.org", "eve@example.org"])
-fields: dict[type[SubjectCommand], dict[str, st.SearchStrategy[Any]]] = {
+fields: dict[type[Command], dict[str, st.SearchStrategy[Any]]] = {
     CreateUser: {"number": st.just(1), "email": emails, "role": roles, "scopes": granted.map(tuple),
                  "password_hash": st.just("")},
     UpdateUser: {"email": st.just(UNSET) | emails, "role": st.just(UNSET) | roles,
@@ -82,8 +82,8 @@ fields: dict[type[SubjectCommand], dict[str, st.SearchStrategy[Any]]] = {
 
 
 @st.composite
-def commands(draw: st.DrawFn) -> SubjectCommand:
-    kinds: list[type[SubjectCommand]] = [CreateUser, CreateUser, UpdateUser, UpdateUser, *fields]
+def commands(draw: st.DrawFn) -> Command:
+    kinds: list[type[Command]] = [CreateUser, CreateUser, UpdateUser, UpdateUser, *fields]
     kind = draw(st.sampled_from(kinds))
     said = {name: draw(value) for name, value in fields[kind].items()}
     return command_of(kind, of=draw(st.sampled_from(PEOPLE)), **said)
@@ -93,7 +93,7 @@ steps = st.lists(st.tuples(st.sampled_from(PEOPLE), commands()), min_size=5, max
 
 
 @drawn(steps)
-def test_after_any_commands_the_laws_hold(asked: list[tuple[UUID, SubjectCommand]]) -> None:
+def test_after_any_commands_the_laws_hold(asked: list[tuple[UUID, Command]]) -> None:
     house = House()
     for who, command in asked:
         gone = {user.id: user for user in house.people.values() if user.status == "removed"}

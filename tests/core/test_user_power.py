@@ -7,14 +7,14 @@ from core.histories import ACCOUNT, NOON, holding
 from core.user_fixtures import ADA, BOB, NOW, OTHERS, after, born, command_of, create, itself
 from counterfoil.core.principal import Actor, Owner, Principal, refuse_beyond
 from counterfoil.core.refusals import BeyondCaller
-from counterfoil.core.subjects.subject import SubjectCommand
+from counterfoil.core.subjects.subject import Command
 from counterfoil.core.subjects.user import decide
 from counterfoil.core.subjects.user_commands import DisableUser, RemoveUser, UpdateUser
 from counterfoil.core.subjects.user_events import ROLE_SCOPES, TotpEnrolled, UserUpdated
 
 
 @pytest.mark.parametrize("command", OTHERS)
-def test_a_user_has_no_power_over_a_user_who_holds_more(command: SubjectCommand) -> None:
+def test_a_user_has_no_power_over_a_user_who_holds_more(command: Command) -> None:
     user = after(born("auditor"), TotpEnrolled(recovery_codes=3))
     with pytest.raises(BeyondCaller):
         decide(user, replace(command, by=holding("users.*", *ROLE_SCOPES["operator"])), NOW)
@@ -22,7 +22,7 @@ def test_a_user_has_no_power_over_a_user_who_holds_more(command: SubjectCommand)
 
 
 @pytest.mark.parametrize("command", OTHERS)
-def test_a_caller_with_an_expiry_may_remove_and_gives_nothing_lasting(command: SubjectCommand) -> None:
+def test_a_caller_with_an_expiry_may_remove_and_gives_nothing_lasting(command: Command) -> None:
     passing = holding("all", expires_at=NOON)
     user = after(born(), TotpEnrolled(recovery_codes=3))
     if isinstance(command, DisableUser | RemoveUser):

@@ -7,7 +7,7 @@ from core.histories import ACCOUNT, ADMIN, BORN, NOON, SECOND
 from counterfoil.core.events import Event, Fact, Private, Subject
 from counterfoil.core.kinds import TYPE_OF
 from counterfoil.core.principal import Principal
-from counterfoil.core.subjects.subject import SubjectCommand
+from counterfoil.core.subjects.subject import Command
 from counterfoil.core.subjects.user import User, UserContext, evolve, principal_of
 from counterfoil.core.subjects.user_commands import (
     ChangePassword,
@@ -31,13 +31,11 @@ ENROLMENT: dict[str, Any] = {
 }  # fmt: skip
 
 
-def command_of(
-    command: type[SubjectCommand], *, of: UUID = ADA, by: Principal = ADMIN, **fields: Any
-) -> SubjectCommand:
+def command_of(command: type[Command], *, of: UUID = ADA, by: Principal = ADMIN, **fields: Any) -> Command:
     return command(account=ACCOUNT, id=of, by=by, **fields)
 
 
-def create(**fields: Any) -> SubjectCommand:
+def create(**fields: Any) -> Command:
     usual: dict[str, Any] = {"number": 3, "email": EMAIL, "role": "member", "password_hash": "$argon2id$"}
     return command_of(CreateUser, **usual | fields)
 
@@ -65,7 +63,7 @@ def itself(user: User) -> Principal:
     return principal_of(user)
 
 
-OTHERS: list[SubjectCommand] = [
+OTHERS: list[Command] = [
     command_of(UpdateUser, email="x@y"), command_of(ChangePassword, password_hash=""),
     command_of(DisableUser, reason="x"), command_of(EnableUser), command_of(RemoveUser, reason="x"),
     command_of(EnrolTotp, **ENROLMENT), command_of(RemoveTotp),

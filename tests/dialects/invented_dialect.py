@@ -114,7 +114,7 @@ async def create_key(
     assert caller.owner is not None
     secret = SHAPE.mint()
     command = Create(
-        account=caller.account, token_id=uuid7(), by=caller, owner=caller.owner, name=body.title, scopes=caller.scopes,
+        account=caller.account, id=uuid7(), by=caller, owner=caller.owner, name=body.title, scopes=caller.scopes,
         secret=verifying.peppers.minted(secret), dialect="pretend",
     )  # fmt: skip
     token = (await writing.execute(command)).of(Token)
@@ -137,7 +137,7 @@ async def delete_key(writing: Writing, caller: Caller[Principal], *, key_id: Key
     need(caller, "tokens.revoke")
     if len(key_id) != 32 or not set(key_id) <= set(HEX):
         raise NotFound
-    await writing.execute(Revoke(account=caller.account, token_id=UUID(key_id), by=caller, reason="deleted"))
+    await writing.execute(Revoke(account=caller.account, id=UUID(key_id), by=caller, reason="deleted"))
     return Nothing()
 
 

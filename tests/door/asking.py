@@ -27,7 +27,7 @@ def minted() -> Minted:
 
 def create(**said: Any) -> Create:
     usual: dict[str, Any] = {
-        "account": ACCOUNT, "token_id": uuids.uuid7(), "by": ADMIN, "number": next(_NUMBERS),
+        "account": ACCOUNT, "id": uuids.uuid7(), "by": ADMIN, "number": next(_NUMBERS),
         "owner": Owner("service", "billing"), "name": "nightly", "secret": minted(), "scopes": ("jobs.run",),
         "lifetime": "90d", "thresholds": THRESHOLDS,
     }  # fmt: skip
@@ -41,16 +41,16 @@ def exchange(made: Create) -> ExchangeSecret:
 
 
 def update(made: Create, **said: Any) -> Update:
-    return Update(account=made.account, token_id=made.token_id, by=ADMIN, **said)
+    return Update(account=made.account, id=made.id, by=ADMIN, **said)
 
 
 def rotate(made: Create, **said: Any) -> Rotate:
     usual: dict[str, Any] = {"secret": minted(), "grace_seconds": 0}
-    return Rotate(account=made.account, token_id=made.token_id, by=ADMIN, **usual | said)
+    return Rotate(account=made.account, id=made.id, by=ADMIN, **usual | said)
 
 
 def revoke(made: Create, reason: str = "no longer needed") -> Revoke:
-    return Revoke(account=made.account, token_id=made.token_id, by=ADMIN, reason=reason)
+    return Revoke(account=made.account, id=made.id, by=ADMIN, reason=reason)
 
 
 def claim_of(

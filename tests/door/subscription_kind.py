@@ -13,7 +13,6 @@ from counterfoil.core.subjects.subject import (
     Command,
     DecisionContext,
     Key,
-    SubjectCommand,
     SubjectState,
     no_command,
     unexpected,
@@ -30,7 +29,7 @@ class Unsubscribed(Event, frozen=True, kw_only=True):
     """Events are no longer sent to the URL."""
 
 
-class Subscribe(SubjectCommand, frozen=True, kw_only=True):
+class Subscribe(Command, frozen=True, kw_only=True):
     """Send events of the account to a URL."""
 
     url: str
@@ -46,7 +45,7 @@ class Subscribe(SubjectCommand, frozen=True, kw_only=True):
         return True
 
 
-class Unsubscribe(SubjectCommand, frozen=True, kw_only=True):
+class Unsubscribe(Command, frozen=True, kw_only=True):
     """Stop sending events to the URL."""
 
 
@@ -74,7 +73,7 @@ class SubscriptionReads:
         return replace(self, urls=dict(self.urls))
 
 
-def decide(state: Subscription | None, command: SubjectCommand, context: SubscriptionContext) -> list[Event]:
+def decide(state: Subscription | None, command: Command, context: SubscriptionContext) -> list[Event]:
     """Return the events of the command, or raise a Refusal."""
     match command:
         case Subscribe(url=url):

@@ -20,18 +20,18 @@ from door.asking import ADMIN, create, exchange, revoke, rotate
 
 def acting(made: Create, **said: Any) -> Principal:
     usual: dict[str, Any] = {"account": made.account, "scopes": (), "generation": 1}
-    return Principal(actor=Actor("token", made.token_id), **usual | said)
+    return Principal(actor=Actor("token", made.id), **usual | said)
 
 
 def on_behalf(subject: Create, actor: Principal) -> Exchange:
     return Exchange(
-        account=subject.account, token_id=subject.token_id, by=actor, generation=1, jti=uuids.uuid7(),
+        account=subject.account, id=subject.id, by=actor, generation=1, jti=uuids.uuid7(),
         lifetime_seconds=60, actors=(actor.actor.id,),
     )  # fmt: skip
 
 
 def suspend(made: Create) -> Suspend:
-    return Suspend(account=made.account, token_id=made.token_id, by=ADMIN)
+    return Suspend(account=made.account, id=made.id, by=ADMIN)
 
 
 ENDS: dict[str, Callable[[Create], Request]] = {"revoke": revoke, "rotate": rotate, "suspend": suspend}
@@ -45,8 +45,8 @@ async def test_the_actor_is_the_caller(door: Door) -> None:
     for outcome in (by_secret, by_bearer):
         (fact,) = outcome.facts
         assert isinstance(fact.event, Exchanged)
-        assert (fact.by.id, fact.event.actors) == (actor.token_id, (actor.token_id,))
-        assert fact.subject.id == subject.token_id
+        assert (fact.by.id, fact.event.actors) == (actor.id, (actor.id,))
+        assert fact.subject.id == subject.id
 
 
 @pytest.mark.parametrize(
@@ -76,15 +76,15 @@ async def test_an_actor_of_another_account_is_refused(door: Door) -> None:
 async def test_a_client_may_present_only_its_own_secret(door: Door) -> None:
     made, other = create(), create()
     await asyncio.gather(door.execute(made), door.execute(other))
-    await door.execute(replace(exchange(made), client=made.token_id))
+    await door.execute(replace(exchange(made), client=made.id))
     with pytest.raises(UnknownSecret):
-        await door.execute(replace(exchange(made), client=other.token_id))
+        await door.execute(replace(exchange(made), client=other.id))
 
 
 async def test_a_secret_that_was_replaced_meanwhile_revokes_nothing(door: Door) -> None:
     made = create()
     await door.execute(made)
-    by_secret = Revoke(account=made.account, token_id=made.token_id, by=ADMIN, reason="leaked", generation=1)
+    by_secret = Revoke(account=made.account, id=made.id, by=ADMIN, reason="leaked", generation=1)
     await door.execute(rotate(made))
     assert (await door.execute(by_secret)).facts == ()
     assert (await door.execute(replace(by_secret, generation=2))).of(Token).status == "revoked"

@@ -45,7 +45,7 @@ async def test_an_ended_secret_cannot_create_one_that_outlives_it(door: Door) ->
     for _ in range(20):
         caller = create(account=ACCOUNT, by=BY, scopes=("all",), lifetime="forever")
         await door.execute(caller)
-        asking = Principal(actor=Actor("token", caller.token_id), account=ACCOUNT, scopes=("all",), generation=1)
+        asking = Principal(actor=Actor("token", caller.id), account=ACCOUNT, scopes=("all",), generation=1)
         made = [issue(asking) for _ in range(10)]
         *answers, _ = await asyncio.gather(
             *(door.execute(each) for each in made[:5]), door.execute(END), return_exceptions=True

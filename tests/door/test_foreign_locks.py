@@ -28,7 +28,7 @@ async def test_a_held_row_is_reported_as_busy_and_leaves_no_trace(
 ) -> None:
     made = create()
     outcomes = [await door.execute(made)]
-    await _hold(owner, made.token_id)
+    await _hold(owner, made.id)
     began = time.monotonic()
     with pytest.raises(Busy):
         await door.execute(exchange(made))
@@ -41,7 +41,7 @@ async def test_a_held_row_is_reported_as_busy_and_leaves_no_trace(
 async def test_a_row_that_is_released_in_time_is_taken(door: Door, database: Database, owner: Connection) -> None:
     made = create()
     outcomes = [await door.execute(made)]
-    await _hold(owner, made.token_id)
+    await _hold(owner, made.id)
     calls = [asyncio.create_task(door.execute(exchange(made))) for _ in range(3)]
     await asyncio.sleep(0.5)
     assert not any(task.done() for task in calls)
@@ -54,7 +54,7 @@ async def test_other_commands_go_on_while_a_row_is_held(door: Door, owner: Conne
     held, free = create(), create()
     await door.execute(held)
     await door.execute(free)
-    await _hold(owner, held.token_id)
+    await _hold(owner, held.id)
     calls = asyncio.gather(*(door.execute(exchange(held)) for _ in range(5)), return_exceptions=True)
     meanwhile = 0
     while not calls.done():
@@ -70,7 +70,7 @@ async def test_waiting_for_a_row_does_not_spin(database: Database, owner: Connec
     async with Door(database.app_url, observe=lambda batch, _waited, _took: batches.append(batch)) as door:
         made = create()
         await door.execute(made)
-        await _hold(owner, made.token_id)
+        await _hold(owner, made.id)
         with pytest.raises(Busy):
             await door.execute(exchange(made))
         await owner.execute("rollback")
@@ -96,7 +96,7 @@ async def test_many_held_rows_are_each_reported_as_busy_in_time(
     monkeypatch.setattr(queue, "PATIENCE_SECONDS", 2.0)
     tokens = [create() for _ in range(30)]
     await asyncio.gather(*(door.execute(token) for token in tokens))
-    await _hold(owner, *(token.token_id for token in tokens))
+    await _hold(owner, *(token.id for token in tokens))
     began = time.monotonic()
     answers = await asyncio.gather(*(door.execute(exchange(token)) for token in tokens), return_exceptions=True)
     assert {type(answer) for answer in answers} == {Busy}
@@ -112,7 +112,7 @@ async def test_rows_held_one_after_another_are_all_answered(door: Door, database
     async def held_for_a_moment(place: int) -> None:
         holder = await asyncpg.connect(database.owner_url)
         await asyncio.sleep(place * 0.013)
-        await _hold(holder, tokens[place].token_id)
+        await _hold(holder, tokens[place].id)
         asking = asyncio.create_task(door.execute(exchange(tokens[place])))
         await asyncio.sleep(0.012)
         await holder.execute("rollback")
@@ -129,7 +129,7 @@ async def test_a_busy_row_in_a_batch_that_breaks_is_still_answered(
     """Two commands for one held row, in two halves of a batch that was split because of a failing neighbour."""
     held, poison = create(), create()
     await door.execute(held)
-    await _hold(owner, held.token_id)
+    await _hold(owner, held.id)
     mixed = [
         update(held, name="a"),
         *(create() for _ in range(6)),
@@ -183,7 +183,7 @@ async def test_a_key_about_to_be_committed_elsewhere_delays_no_other_command(doo
     await owner.execute("begin")
     await owner.execute(
         "insert into secret (digest, account_id, token_id, generation, pepper_id) values ($1, $2, $3, 1, 1)",
-        secret.digest, doomed.account, doomed.token_id,
+        secret.digest, doomed.account, doomed.id,
     )  # fmt: skip
     poisoned = asyncio.create_task(door.execute(doomed))
     beside = [asyncio.create_task(door.execute(create())) for _ in range(3)]

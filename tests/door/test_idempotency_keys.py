@@ -80,7 +80,7 @@ async def test_a_key_with_another_body_is_refused(door: Door, database: Database
 
 
 async def test_keys_of_two_principals_are_independent(door: Door) -> None:
-    users = [replace(ADMIN, actor=Actor("user", create().token_id)) for _ in range(2)]
+    users = [replace(ADMIN, actor=Actor("user", create().id)) for _ in range(2)]
     claims = [claim(PEPPERS, user, KEY, request=(b"POST",), holds_secret=True) for user in users]
     outcomes = [await door.execute(create(), claimed, answer) for claimed in claims]
     assert outcomes[0].reply != outcomes[1].reply
@@ -122,7 +122,7 @@ async def test_a_secret_is_shown_again_for_ten_minutes_only(door: Door, database
     await owner.execute("update idempotency_key set at = at - interval '11 seconds'")
     with pytest.raises(SecretNoLongerAvailable) as refused:
         await door.execute(create(), claim_of("key"), answer)
-    assert refused.value.facts == {"subject": str(made.token_id)}
+    assert refused.value.facts == {"subject": str(made.id)}
     async with await open_pool(database.app_url, size=1) as pool:
         assert await claims.forget_secrets(pool) == 1
     assert await owner.fetchval("select reply is null from idempotency_key")

@@ -26,7 +26,7 @@ EARLIER, LATER = (UUID(f"01a20000-0000-7000-8000-00000000000{n}") for n in (1, 2
 def imported(token_id: UUID, algorithm: Algorithm, pepper: int = 2) -> Create:
     known = replace(SECRET, algorithms=(algorithm,))
     peppers = Peppers({n: KEYS[n] for n in range(1, pepper + 1)})
-    return create(token_id=token_id, secret=peppers.minted(known), imported_digests=PEPPERS.digests(known))
+    return create(id=token_id, secret=peppers.minted(known), imported_digests=PEPPERS.digests(known))
 
 
 async def opened(door: Door, database: Database) -> tuple[UUID, UUID]:

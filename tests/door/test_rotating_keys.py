@@ -8,7 +8,7 @@ from counterfoil.core.refusals import Refusal
 from counterfoil.core.subjects.peppers import PEPPER_SET, ActivatePepper, IntroducePeppers
 from counterfoil.core.subjects.signing_key_events import ActivateKey, NewKey, PublishKey, RemoveKey
 from counterfoil.core.subjects.signing_keys import RING, Ring
-from counterfoil.core.subjects.subject import SubjectCommand
+from counterfoil.core.subjects.subject import Command
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil.door import Door
 from counterfoil.postgres.connection import open_pool
@@ -21,11 +21,11 @@ SEALING = Sealing(b"k" * 32)
 RACERS = 6
 
 
-def command_of(command: type[SubjectCommand], **fields: Any) -> SubjectCommand:
+def command_of(command: type[Command], **fields: Any) -> Command:
     return command(account=NIL, id=RING, by=SYSTEM, **fields)
 
 
-async def race(doors: list[Door], commands: list[SubjectCommand]) -> list[Outcome]:
+async def race(doors: list[Door], commands: list[Command]) -> list[Outcome]:
     """Send all commands at once, each through its own door; return the successful ones."""
     asked = (door.execute(command) for door, command in zip(doors, commands, strict=True))
     answers = await asyncio.gather(*asked, return_exceptions=True)

@@ -43,7 +43,7 @@ revisions = st.sampled_from((None, None, None, frozenset({1}), frozenset({2, 3})
 def asked(draw: st.DrawFn, secrets: dict[bytes, None]) -> Request:
     """Any command about one of a few tokens; `secrets` are the digests of issued secrets."""
     word = draw(st.sampled_from(WORDS))
-    about: dict[str, Any] = {"account": ACCOUNT, "token_id": draw(tokens), "by": draw(callers)}
+    about: dict[str, Any] = {"account": ACCOUNT, "id": draw(tokens), "by": draw(callers)}
     change = about | {"revisions": draw(revisions)}
     match word:
         case "create":
@@ -103,7 +103,7 @@ class Ledger(RuleBasedStateMachine):
             """,
             database=self.database.name,
         )
-        made = [create(token_id=token_id, scopes=("jobs.run", "mail.send")) for token_id in TOKENS]
+        made = [create(id=token_id, scopes=("jobs.run", "mail.send")) for token_id in TOKENS]
         answers = self.runner.run(self.processes[0].ask([(command, None) for command in made]))
         for command, answer in zip(made, answers, strict=True):
             self._note(command, None, answer)

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from counterfoil.core.principal import SYSTEM, Actor, Principal
 from counterfoil.core.refusals import Busy, CallerGone, EmailTaken, LastAdministrator, NotFound, UnknownUser, UserGone
 from counterfoil.core.subjects.account import CreateAccount
-from counterfoil.core.subjects.subject import SubjectCommand
+from counterfoil.core.subjects.subject import Command
 from counterfoil.core.subjects.user import User, owner_of
 from counterfoil.core.subjects.user_commands import (
     ChangePassword,
@@ -32,7 +32,7 @@ from counterfoil_dev.postgres import Database
 from door.asking import create
 from door.other_process import Start
 
-ENDS: list[tuple[type[SubjectCommand], dict[str, Any]]] = [
+ENDS: list[tuple[type[Command], dict[str, Any]]] = [
     (DisableUser, {"reason": "x"}), (RemoveUser, {"reason": "x"}), (UpdateUser, {"role": "member"}),
 ]  # fmt: skip
 WAITING = "select exists (select from pg_locks where not granted)"
@@ -51,7 +51,7 @@ def asking(made: CreateUser) -> Principal:
     return Principal(actor=Actor("user", made.id), account=made.account, scopes=("all",), owner=owner_of(made.id))
 
 
-def ended(end: tuple[type[SubjectCommand], dict[str, Any]], *, by: CreateUser, whom: CreateUser) -> Request:
+def ended(end: tuple[type[Command], dict[str, Any]], *, by: CreateUser, whom: CreateUser) -> Request:
     command, said = end
     return command(account=whom.account, id=whom.id, by=asking(by), **said)
 
@@ -219,7 +219,7 @@ async def test_a_user_removed_at_the_same_moment_owns_no_later_token(
     answers = (await asyncio.gather(*(door.execute(each) for each in both), return_exceptions=True))[-len(issuing) :]
     await there.hear()
     assert {type(answer) for answer in answers} <= {Outcome, UserGone}
-    again = [replace(each, token_id=uuids.uuid7()) for each in issuing]
+    again = [replace(each, id=uuids.uuid7()) for each in issuing]
     late = await asyncio.gather(*(door.execute(each) for each in again), return_exceptions=True)
     assert {type(answer) for answer in late} == {UserGone}
 
@@ -234,7 +234,7 @@ async def test_an_owner_is_a_user_of_the_account_and_may_be_added_with_the_token
     assert len((await door.execute(AllOrNothing((new, own)))).facts) == 2
     gone = RemoveUser(account=boss.account, id=new.id, by=asking(boss), reason="x")
     with pytest.raises(UserGone):
-        await door.execute(AllOrNothing((gone, replace(own, token_id=uuids.uuid7()))))
+        await door.execute(AllOrNothing((gone, replace(own, id=uuids.uuid7()))))
     # Neither of them left a trace.
     await door.execute(create(account=boss.account, by=asking(boss), owner=owner_of(new.id)))
 

@@ -45,13 +45,13 @@ class Tenant:
         return (await self.ask(commands.Create, uuid7(), **fields)).of(Token)
 
     async def ask(self, command: type[commands.TokenCommand], token_id: UUID, **fields: Any) -> Outcome:
-        return await self.door.execute(command(account=self.account, token_id=token_id, by=self.admin, **fields))
+        return await self.door.execute(command(account=self.account, id=token_id, by=self.admin, **fields))
 
     async def exchange(self, token: Token) -> Outcome:
         by = Principal(actor=Actor("token", token.id), account=self.account, scopes=token.scopes)
         return await self.door.execute(
             commands.Exchange(
-                account=self.account, token_id=token.id, by=by, generation=token.generation, jti=uuid7(),
+                account=self.account, id=token.id, by=by, generation=token.generation, jti=uuid7(),
                 lifetime_seconds=3600,
             )
         )  # fmt: skip

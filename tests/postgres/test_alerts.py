@@ -40,7 +40,7 @@ async def announced(tenant: Tenant, *, ends_in: timedelta = -HOUR, **said: Any) 
 
 
 async def sweep(tenant: Tenant, token: Token) -> Token:
-    return (await tenant.door.execute(Sweep(account=token.account, token_id=token.id, by=SYSTEM))).of(Token)
+    return (await tenant.door.execute(Sweep(account=token.account, id=token.id, by=SYSTEM))).of(Token)
 
 
 async def used(tenant: Tenant, token: Token, times: int, *, days_ago: int = 0, generation: int = 1) -> None:

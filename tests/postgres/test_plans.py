@@ -57,7 +57,7 @@ async def _ask_everything(tenant: Tenant, times: int = 1) -> None:
         token = await tenant.issue(secret=secret)
         await tenant.exchange(token)
         asked = claim(PEPPERS, tenant.admin, f"{token.id}", request=(b"",), holds_secret=True)
-        suspend = commands.Suspend(account=tenant.account, token_id=token.id, by=tenant.admin)
+        suspend = commands.Suspend(account=tenant.account, id=token.id, by=tenant.admin)
         for _ in range(2):
             await tenant.door.execute(suspend, asked, lambda _: b"reply")
         await tenant.ask(commands.Resume, token.id)

@@ -132,7 +132,7 @@ async def test_a_missing_account_filter_shows_nothing_of_other_accounts(neighbou
     ours, theirs = neighbours.ours, neighbours.theirs
     async with tenants.tenant_of(neighbours.database) as asking:
         asking.account = theirs.account
-        await asking.door.execute(commands.Sweep(account=theirs.account, token_id=theirs.id, by=asking.admin))
+        await asking.door.execute(commands.Sweep(account=theirs.account, id=theirs.id, by=asking.admin))
     for account, own in ((theirs.account, True), (ours.account, False)):
         forgetful = Forgetful(neighbours.pool)
         shown = await everything(cast("Pool", forgetful), account, theirs)

@@ -52,15 +52,14 @@ FREE = {
 }  # fmt: skip
 """Fields of commands that callers write as they like."""
 CHOSEN = {
-    "account", "token_id", "by", "number", "secret", "expires_at", "thresholds", "dialect", "cloned_from", "revisions",
+    "account", "id", "by", "number", "secret", "expires_at", "thresholds", "dialect", "cloned_from", "revisions",
     "grace_seconds", "imported_digests", "bulk_revocation", "generation", "jti", "lifetime_seconds", "held", "actors",
     "address",
     "forgets_use", "previous_until", "may_have_expired", "ends_previous", "made_at", "max_uses",
     "counted", "assertion",
 }  # fmt: skip
 """Fields that hold ids, numbers, times, or words of our own choice."""
-ASKED = [each for each in (*commands.TokenCommand.__subclasses__(), *commands.Change.__subclasses__())
-         if each is not commands.Change]  # fmt: skip
+ASKED = commands.TokenCommand.__subclasses__()
 
 
 def sealed(event: Any) -> bytes:
@@ -76,7 +75,7 @@ def outcomes(state: Token | None, command: type[commands.TokenCommand], said: di
     fields = {name: USUAL[name] for name in command.__struct_fields__ if name in USUAL}
     if "trust" in said:  # in place of a secret
         fields, state = fields | ({"secret": None} if "secret" in fields else {}), state and given(TRUSTING).token
-    asked = command(account=ACCOUNT, token_id=TOKEN, by=ADMIN, **{**fields, **said})
+    asked = command(account=ACCOUNT, id=TOKEN, by=ADMIN, **{**fields, **said})
     try:
         return [sealed(event) for event in decide(state, asked, NOON)]
     except Refusal:

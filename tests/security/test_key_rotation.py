@@ -21,7 +21,7 @@ from api.service import Caller, basic, founded, settings_for
 from counterfoil.core.principal import NIL, SYSTEM
 from counterfoil.core.subjects.signing_key_events import ActivateKey, PublishKey, RemoveKey
 from counterfoil.core.subjects.signing_keys import PUBLISHED_SECONDS, RING, SKEW_SECONDS, Ring
-from counterfoil.core.subjects.subject import SubjectCommand
+from counterfoil.core.subjects.subject import Command
 from counterfoil.door import Door
 from counterfoil.uses.key_encryption import Sealing
 from counterfoil_dev.postgres import Database
@@ -68,7 +68,7 @@ class Ground:
             self._keys = await self.published(random.choice(self.processes)), monotonic()
         assert jwt.decode(bearer, self._keys[0], algorithms=["ES256"]).claims["iss"] == ISSUER
 
-    async def ask(self, command: type[SubjectCommand], **fields: Any) -> Ring:
+    async def ask(self, command: type[Command], **fields: Any) -> Ring:
         async with Door(self.database.app_url) as door:
             state = (await door.execute(command(account=NIL, id=RING, by=SYSTEM, **fields))).state
         assert isinstance(state, Ring)

@@ -150,7 +150,7 @@ async def _erased(admin: Caller, database: Database) -> None:
     token = (await admin.issue(name="Ada's laptop", metadata={"of": "Ada"}))["token"]
     account, token_id = UUID(token["account"]), UUID(token["id"])
     async with Door(database.app_url) as door:
-        await door.execute(Erase(account=account, token_id=token_id, by=SYSTEM))
+        await door.execute(Erase(account=account, id=token_id, by=SYSTEM))
     connection = await asyncpg.connect(database.owner_url)
     try:
         await connection.execute("alter table event disable trigger user")

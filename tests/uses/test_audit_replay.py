@@ -53,10 +53,10 @@ async def story(database: Database) -> Create:
         )
         for command in (made, update(made, name="weekly"), exchange(made), rotate(made)):
             await door.execute(command)
-        await door.execute(Suspend(account=ACCOUNT, token_id=made.token_id, by=ADMIN, reason="leaked?"))
+        await door.execute(Suspend(account=ACCOUNT, id=made.id, by=ADMIN, reason="leaked?"))
         for other in (create(), create()):
             await door.execute(other)
-            await door.execute(Renew(account=ACCOUNT, token_id=other.token_id, by=ADMIN, lifetime="30d"))
+            await door.execute(Renew(account=ACCOUNT, id=other.id, by=ADMIN, lifetime="30d"))
             await door.execute(revoke(other))
     return made
 
@@ -102,10 +102,10 @@ async def test_an_empty_ledger_has_no_findings(database: Database) -> None:
 async def test_a_changed_cell_is_reported(
     database: Database, story: Create, tamper: Tamper, column: str, value: str
 ) -> None:
-    await tamper(f"update token set {column} = {value} where token_id = $1", story.token_id)
+    await tamper(f"update token set {column} = {value} where token_id = $1", story.id)
     (finding,) = (await audit(database))[0]
     field = {"owner_id": "owner", "creator_id": "creator"}.get(column, column)
-    assert (finding.what, finding.field, finding.subject) == ("column-differs", field, story.token_id)
+    assert (finding.what, finding.field, finding.subject) == ("column-differs", field, story.id)
 
 
 async def test_a_changed_address_of_a_user_is_reported(database: Database, story: Create, tamper: Tamper) -> None:
@@ -158,10 +158,10 @@ async def test_a_changed_address_of_a_user_is_reported(database: Database, story
 async def test_manipulated_history_is_reported(
     database: Database, story: Create, tamper: Tamper, statement: str, expected: list[tuple[str, str, int]]
 ) -> None:
-    await tamper(statement, story.token_id)
+    await tamper(statement, story.id)
     findings, tally = await audit(database)
     assert [(finding.what, finding.field, finding.version) for finding in findings] == expected
-    assert {finding.subject for finding in findings} == {story.token_id}
+    assert {finding.subject for finding in findings} == {story.id}
     assert tally.findings == len(expected)
 
 
@@ -175,26 +175,26 @@ async def test_an_invented_secret_is_reported(database: Database, story: Create,
 async def test_a_rewritten_history_is_detected_by_its_leaf(database: Database, story: Create, tamper: Tamper) -> None:
     """Even if all links and the state are rewritten, the next entry's `prev` or the row's leaf does not match."""
     connection = await asyncpg.connect(database.owner_url)
-    entry = await connection.fetchval("select entry from event where subject_id = $1 and version = 3", story.token_id)
+    entry = await connection.fetchval("select entry from event where subject_id = $1 and version = 3", story.id)
     await connection.close()
     forged = re.sub(r'"jti":"[0-9a-f-]+"', f'"jti":"{uuids.uuid7()}"', entry)
     assert codec.canonical(codec.entry_of(forged)) == forged.encode()
-    await tamper("update event set entry = $2 where subject_id = $1 and version = 3", story.token_id, forged)
+    await tamper("update event set entry = $2 where subject_id = $1 and version = 3", story.id, forged)
     assert await named(database) == [("prev-broken", None, 4)]
 
 
 async def test_an_erased_private_part_is_no_finding(database: Database, story: Create, tamper: Tamper) -> None:
     async with Door(database.app_url) as door:
-        await door.execute(Erase(account=ACCOUNT, token_id=story.token_id, by=ADMIN))
-        await door.execute(Resume(account=ACCOUNT, token_id=story.token_id, by=ADMIN))
-    await tamper("update event set private = null, salt = null where subject_id = $1", story.token_id)
+        await door.execute(Erase(account=ACCOUNT, id=story.id, by=ADMIN))
+        await door.execute(Resume(account=ACCOUNT, id=story.id, by=ADMIN))
+    await tamper("update event set private = null, salt = null where subject_id = $1", story.id)
     assert await named(database) == []
 
 
 async def test_findings_show_no_digest(database: Database, story: Create, tamper: Tamper) -> None:
     assert story.secret is not None
     digest = story.secret.digest.hex()
-    await tamper("update secret set generation = 7 where token_id = $1", story.token_id)
+    await tamper("update secret set generation = 7 where token_id = $1", story.id)
     findings, _ = await audit(database)
     assert findings
     assert digest not in repr(findings)

@@ -211,7 +211,7 @@ async def test_tokens_that_others_revoked_meanwhile_are_not_counted(door: Door, 
     tokens = await many_born(door, 9, ends_in=3_600)
     job = await accepted(pool, door)
     for token in tokens[:4]:
-        await door.execute(Revoke(account=ACCOUNT, token_id=token.id, by=ROOT, reason="by hand"))
+        await door.execute(Revoke(account=ACCOUNT, id=token.id, by=ROOT, reason="by hand"))
     await BulkRevocations(pool, door).work()
     far = await progress(pool, job)
     assert (far.done, far.revoked, far.failed) == (9, 5, 0)

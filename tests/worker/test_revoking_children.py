@@ -53,7 +53,7 @@ async def pool(database: Database) -> AsyncIterator[Pool]:
 
 def create(by: Principal, owner: Owner = CI) -> Create:
     return Create(
-        account=ACCOUNT, token_id=uuids.uuid7(), by=by, number=next(NUMBERS), owner=owner, name="minted",
+        account=ACCOUNT, id=uuids.uuid7(), by=by, number=next(NUMBERS), owner=owner, name="minted",
         secret=PEPPERS.minted(mint("service")), scopes=("tokens.create",),
     )  # fmt: skip
 
@@ -79,7 +79,7 @@ async def accepted(pool: Pool, door: Door, root: UUID, owner: Owner | None = Non
     """The bulk revocation that comes with the revocation of this token."""
     job_id, children = uuids.uuid7(), Children(made_by=root, owner=owner)
     found = await stage(pool, ACCOUNT, Filter(creator=root), revocation=job_id, digest=None, children=children)
-    await door.execute(Revoke(account=ACCOUNT, token_id=root, by=ROOT, reason="leaked"))
+    await door.execute(Revoke(account=ACCOUNT, id=root, by=ROOT, reason="leaked"))
     command = AcceptBulkRevocation(
         account=ACCOUNT, id=job_id, by=ROOT, plan="00", total=found.tokens, reason="leaked", children=children
     )

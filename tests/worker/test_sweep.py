@@ -88,7 +88,7 @@ async def test_after_a_renewal_the_same_threshold_is_announced_again(
     token = await born(door, ends_in=60, thresholds=(60,))
     await lived_longer(database.app_url, token)
     assert await sweeper.work() == 1
-    await door.execute(Renew(account=ACCOUNT, token_id=token.id, by=ROOT, lifetime="61s"))
+    await door.execute(Renew(account=ACCOUNT, id=token.id, by=ROOT, lifetime="61s"))
     assert await sweeper.work() == 0
     await asyncio.sleep(1.1)
     assert [await sweeper.work(), await sweeper.work()] == [1, 0]
@@ -99,8 +99,8 @@ async def test_suspended_tokens_are_announced_and_revoked_ones_are_not(
     database: Database, door: Door, sweeper: Sweeper
 ) -> None:
     suspended, revoked = await born(door, ends_in=0.3), await born(door, ends_in=0.3)
-    await door.execute(Suspend(account=ACCOUNT, token_id=suspended.id, by=ROOT))
-    await door.execute(Revoke(account=ACCOUNT, token_id=revoked.id, by=ROOT, reason="done"))
+    await door.execute(Suspend(account=ACCOUNT, id=suspended.id, by=ROOT))
+    await door.execute(Revoke(account=ACCOUNT, id=revoked.id, by=ROOT, reason="done"))
     await asyncio.sleep(0.4)
     await sweeper.work()
     assert await told_of(database.app_url, suspended) == ["expired", "suspended"]
@@ -202,9 +202,9 @@ async def test_active_tokens_are_counted_by_their_time_to_expiry(
     for days in (-1, 0.5, 0.9, 3, 20, 80, 100):
         await born(door, ends_in=days * day)
     suspended = await born(door, ends_in=day / 2)
-    await door.execute(Suspend(account=ACCOUNT, token_id=suspended.id, by=ROOT))
+    await door.execute(Suspend(account=ACCOUNT, id=suspended.id, by=ROOT))
     eternal = await born(door, ends_in=day)
-    await door.execute(Renew(account=ACCOUNT, token_id=eternal.id, by=ROOT, lifetime="forever"))
+    await door.execute(Renew(account=ACCOUNT, id=eternal.id, by=ROOT, lifetime="forever"))
     pool = await stack.enter_async_context(await open_pool(database.app_url, size=1))
     assert await due.expiring(pool) == {"1d": 2, "7d": 1, "30d": 1, "90d": 1, "later": 1, "never": 1}
 

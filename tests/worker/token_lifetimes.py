@@ -56,7 +56,7 @@ async def born(
     token_id = uuids.uuid7()
     created = await door.execute(
         Create(
-            account=ACCOUNT, token_id=token_id, by=ROOT, number=token_id.int % 2**62, owner=owner,
+            account=ACCOUNT, id=token_id, by=ROOT, number=token_id.int % 2**62, owner=owner,
             name="soon", secret=PEPPERS.minted(mint("service")), thresholds=tuple(thresholds),
             expires_at=(at or datetime.now(UTC)) + timedelta(seconds=ends_in), may_have_expired=True,
         )

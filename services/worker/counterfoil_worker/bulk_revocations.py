@@ -182,7 +182,7 @@ def _command(revocation: BulkRevocation, token: UUID) -> Revoke:
     by = Principal(actor=revocation.creator, account=revocation.account, scopes=())
     return Revoke(
         account=revocation.account,
-        token_id=token,
+        id=token,
         by=by,
         reason=revocation.reason or "(erased)",
         bulk_revocation=revocation.id,

@@ -76,7 +76,7 @@ def _kind(fact: Fact) -> str:
 
 
 def _command(due: Due) -> Sweep:
-    return Sweep(account=due.account, token_id=due.token_id, by=replace(SYSTEM, account=due.account))
+    return Sweep(account=due.account, id=due.token_id, by=replace(SYSTEM, account=due.account))
 
 
 JOB: Final = Job(name="sweep", every_seconds=lambda settings: settings.sweep_interval_seconds, open=Sweeper)

@@ -16,12 +16,12 @@ from counterfoil.cli.tables import Columns, show_list
 from counterfoil.core.principal import NIL, SYSTEM
 from counterfoil.core.subjects.signing_key_events import ActivateKey, PublishKey, RemoveKey
 from counterfoil.core.subjects.signing_keys import RING, Ring, SigningKey
-from counterfoil.core.subjects.subject import SubjectCommand
+from counterfoil.core.subjects.subject import Command
 
 if TYPE_CHECKING:
     from counterfoil.uses.key_encryption import Sealing
 
-    Asked = Callable[[Ring | None, Sealing], SubjectCommand]
+    Asked = Callable[[Ring | None, Sealing], Command]
 
 app = typer.Typer(help="Signing keys, on the server itself (DATABASE_URL, KEY_ENCRYPTION_KEY).", no_args_is_help=True)
 
@@ -51,7 +51,7 @@ def list_keys(*, as_json: AsJson = False) -> None:
 def rotate(*, as_json: AsJson = False) -> None:
     """Publish another key. The API lets it sign once services can have fetched it, and later removes the old one."""
 
-    def asked(ring: Ring | None, sealing: Sealing) -> SubjectCommand:
+    def asked(ring: Ring | None, sealing: Sealing) -> Command:
         return PublishKey(account=NIL, id=RING, by=SYSTEM, new_key=sealing.new_key(), revisions=_as_found(ring))
 
     _show(_asked(asked), as_json=as_json)
@@ -68,7 +68,7 @@ def activate(
 ) -> None:
     """Let the published key sign now, and retire the present one, without waiting for the API."""
 
-    def asked(ring: Ring | None, _: Sealing) -> SubjectCommand:
+    def asked(ring: Ring | None, _: Sealing) -> Command:
         kid = _kid(ring, ref)
         return ActivateKey(account=NIL, id=RING, by=SYSTEM, kid=kid, emergency=emergency, revisions=_as_found(ring))
 
@@ -89,7 +89,7 @@ def remove(
     if emergency != bool(reason):
         raise ended(USAGE, "give --emergency and --reason together, or neither")
 
-    def asked(ring: Ring | None, sealing: Sealing) -> SubjectCommand:
+    def asked(ring: Ring | None, sealing: Sealing) -> Command:
         kid = _kid(ring, ref)
         key, waiting = (ring.key(kid), ring.first("published")) if ring else (None, None)
         alone = key is not None and key.status == "active" and waiting is None

@@ -183,7 +183,7 @@ class UnitOfWork:
         self, row: Row, command: Command, events: list[Event], at: datetime
     ) -> tuple[Row, list[tuple[Fact, Sealed]]]:
         kind = KIND_OF[type(command)]
-        subject, state, leaf, facts = Subject(kind.name, command.subject), row.state, row.leaf, []
+        subject, state, leaf, facts = Subject(kind.name, command.id), row.state, row.leaf, []
         for event in events:
             fact = Fact(
                 account=command.account, subject=subject, version=state.version + 1 if state else 1,

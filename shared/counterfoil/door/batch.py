@@ -13,6 +13,8 @@ from datetime import timedelta
 from typing import Final, Literal
 from uuid import UUID
 
+from msgspec import structs
+
 from counterfoil.core.locked import Locked
 from counterfoil.core.refusals import KeyReused, Refusal, SecretNoLongerAvailable
 from counterfoil.core.subjects.subject import Command, Key, Unresolved
@@ -157,7 +159,7 @@ class Batch:
                 first = queued.commands[0]
                 if isinstance(first, Unresolved):
                     raise TypeError(f"{type(first).__name__} shows no secret under a key")
-                self.replays[queued] = (first.about(earlier[key].token_id), answer)
+                self.replays[queued] = (structs.replace(first, id=earlier[key].token_id), answer)
             else:
                 self.answers[queued] = answer
         return won

@@ -16,8 +16,8 @@ from counterfoil.core.emails import checked_email
 from counterfoil.core.principal import Owner, Principal
 from counterfoil.core.secret import Peppers, Secret, mint
 from counterfoil.core.subjects.scope_catalogue import DefineSet, named
-from counterfoil.core.subjects.subject import SubjectCommand
-from counterfoil.core.subjects.token.commands import Create, Revoke, TokenCommand
+from counterfoil.core.subjects.subject import Command
+from counterfoil.core.subjects.token.commands import Create, Revoke
 from counterfoil.core.subjects.token.state import FOUNDING
 from counterfoil.core.subjects.user import held, owner_of
 from counterfoil.core.subjects.user_commands import CreateUser
@@ -76,7 +76,7 @@ def _beside(admin_email: str) -> str:
     return checked_email(f"{'second-' if local.casefold() == 'member' else ''}member@{domain}")
 
 
-def commands(charter: WithExamples, founder: Principal, peppers: Peppers) -> tuple[TokenCommand | SubjectCommand, ...]:
+def commands(charter: WithExamples, founder: Principal, peppers: Peppers) -> tuple[Command, ...]:
     """Return the commands that create it, to be executed after the account's own."""
     application, zone = Owner("application", charter.application_id), Owner("service", charter.zone_id)
     return (
@@ -110,7 +110,7 @@ def _known(founder: Principal, peppers: Peppers, owner: Owner, *, name: str, num
     )  # fmt: skip
     made, _ = issue(wish, founder, peppers, number=number)
     reason = "It only makes its owner known."
-    return made, Revoke(account=founder.account, token_id=made.token_id, by=founder, reason=reason)
+    return made, Revoke(account=founder.account, id=made.id, by=founder, reason=reason)
 
 
 def _template(founder: Principal, name: str) -> DefineSet:

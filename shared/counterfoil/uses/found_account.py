@@ -88,7 +88,7 @@ async def renew_token(settings: Settings, *, file: Path, lifetime: str | None = 
         charter = present(file)
         charter = replace(charter, admin_token_lifetime=lifetime or charter.admin_token_lifetime)
         command = Renew(
-            account=charter.account, token_id=charter.admin_token_id, by=_founder(charter),
+            account=charter.account, id=charter.admin_token_id, by=_founder(charter),
             lifetime=charter.admin_token_lifetime,
         )  # fmt: skip
         async with Door(settings.database_url) as door:

@@ -78,7 +78,7 @@ def creation(
     """Return the command that creates this token with a secret that exists already, or with none; see `Create`."""
     return Create(
         account=by.account,
-        token_id=token_id,
+        id=token_id,
         by=by,
         number=number,
         owner=wish.owner,

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from counterfoil.core.principal import NIL, SYSTEM
 from counterfoil.core.subjects.account import ChangeAccount
-from counterfoil.core.subjects.subject import SubjectCommand
+from counterfoil.core.subjects.subject import Command
 from counterfoil.core.subjects.user import login_of
 from counterfoil.core.subjects.user_commands import ChangePassword, EnableUser, RemoveTotp, UpdateUser
 from counterfoil.core.unit_of_work import AllOrNothing
@@ -67,7 +67,7 @@ def _the_one(found: list[KnownUser], account: UUID | None) -> KnownUser:
     return meant[0]
 
 
-def _commands(known: KnownUser, password: str, *, any_network: bool) -> Iterator[SubjectCommand]:
+def _commands(known: KnownUser, password: str, *, any_network: bool) -> Iterator[Command]:
     user, by = known.user, replace(SYSTEM, account=known.user.account)
     if any_network:
         policy = replace(known.policy, networks=())

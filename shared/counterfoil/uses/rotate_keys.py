@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from counterfoil.core.principal import NIL, SYSTEM
 from counterfoil.core.subjects.signing_key_events import ActivateKey, PublishKey, RemoveKey
 from counterfoil.core.subjects.signing_keys import RING, Ring
-from counterfoil.core.subjects.subject import SubjectCommand
+from counterfoil.core.subjects.subject import Command
 from counterfoil.uses.key_encryption import Sealing
 
 
-def due(ring: Ring, at: datetime, every_seconds: int | None, sealing: Sealing) -> SubjectCommand | None:
+def due(ring: Ring, at: datetime, every_seconds: int | None, sealing: Sealing) -> Command | None:
     """Return the step that is due now, or None; its command requires that the keys have not changed since."""
     waiting, active = ring.first("published"), ring.first("active")
     revisions = frozenset({ring.revision})

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from counterfoil.core.principal import Owner, Principal
 from counterfoil.core.refusals import NotFound
-from counterfoil.core.subjects.token.commands import Change, Revoke
+from counterfoil.core.subjects.token.commands import Revoke, TokenCommand
 from counterfoil.core.subjects.token.state import is_session
 from counterfoil.core.unit_of_work import AllOrNothing, Outcome
 from counterfoil.postgres.listing import Filter, Listed, Sort, numbered_page
@@ -103,7 +103,7 @@ class Tokens:
         return found, total
 
     async def change(
-        self, commands: tuple[Change, ...], retry: Retry | None, render: Callable[[Outcome], T], *, kind: type[T]
+        self, commands: tuple[TokenCommand, ...], retry: Retry | None, render: Callable[[Outcome], T], *, kind: type[T]
     ) -> T:
         """Execute the commands about one token, all or none, and render the outcome."""
         command = commands[0] if len(commands) == 1 else AllOrNothing(commands)
@@ -117,4 +117,4 @@ class Tokens:
 def revocation(caller: Principal, listed: Listed, title: str) -> Revoke:
     """Return the command that revokes a token through the vendor's API with this title."""
     reason = f"Deleted through the {title} API."
-    return Revoke(account=caller.account, token_id=listed.token.id, by=caller, reason=reason)
+    return Revoke(account=caller.account, id=listed.token.id, by=caller, reason=reason)

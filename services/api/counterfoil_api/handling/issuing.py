@@ -9,7 +9,7 @@ from uuid import UUID
 from counterfoil.core.credentials import SecretGiven
 from counterfoil.core.principal import Principal
 from counterfoil.core.secret import Secret, SecretShape
-from counterfoil.core.subjects.token.commands import Change, Create, Rotate
+from counterfoil.core.subjects.token.commands import Create, Rotate, TokenCommand
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.unit_of_work import AllOrNothing, Outcome
 from counterfoil.uses.issue import NATIVE, Wish, fresh_secret, issue
@@ -55,7 +55,7 @@ class Issuing:
         render: Render[T],
         *,
         kind: type[T],
-        also: Callable[[UUID], tuple[Change, ...]] = lambda _: (),
+        also: Callable[[UUID], tuple[TokenCommand, ...]] = lambda _: (),
         unlisted: Undescribed | None = None,
     ) -> T:
         """Issue a token, and in the same transaction carry out the changes that `also` returns for its id.
@@ -71,7 +71,7 @@ class Issuing:
         command, secret = self._issue(caller, wish, unlisted)
         if secret is None:
             raise TypeError("a token with a trust has no secret to show")
-        return await self._with_secret(command, secret, retry, render, kind=kind, also=also(command.token_id))
+        return await self._with_secret(command, secret, retry, render, kind=kind, also=also(command.id))
 
     async def issue_trusting(
         self,
@@ -96,13 +96,13 @@ class Issuing:
         *,
         kind: type[T],
         new_secret: NewSecret,
-        also: tuple[Change, ...] = (),
+        also: tuple[TokenCommand, ...] = (),
     ) -> T:
         """Give a token a new secret, and carry out the changes `also` in the same transaction."""
         secret = fresh_secret(token.owner, new_secret.shape)
         command = Rotate(
             account=caller.account,
-            token_id=token.id,
+            id=token.id,
             by=caller,
             secret=self.writing.peppers.minted(secret),
             grace_seconds=new_secret.grace_seconds,
@@ -127,7 +127,7 @@ class Issuing:
         render: Render[T],
         *,
         kind: type[T],
-        also: tuple[Change, ...],
+        also: tuple[TokenCommand, ...],
     ) -> T:
         self.seen_secrets.add(SecretGiven(secret.plain))
         together = AllOrNothing((command, *also)) if also else command

@@ -125,7 +125,7 @@ async def with_bearer(exchanging: Exchanging, given: BearerGiven, request: Beare
     ring = await exchanging.verifying.keys.ring()
     command = Exchange(
         account=seen.account,
-        token_id=seen.id,
+        id=seen.id,
         by=acting or itself,
         generation=claims.generation,
         jti=uuid7(),
@@ -151,7 +151,7 @@ async def with_assertion(
     ring = await exchanging.verifying.keys.ring()
     command = Exchange(
         account=token.account,
-        token_id=token.id,
+        id=token.id,
         by=itself,
         generation=0,
         assertion=Assertion(issuer=trust.issuer, audience=trust.audience, claims=dict(claims)),

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import OutcomeUnknown, Refusal
 from counterfoil.core.secret import Peppers
-from counterfoil.core.subjects.subject import SubjectCommand
-from counterfoil.core.subjects.token.commands import Create, TokenCommand
+from counterfoil.core.subjects.subject import Command
+from counterfoil.core.subjects.token.commands import Create
 from counterfoil.core.subjects.user_commands import CreateUser
 from counterfoil.core.unit_of_work import AllOrNothing, Outcome
 from counterfoil.door import Door
@@ -23,8 +23,6 @@ from counterfoil_api.operations.replies import encode
 from counterfoil_api.operations.retries import Retry
 
 T = TypeVar("T")
-
-Command = TokenCommand | SubjectCommand | AllOrNothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,7 @@ class Writing:
 
     async def reply(
         self,
-        command: Command,
+        command: Command | AllOrNothing,
         retry: Retry | None,
         render: Callable[[Outcome], T],
         *,
@@ -69,7 +67,7 @@ class Writing:
         return msgspec.json.decode(outcome.reply, type=kind)
 
     async def execute(
-        self, command: Command, claimed: IdempotencyClaim | None = None, reply: Reply | None = None
+        self, command: Command | AllOrNothing, claimed: IdempotencyClaim | None = None, reply: Reply | None = None
     ) -> Outcome:
         """Execute a command; give a new token or user the next number of its account, and take it back on a refusal."""
         first, *others = command.commands if isinstance(command, AllOrNothing) else (command,)

@@ -18,8 +18,8 @@ from counterfoil.core.events import Event, Fact
 from counterfoil.core.principal import Actor
 from counterfoil.core.subjects.kind import Kind
 from counterfoil.core.subjects.subject import (
+    Command,
     DecisionContext,
-    SubjectCommand,
     SubjectState,
     no_command,
     unexpected,
@@ -75,7 +75,7 @@ class Read(Event, frozen=True, kw_only=True):
 EVENTS: Final[dict[str, type[Event]]] = {"read": Read}
 
 
-class NoteAccess(SubjectCommand, frozen=True, kw_only=True):
+class NoteAccess(Command, frozen=True, kw_only=True):
     """Record the reads of a reader; `id` is `access_id_of` the account and the reader.
 
     With a range of the log, `calls` has one key, which names the log. Within an hour of the previous event the
@@ -111,7 +111,7 @@ def access_id_of(account: UUID, reader: Actor) -> UUID:
     return uuid8(hashlib.sha256(named).digest())
 
 
-def decide(log: Access | None, command: SubjectCommand, context: DecisionContext) -> list[Event]:
+def decide(log: Access | None, command: Command, context: DecisionContext) -> list[Event]:
     """Return the event of a read; reads are never refused here."""
     if not isinstance(command, NoteAccess) or command.id != access_id_of(command.account, command.reader):
         raise no_command(command)

@@ -23,7 +23,7 @@ from counterfoil.core.refusals import (
     NotFound,
 )
 from counterfoil.core.subjects.kind import Kind
-from counterfoil.core.subjects.subject import DecisionContext, SubjectCommand, SubjectState, no_command, unexpected
+from counterfoil.core.subjects.subject import Command, DecisionContext, SubjectState, no_command, unexpected
 
 THRESHOLD_LIMIT: Final = 10
 
@@ -97,7 +97,7 @@ EVENTS: Final[dict[str, type[Event]]] = {
 }
 
 
-class CreateAccount(SubjectCommand, frozen=True, kw_only=True):
+class CreateAccount(Command, frozen=True, kw_only=True):
     """Open an account; `id` and `account` are the same."""
 
     refusals = (BeyondCaller,)
@@ -106,7 +106,7 @@ class CreateAccount(SubjectCommand, frozen=True, kw_only=True):
     parent: UUID | None = None
 
 
-class ChangeAccount(SubjectCommand, frozen=True, kw_only=True):
+class ChangeAccount(Command, frozen=True, kw_only=True):
     """Replace its name or its whole policy; fields that are UNSET stay."""
 
     refusals = (BadPolicy,)
@@ -115,7 +115,7 @@ class ChangeAccount(SubjectCommand, frozen=True, kw_only=True):
     policy: Policy | UnsetType = UNSET
 
 
-class EndSecrets(SubjectCommand, frozen=True, kw_only=True):
+class EndSecrets(Command, frozen=True, kw_only=True):
     """End every secret and bearer of the account at once; passwords stay, and tokens may be given new secrets."""
 
     reason: str
@@ -133,7 +133,7 @@ class Account(SubjectState, frozen=True, kw_only=True):
     valid_after: datetime | None = None
 
 
-def decide(account: Account | None, command: SubjectCommand, _: DecisionContext) -> list[Event]:
+def decide(account: Account | None, command: Command, _: DecisionContext) -> list[Event]:
     if isinstance(command, CreateAccount):
         if account is not None:
             raise AlreadyExists

@@ -18,7 +18,7 @@ from counterfoil.core.events import Conditions, Event, Fact, Private
 from counterfoil.core.principal import Actor, Owner
 from counterfoil.core.refusals import AlreadyExists, NotFound
 from counterfoil.core.subjects.kind import Kind
-from counterfoil.core.subjects.subject import DecisionContext, SubjectCommand, SubjectState, no_command, unexpected
+from counterfoil.core.subjects.subject import Command, DecisionContext, SubjectState, no_command, unexpected
 
 OPEN: Final = frozenset({"accepted", "running"})
 
@@ -64,7 +64,7 @@ EVENTS: Final[dict[str, type[Event]]] = {
 }
 
 
-class AcceptBulkRevocation(SubjectCommand, frozen=True, kw_only=True):
+class AcceptBulkRevocation(Command, frozen=True, kw_only=True):
     """Accept the revocation of all tokens of a plan; `filter` selected them."""
 
     refusals = (AlreadyExists,)
@@ -76,18 +76,18 @@ class AcceptBulkRevocation(SubjectCommand, frozen=True, kw_only=True):
     children: Children | None = None
 
 
-class StartBulkRevocation(SubjectCommand, frozen=True, kw_only=True):
+class StartBulkRevocation(Command, frozen=True, kw_only=True):
     """Record that the revocation begins."""
 
 
-class FinishBulkRevocation(SubjectCommand, frozen=True, kw_only=True):
+class FinishBulkRevocation(Command, frozen=True, kw_only=True):
     """Record that no token is left to revoke."""
 
     revoked: int
     failed: int
 
 
-class CancelBulkRevocation(SubjectCommand, frozen=True, kw_only=True):
+class CancelBulkRevocation(Command, frozen=True, kw_only=True):
     """Cancel the revocation; the remaining tokens stay as they are."""
 
 
@@ -109,7 +109,7 @@ class BulkRevocation(SubjectState, frozen=True, kw_only=True):
     failed: int | None = None
 
 
-def decide(revocation: BulkRevocation | None, command: SubjectCommand, _: DecisionContext) -> list[Event]:
+def decide(revocation: BulkRevocation | None, command: Command, _: DecisionContext) -> list[Event]:
     if isinstance(command, AcceptBulkRevocation):
         return _accept(revocation, command)
     if revocation is None:

@@ -15,7 +15,7 @@ from counterfoil.core.owners import checked_owner
 from counterfoil.core.principal import Owner
 from counterfoil.core.refusals import BadQuota, NotFound
 from counterfoil.core.subjects.kind import Kind
-from counterfoil.core.subjects.subject import DecisionContext, SubjectCommand, SubjectState, no_command, unexpected
+from counterfoil.core.subjects.subject import Command, DecisionContext, SubjectState, no_command, unexpected
 
 
 class QuotaSet(Event, frozen=True, kw_only=True):
@@ -34,7 +34,7 @@ class QuotaRemoved(Event, frozen=True, kw_only=True):
 EVENTS: Final[dict[str, type[Event]]] = {"set": QuotaSet, "removed": QuotaRemoved}
 
 
-class SetQuota(SubjectCommand, frozen=True, kw_only=True):
+class SetQuota(Command, frozen=True, kw_only=True):
     """Give an owner a quota in place of any other; what is None is any number."""
 
     refusals = (BadQuota,)
@@ -45,7 +45,7 @@ class SetQuota(SubjectCommand, frozen=True, kw_only=True):
     max_tokens: int | None = None
 
 
-class RemoveQuota(SubjectCommand, frozen=True, kw_only=True):
+class RemoveQuota(Command, frozen=True, kw_only=True):
     """Remove an owner's quota."""
 
     refusals = (NotFound,)
@@ -69,7 +69,7 @@ class QuotaOfOwner(SubjectState, frozen=True, kw_only=True):
         return OwnerQuota(self.id, self.rate_limit, self.max_uses, self.max_tokens)
 
 
-def decide(state: QuotaOfOwner | None, command: SubjectCommand, _: DecisionContext) -> list[Event]:
+def decide(state: QuotaOfOwner | None, command: Command, _: DecisionContext) -> list[Event]:
     match command:
         case SetQuota():
             return _set(state, command)

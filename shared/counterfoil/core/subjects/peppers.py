@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from counterfoil.core.events import Event, Fact
 from counterfoil.core.refusals import InUse, Misconfigured, NotFound, TooEarly
 from counterfoil.core.subjects.kind import Kind
-from counterfoil.core.subjects.subject import DecisionContext, SubjectCommand, SubjectState, no_command, unexpected
+from counterfoil.core.subjects.subject import Command, DecisionContext, SubjectState, no_command, unexpected
 
 PEPPER_SET: Final = UUID(int=2)
 """The one subject, in the account of the system itself."""
@@ -54,19 +54,19 @@ EVENTS: Final[dict[str, type[Event]]] = {
 }
 
 
-class IntroducePeppers(SubjectCommand, frozen=True, kw_only=True):
+class IntroducePeppers(Command, frozen=True, kw_only=True):
     """Record the peppers of a process by their check values; among the first ones the highest signs."""
 
     checks: dict[int, str]
 
 
-class ActivatePepper(SubjectCommand, frozen=True, kw_only=True):
+class ActivatePepper(Command, frozen=True, kw_only=True):
     """Digest new secrets under this pepper."""
 
     number: int
 
 
-class RetirePepper(SubjectCommand, frozen=True, kw_only=True):
+class RetirePepper(Command, frozen=True, kw_only=True):
     """Retire a pepper for ever; if `left` secrets that are still usable have only this one, it takes `force`."""
 
     number: int
@@ -127,7 +127,7 @@ class PepperSet(SubjectState, frozen=True, kw_only=True):
             raise Misconfigured(f"PEPPERS lacks {signing.number}, which new secrets use. Add it.")
 
 
-def decide(pepper_set: PepperSet | None, command: SubjectCommand, context: DecisionContext) -> list[Event]:
+def decide(pepper_set: PepperSet | None, command: Command, context: DecisionContext) -> list[Event]:
     if isinstance(command, IntroducePeppers):
         return _introduced(pepper_set, command)
     if pepper_set is None:

@@ -20,8 +20,8 @@ from counterfoil.core.principal import ANYBODY, refuse_beyond
 from counterfoil.core.refusals import BadLink, BadScope, BadText, BeyondCaller, BeyondPolicy, NotFound
 from counterfoil.core.subjects.kind import Kind
 from counterfoil.core.subjects.subject import (
+    Command,
     DecisionContext,
-    SubjectCommand,
     SubjectState,
     no_command,
     unexpected,
@@ -63,7 +63,7 @@ SCOPE_EVENTS: Final[dict[str, type[Event]]] = {"described": ScopeDescribed, "rem
 SET_EVENTS: Final[dict[str, type[Event]]] = {"defined": SetDefined, "removed": SetRemoved}
 
 
-class DescribeScope(SubjectCommand, frozen=True, kw_only=True):
+class DescribeScope(Command, frozen=True, kw_only=True):
     """Describe a scope in a sentence, with the http address of its documentation."""
 
     refusals = (BadScope, BadText, BadLink)
@@ -73,13 +73,13 @@ class DescribeScope(SubjectCommand, frozen=True, kw_only=True):
     documentation: str | None = None
 
 
-class RemoveScope(SubjectCommand, frozen=True, kw_only=True):
+class RemoveScope(Command, frozen=True, kw_only=True):
     """Remove a scope from the catalogue."""
 
     refusals = (NotFound,)
 
 
-class DefineSet(SubjectCommand, frozen=True, kw_only=True):
+class DefineSet(Command, frozen=True, kw_only=True):
     """Define a set of scopes by its name, or change it."""
 
     refusals = (BeyondCaller, BeyondPolicy, BadText)
@@ -89,7 +89,7 @@ class DefineSet(SubjectCommand, frozen=True, kw_only=True):
     scopes: tuple[str, ...]
 
 
-class RemoveSet(SubjectCommand, frozen=True, kw_only=True):
+class RemoveSet(Command, frozen=True, kw_only=True):
     """Remove a set from the catalogue."""
 
     refusals = (BeyondCaller, NotFound)
@@ -118,7 +118,7 @@ def named(account: UUID, kind: str, name: str) -> UUID:
     return uuid8(hashlib.sha256(account.bytes + kind.encode() + b"\x00" + name.encode()).digest())
 
 
-def decide_scope(scope: Scope | None, command: SubjectCommand, _: DecisionContext) -> list[Event]:
+def decide_scope(scope: Scope | None, command: Command, _: DecisionContext) -> list[Event]:
     match command:
         case DescribeScope():
             return _describe(scope, command)
@@ -128,7 +128,7 @@ def decide_scope(scope: Scope | None, command: SubjectCommand, _: DecisionContex
     raise no_command(command)
 
 
-def decide_set(found: ScopeSet | None, command: SubjectCommand, _: DecisionContext) -> list[Event]:
+def decide_set(found: ScopeSet | None, command: Command, _: DecisionContext) -> list[Event]:
     match command:
         case DefineSet():
             return _define(found, command)
@@ -166,7 +166,7 @@ def _define(found: ScopeSet | None, command: DefineSet) -> list[Event]:
     return [SetDefined(scopes=wanted, private=Private(name=name, description=sentence))]
 
 
-def _refuse_beyond(command: SubjectCommand, found: ScopeSet | None, wanted: tuple[str, ...] = ()) -> None:
+def _refuse_beyond(command: Command, found: ScopeSet | None, wanted: tuple[str, ...] = ()) -> None:
     """Raise BeyondCaller unless the caller may grant the present and the future scopes of the set to anybody."""
     there = found.scopes if found is not None and found.status == "active" else ()
     refuse_beyond(command.by, (*there, *wanted), owner=ANYBODY)
@@ -183,7 +183,7 @@ def _refuse_reserved(name: str) -> None:
         )
 
 
-def _refuse_absent(state: SubjectState | None, command: SubjectCommand) -> None:
+def _refuse_absent(state: SubjectState | None, command: Command) -> None:
     if state is None or state.status != "active":
         raise NotFound
     command.refuse_stale(state)

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from counterfoil.core.events import Event
-from counterfoil.core.subjects.subject import SubjectCommand
+from counterfoil.core.subjects.subject import Command
 
 
 class KeyCreated(Event, frozen=True, kw_only=True):
@@ -69,20 +69,20 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True):
         return f"NewKey({self.kid})"
 
 
-class PublishKey(SubjectCommand, frozen=True, kw_only=True):
+class PublishKey(Command, frozen=True, kw_only=True):
     """Publish another key; the very first key signs at once."""
 
     new_key: NewKey
 
 
-class ActivateKey(SubjectCommand, frozen=True, kw_only=True):
+class ActivateKey(Command, frozen=True, kw_only=True):
     """Activate the published key and retire the active one; in an `emergency`, before every service has fetched it."""
 
     kid: str
     emergency: bool = False
 
 
-class RemoveKey(SubjectCommand, frozen=True, kw_only=True):
+class RemoveKey(Command, frozen=True, kw_only=True):
     """Remove a key, so that it no longer verifies.
 
     Without a `reason` the key must have been retired for long enough; with one it is an emergency, and any key may be
@@ -94,7 +94,7 @@ class RemoveKey(SubjectCommand, frozen=True, kw_only=True):
     successor: NewKey | None = None
 
 
-class ExtendBearerLifetime(SubjectCommand, frozen=True, kw_only=True):
+class ExtendBearerLifetime(Command, frozen=True, kw_only=True):
     """State how long bearers may live, before the first one is issued; retired keys are kept accordingly."""
 
     seconds: int

@@ -32,7 +32,7 @@ from counterfoil.core.subjects.signing_key_events import (
     PublishKey,
     RemoveKey,
 )
-from counterfoil.core.subjects.subject import DecisionContext, SubjectCommand, SubjectState, no_command, unexpected
+from counterfoil.core.subjects.subject import Command, DecisionContext, SubjectState, no_command, unexpected
 
 RING: Final = UUID(int=1)
 """The one subject, in the account of the system itself."""
@@ -85,7 +85,7 @@ class Ring(SubjectState, frozen=True, kw_only=True):
         return key.retired_at + timedelta(seconds=self.bearer_seconds + SKEW_SECONDS)
 
 
-def decide(ring: Ring | None, command: SubjectCommand, context: DecisionContext) -> list[Event]:
+def decide(ring: Ring | None, command: Command, context: DecisionContext) -> list[Event]:
     if isinstance(command, PublishKey) and ring is None:
         return [KeyCreated(kid=command.new_key.kid, jwk=command.new_key.jwk)]
     if ring is None:

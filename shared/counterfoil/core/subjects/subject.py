@@ -30,20 +30,20 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     """The refusals that its decision may raise."""
 
     account: UUID
+    id: UUID
+    """The id of the subject."""
     by: Principal
-
-    @property
-    def subject(self) -> UUID:
-        """The id of the subject."""
-        raise NotImplementedError
+    revisions: frozenset[int] | None = None
+    """One of these the subject must have (If-Match); None: it may have any."""
 
     @property
     def key(self) -> Key:
-        return self.account, self.subject
+        return self.account, self.id
 
-    def about(self, subject: UUID | None) -> Self:
-        """Return the same command about another subject."""
-        raise NotImplementedError
+    def refuse_stale(self, state: SubjectState) -> None:
+        """Raise StaleRevision if the command requires another revision."""
+        if self.revisions is not None and state.revision not in self.revisions:
+            raise StaleRevision(revision=state.revision)
 
     @property
     def guards(self) -> tuple[Key, ...]:
@@ -99,25 +99,6 @@ class Unresolved(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def principals(self) -> tuple[Principal, ...]:
         return ()
-
-
-class SubjectCommand(Command, frozen=True, kw_only=True):
-    """A command to any subject except a token; it may require a revision (If-Match)."""
-
-    id: UUID
-    revisions: frozenset[int] | None = None
-
-    def refuse_stale(self, state: SubjectState) -> None:
-        """Raise StaleRevision if the command requires another revision."""
-        if self.revisions is not None and state.revision not in self.revisions:
-            raise StaleRevision(revision=state.revision)
-
-    @property
-    def subject(self) -> UUID:
-        return self.id
-
-    def about(self, subject: UUID | None) -> Self:
-        return replace(self, id=subject)
 
 
 class SubjectState(msgspec.Struct, frozen=True, kw_only=True):

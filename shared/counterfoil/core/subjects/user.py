@@ -17,7 +17,7 @@ from counterfoil.core.principal import Actor, Owner, Principal, refuse_beyond, r
 from counterfoil.core.refusals import AlreadyExists, EmailTaken, LastAdministrator, NotFound, UserGone
 from counterfoil.core.subjects import user_commands as commands
 from counterfoil.core.subjects import user_events as events
-from counterfoil.core.subjects.subject import DecisionContext, SubjectCommand, SubjectState, no_command, unexpected
+from counterfoil.core.subjects.subject import Command, DecisionContext, SubjectState, no_command, unexpected
 
 
 class UserContext(DecisionContext, frozen=True, kw_only=True):
@@ -71,7 +71,7 @@ def principal_of(user: User) -> Principal:
     )  # fmt: skip
 
 
-def decide(user: User | None, command: SubjectCommand, context: UserContext) -> list[Event]:
+def decide(user: User | None, command: Command, context: UserContext) -> list[Event]:
     if isinstance(command, commands.CreateUser):
         return _create(user, command, context)
     if user is None:
@@ -97,7 +97,7 @@ def _create(user: User | None, command: commands.CreateUser, context: UserContex
     ]  # fmt: skip
 
 
-def _change(user: User, command: SubjectCommand, context: UserContext) -> list[Event]:
+def _change(user: User, command: Command, context: UserContext) -> list[Event]:
     if command.by.actor.id != user.id:  # a caller must not change a user who may do more
         refuse_beyond(command.by, user.held, owner=owner_of(user.id))
         # An expiring caller may disable or remove users: that grants nothing that outlives the caller.

@@ -16,11 +16,11 @@ from counterfoil.core.refusals import (
     LastAdministrator,
     UserGone,
 )
-from counterfoil.core.subjects.subject import Key, SubjectCommand
+from counterfoil.core.subjects.subject import Command, Key
 from counterfoil.core.subjects.user_events import Role
 
 
-class _Guarded(SubjectCommand, frozen=True, kw_only=True):
+class _Guarded(Command, frozen=True, kw_only=True):
     """A command that could remove the last administrator: it locks the account, so two cannot remove each other."""
 
     @property
@@ -29,7 +29,7 @@ class _Guarded(SubjectCommand, frozen=True, kw_only=True):
         return ((self.account, self.account),)
 
 
-class CreateUser(SubjectCommand, frozen=True, kw_only=True):
+class CreateUser(Command, frozen=True, kw_only=True):
     """Add a user; the argon2id hash of the password is stored outside the log.
 
     A `number` is taken when the command goes to the door.
@@ -64,7 +64,7 @@ class UpdateUser(_Guarded, frozen=True, kw_only=True):
         return self.email is not UNSET
 
 
-class ChangePassword(SubjectCommand, frozen=True, kw_only=True):
+class ChangePassword(Command, frozen=True, kw_only=True):
     """Replace the password: changed by the user, or reset by another caller."""
 
     refusals = (BeyondCaller, UserGone)
@@ -80,7 +80,7 @@ class DisableUser(_Guarded, frozen=True, kw_only=True):
     reason: str
 
 
-class EnableUser(SubjectCommand, frozen=True, kw_only=True):
+class EnableUser(Command, frozen=True, kw_only=True):
     """Accept them again."""
 
     refusals = (BeyondCaller, UserGone)
@@ -94,7 +94,7 @@ class RemoveUser(_Guarded, frozen=True, kw_only=True):
     reason: str
 
 
-class EnrolTotp(SubjectCommand, frozen=True, kw_only=True):
+class EnrolTotp(Command, frozen=True, kw_only=True):
     """Require a one-time code from now on; encrypted seed and HMACs of recovery codes are stored outside the log.
 
     `last_step` is the time step of the code that confirmed the enrolment; that code is not accepted again.
@@ -112,13 +112,13 @@ class EnrolTotp(SubjectCommand, frozen=True, kw_only=True):
         return self.pepper_id
 
 
-class RemoveTotp(SubjectCommand, frozen=True, kw_only=True):
+class RemoveTotp(Command, frozen=True, kw_only=True):
     """Stop requiring a one-time code."""
 
     refusals = (BeyondCaller, UserGone)
 
 
-class UseRecoveryCode(SubjectCommand, frozen=True, kw_only=True):
+class UseRecoveryCode(Command, frozen=True, kw_only=True):
     """Use up the recovery code with this digest; a code that replaced it in the meantime stays."""
 
     index: int

@@ -57,7 +57,7 @@ class UserKind(Kind):
     def refuse_replay(self, command: Command, state: SubjectState | None, _context: UserContext) -> None:
         """Raise a Refusal unless the caller could be shown the user's new password at this moment."""
         if not isinstance(state, User) or state.status == "removed":
-            raise SecretNoLongerAvailable(subject=str(command.subject))
+            raise SecretNoLongerAvailable(subject=str(command.id))
         if command.by.actor.id != state.id:
             refuse_beyond(command.by, state.held, owner=owner_of(state.id))
             refuse_passing(command.by)

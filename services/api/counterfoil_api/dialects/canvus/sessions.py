@@ -53,7 +53,7 @@ async def log_out(
         raise CredentialsMissing("Name a token, or send one in the header Private-Token.")
     if await session_of(tokens, caller) is not None:
         reason = "Logged out through the Canvus API."
-        await tokens.writing.execute(Revoke(account=caller.account, token_id=caller.actor.id, by=caller, reason=reason))
+        await tokens.writing.execute(Revoke(account=caller.account, id=caller.actor.id, by=caller, reason=reason))
     return Page(b"", JSON)
 
 

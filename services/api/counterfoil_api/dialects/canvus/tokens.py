@@ -90,7 +90,7 @@ async def change_access_token(
 ) -> AccessToken:
     """Change the description of an access token."""
     found = await _one(tokens, caller, user, token_id, scope="tokens.update")
-    command = Update(account=caller.account, token_id=found.token.id, by=caller, name=_name_in(body))
+    command = Update(account=caller.account, id=found.token.id, by=caller, name=_name_in(body))
 
     def render(outcome: Outcome) -> AccessToken:
         return with_fields(token_document(tokens, outcome.of(Token)), name=body.name)

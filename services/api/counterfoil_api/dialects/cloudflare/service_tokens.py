@@ -5,7 +5,7 @@ from uuid import UUID
 from counterfoil.core.glob import literal
 from counterfoil.core.principal import Owner
 from counterfoil.core.refusals import BeyondCaller, NotFound
-from counterfoil.core.subjects.token.commands import Change, Create, Renew, Revoke, Rotate, Suspend
+from counterfoil.core.subjects.token.commands import Create, Renew, Revoke, Rotate, Suspend, TokenCommand
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil.postgres.listing import Filter
@@ -52,8 +52,8 @@ async def create_service_token(
     metadata = {VERSION_OFFSET: str(offset)} if offset else {}
     wish = Wish(name=body.name, owner=owner, metadata=metadata, lifetime=body.duration, dialect=NAME, shape=SHAPE)
 
-    def suspension(token_id: UUID) -> tuple[Change, ...]:
-        return () if body.enabled else (Suspend(account=caller.account, token_id=token_id, by=caller),)
+    def suspension(token_id: UUID) -> tuple[TokenCommand, ...]:
+        return () if body.enabled else (Suspend(account=caller.account, id=token_id, by=caller),)
 
     return New(await tokens.issuing.issue(caller, wish, key, _render, kind=ServiceTokenWithSecret, also=suspension))
 
@@ -121,7 +121,7 @@ async def refresh_service_token(
     if token.expires_at is None:
         return document(token, used)
     lifetime = duration_of(token) if token.lifetime is None else None
-    command = Renew(account=caller.account, token_id=token.id, by=caller, lifetime=lifetime)
+    command = Renew(account=caller.account, id=token.id, by=caller, lifetime=lifetime)
     return await tokens.change((command,), key, lambda outcome: document(outcome.of(Token), used), kind=ServiceToken)
 
 

@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import Busy, NotFound, StaleRevision
 from counterfoil.core.subjects.token.acceptance import status_at
-from counterfoil.core.subjects.token.commands import Change, Renew, Resume, Rotate, Suspend, Update
+from counterfoil.core.subjects.token.commands import Renew, Resume, Rotate, Suspend, TokenCommand, Update
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.unit_of_work import AllOrNothing, Outcome
 from counterfoil.postgres.listing import Listed
@@ -32,7 +32,7 @@ from counterfoil_api.operations.refusals import SECRET_REPLY
 from counterfoil_api.operations.retries import Retry
 
 _WHOLE: Final = re.compile(r"-?[0-9]{1,10}")
-_SCOPES: Final[dict[type[Change], str]] = {
+_SCOPES: Final[dict[type[TokenCommand], str]] = {
     Renew: "tokens.renew",
     Resume: "tokens.resume",
     Suspend: "tokens.suspend",
@@ -81,7 +81,7 @@ async def _once(
         return await _rotated(tokens, caller, listed, body, retry, others=others)
     update = Update(
         account=caller.account,
-        token_id=token.id,
+        id=token.id,
         by=caller,
         name=body.name,
         metadata=_metadata(token, body, generation=token.generation),
@@ -104,7 +104,7 @@ async def _rotated(
     body: ServiceTokenChanges,
     retry: Retry | None,
     *,
-    others: tuple[Change, ...],
+    others: tuple[TokenCommand, ...],
 ) -> ServiceToken:
     """Generate a new secret. An expired token gets it and its new lifetime by one command."""
     token, lifetime = listed.token, None
@@ -112,7 +112,7 @@ async def _rotated(
         lifetime = next((each.lifetime for each in others if isinstance(each, Renew)), None)
         others = tuple(each for each in others if not isinstance(each, Renew))
     metadata = _metadata(token, body, generation=token.generation + 1)
-    update = Update(account=caller.account, token_id=token.id, by=caller, name=body.name, metadata=metadata)
+    update = Update(account=caller.account, id=token.id, by=caller, name=body.name, metadata=metadata)
     new_secret = NewSecret(
         shape=SHAPE,
         previous_until=body.previous_client_secret_expires_at,
@@ -130,13 +130,13 @@ async def _rotated(
     )
 
 
-def _other_changes(caller: Principal, token: Token, body: ServiceTokenChanges) -> Iterator[Change]:
+def _other_changes(caller: Principal, token: Token, body: ServiceTokenChanges) -> Iterator[TokenCommand]:
     if body.duration is not UNSET and body.duration not in (token.lifetime, duration_of(token)):
-        yield Renew(account=caller.account, token_id=token.id, by=caller, lifetime=body.duration)
+        yield Renew(account=caller.account, id=token.id, by=caller, lifetime=body.duration)
     if body.enabled is True:
-        yield Resume(account=caller.account, token_id=token.id, by=caller)
+        yield Resume(account=caller.account, id=token.id, by=caller)
     if body.enabled is False:
-        yield Suspend(account=caller.account, token_id=token.id, by=caller)
+        yield Suspend(account=caller.account, id=token.id, by=caller)
 
 
 def _previous_until(listed: Listed, body: ServiceTokenChanges) -> datetime | UnsetType:

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from counterfoil.core import glob
 from counterfoil.core.principal import Owner, Principal
 from counterfoil.core.refusals import BadText, NotFound, Refuses
-from counterfoil.core.subjects.token.commands import Change, Create, Resume, Revoke, Suspend, Update
+from counterfoil.core.subjects.token.commands import Create, Resume, Revoke, Suspend, TokenCommand, Update
 from counterfoil.core.subjects.token.state import Token, TokenStatus
 from counterfoil.core.subjects.user import owner_of
 from counterfoil.core.unit_of_work import Outcome
@@ -116,8 +116,8 @@ async def post_token(
     def render(outcome: Outcome, secret: str) -> TokenDocument:
         return token_document(outcome.of(Token), place, tokens.reading.opaque_ids, known, secret=secret)
 
-    def suspension(token_id: UUID) -> tuple[Change, ...]:
-        return () if body.status == "active" else (Suspend(account=caller.account, token_id=token_id, by=caller),)
+    def suspension(token_id: UUID) -> tuple[TokenCommand, ...]:
+        return () if body.status == "active" else (Suspend(account=caller.account, id=token_id, by=caller),)
 
     return New(await tokens.issuing.issue(caller, wish, key, render, kind=TokenDocument, also=suspension))
 
@@ -170,13 +170,13 @@ def _scopes(body: TokenChanges) -> tuple[str, ...]:
     return update if body.status is UNSET else (*update, _STATUS_CHANGES[body.status][0])
 
 
-def _changes(caller: Principal, listed: Listed, body: TokenChanges) -> tuple[Change, ...]:
+def _changes(caller: Principal, listed: Listed, body: TokenChanges) -> tuple[TokenCommand, ...]:
     account, token_id = caller.account, listed.token.id
-    update = Update(account=account, token_id=token_id, by=caller, name=body.name, description=body.description)
+    update = Update(account=account, id=token_id, by=caller, name=body.name, description=body.description)
     changes = () if _only_status(body) else (update,)
     if body.status is UNSET:
         return changes
-    return (*changes, _STATUS_CHANGES[body.status][1](account=account, token_id=token_id, by=caller))
+    return (*changes, _STATUS_CHANGES[body.status][1](account=account, id=token_id, by=caller))
 
 
 async def _one(

@@ -103,8 +103,6 @@ async def _sessions(tokens: Tokens, caller: Principal) -> list[Listed]:
 
 
 async def _end(tokens: Tokens, caller: Principal, found: list[Listed]) -> None:
-    commands = tuple(
-        Revoke(account=caller.account, token_id=each.token.id, by=caller, reason=_REASON) for each in found
-    )
+    commands = tuple(Revoke(account=caller.account, id=each.token.id, by=caller, reason=_REASON) for each in found)
     if commands:
         await tokens.writing.execute(AllOrNothing(commands))

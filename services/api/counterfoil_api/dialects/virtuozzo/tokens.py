@@ -9,8 +9,7 @@ from counterfoil.core.duration import spelt
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import NotFound
 from counterfoil.core.subjects.token.acceptance import status_at
-from counterfoil.core.subjects.token.commands import Change as TokenChange
-from counterfoil.core.subjects.token.commands import Create, Renew, Revoke, Rotate, Update
+from counterfoil.core.subjects.token.commands import Create, Renew, Revoke, Rotate, TokenCommand, Update
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.unit_of_work import AllOrNothing, Outcome
 from counterfoil.postgres.listing import Filter, Listed
@@ -93,16 +92,16 @@ async def edit_token(
     listed = await _one(tokens, caller, fields.id, _EDIT)
     token, ends = listed.token, expiry(fields.expires_at)
     allowed = await _allowed(tokens, caller, fields, token.scopes)
-    commands: list[TokenChange] = [
+    commands: list[TokenCommand] = [
         Update(
-            account=caller.account, token_id=token.id, by=caller, name=fields.description or UNSET,
+            account=caller.account, id=token.id, by=caller, name=fields.description or UNSET,
             scopes=UNSET if allowed is None else allowed.scopes,
             metadata=UNSET if allowed is None else allowed.added_to(token.metadata),
         )
     ]  # fmt: skip
     if ends is not None and date_of(ends) != date_of(token.expires_at):
         await require(tokens, caller, _EDIT._replace(scope="tokens.renew"))
-        commands.append(Renew(account=caller.account, token_id=token.id, by=caller, expires_at=ends))
+        commands.append(Renew(account=caller.account, id=token.id, by=caller, expires_at=ends))
 
     def render(outcome: Outcome) -> TokenAnswer:
         return TokenAnswer(token=api_token(outcome.of(Token), listed.last_used_at))

@@ -5,7 +5,7 @@ from msgspec import UNSET
 from counterfoil.core.duration import seconds, spelt
 from counterfoil.core.refusals import BadDuration, BadPolicy, ShutsYouOut
 from counterfoil.core.subjects.account import Account, ChangeAccount, EndSecrets, Policy, checked
-from counterfoil.core.subjects.subject import SubjectCommand
+from counterfoil.core.subjects.subject import Command
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil.documents.account import AccountChanges, AccountDocument, PolicyDocument, PolicyGiven
 from counterfoil.documents.token_changes import Revocation
@@ -79,7 +79,7 @@ async def end_secrets(
     return await _changed(writing, command, key)
 
 
-async def _changed(writing: Writing, command: SubjectCommand, key: Retry | None) -> Tagged[AccountDocument]:
+async def _changed(writing: Writing, command: Command, key: Retry | None) -> Tagged[AccountDocument]:
     document = await writing.reply(command, key, account_after, kind=AccountDocument, holds_secret=False)
     return Tagged(document, document.revision)
 

@@ -15,7 +15,7 @@ from counterfoil.core.subjects.scope_catalogue import (
     ScopeSet,
     named,
 )
-from counterfoil.core.subjects.subject import SubjectCommand
+from counterfoil.core.subjects.subject import Command
 from counterfoil.core.text import normal
 from counterfoil.documents.fields import SCOPE
 from counterfoil.documents.scope_catalogue import ScopeDocument, ScopeGiven, ScopePage, SetDocument, SetGiven, SetPage
@@ -129,12 +129,12 @@ async def expanded(
     return tuple(dict.fromkeys((*scopes, *(scope for name in wanted for scope in known[name]))))
 
 
-async def _described(writing: Writing, command: SubjectCommand) -> Tagged[ScopeDocument]:
+async def _described(writing: Writing, command: Command) -> Tagged[ScopeDocument]:
     state = (await writing.execute(command)).of(Scope)
     return Tagged(_scope(state), state.revision)
 
 
-async def _changed_set(writing: Writing, command: SubjectCommand) -> Tagged[SetDocument]:
+async def _changed_set(writing: Writing, command: Command) -> Tagged[SetDocument]:
     state = (await writing.execute(command)).of(ScopeSet)
     return Tagged(_set(state), state.revision)
 

@@ -7,8 +7,7 @@ from uuid_utils.compat import uuid7
 
 from counterfoil.core.principal import Owner, Principal
 from counterfoil.core.subjects.bulk_revocation import AcceptBulkRevocation, Children
-from counterfoil.core.subjects.subject import SubjectCommand
-from counterfoil.core.subjects.token.commands import TokenCommand
+from counterfoil.core.subjects.subject import Command
 from counterfoil.core.text import checked_reason
 from counterfoil.core.unit_of_work import AllOrNothing
 from counterfoil.documents.token_changes import Ending
@@ -53,7 +52,7 @@ async def preview(reading: Reading, caller: Principal, creator: Creator, body: E
 
 
 async def end_with_children(
-    reading: Reading, caller: Principal, creator: Creator, body: Ending, ends: TokenCommand | SubjectCommand
+    reading: Reading, caller: Principal, creator: Creator, body: Ending, ends: Command
 ) -> tuple[AllOrNothing, ChildrenDocument]:
     """Return a command that ends the creator and starts a revocation for all that it created, with the present count.
 

@@ -27,9 +27,7 @@ async def opened_by(
 
 async def end(writing: Writing, seen: Seen, *, by: Principal, reason: str) -> None:
     """Revoke a token whose secret was presented, unless a rotation replaced that secret in the meantime."""
-    await writing.execute(
-        Revoke(account=seen.account, token_id=seen.id, by=by, reason=reason, generation=seen.presented)
-    )
+    await writing.execute(Revoke(account=seen.account, id=seen.id, by=by, reason=reason, generation=seen.presented))
 
 
 async def end_all(

@@ -3,7 +3,7 @@
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from counterfoil.core.subjects.token.commands import Change, Renew, Resume, Revoke, Suspend, Update
+from counterfoil.core.subjects.token.commands import Renew, Resume, Revoke, Suspend, TokenCommand, Update
 from counterfoil.core.unit_of_work import AllOrNothing, Outcome
 from counterfoil.documents.token_changes import Ending, Renewal, Resumption, Suspension, TokenChanges
 from counterfoil.documents.tokens import TokenDocument
@@ -38,7 +38,7 @@ async def update_token(
     unlisted = None if body.scopes is UNSET else await undescribed(writing.reading, caller, body.scopes)
     command = Update(
         account=caller.account,
-        token_id=listed.token.id,
+        id=listed.token.id,
         by=caller,
         revisions=if_match,
         name=body.name,
@@ -65,7 +65,7 @@ async def renew_token(
     listed = await permitted(writing.reading, caller, ref, scope="tokens.renew")
     command = Renew(
         account=caller.account,
-        token_id=listed.token.id,
+        id=listed.token.id,
         by=caller,
         revisions=if_match,
         lifetime=body.lifetime,
@@ -82,9 +82,7 @@ async def suspend_token(
 ) -> Tagged[TokenDocument]:
     """Refuse a token until it is resumed."""
     listed = await permitted(writing.reading, caller, ref, scope="tokens.suspend")
-    command = Suspend(
-        account=caller.account, token_id=listed.token.id, by=caller, revisions=if_match, reason=body.reason
-    )
+    command = Suspend(account=caller.account, id=listed.token.id, by=caller, revisions=if_match, reason=body.reason)
     return await _changed(writing, listed, command, key)
 
 
@@ -98,7 +96,7 @@ async def resume_token(
     `tokens.resume`.
     """
     listed = await permitted(writing.reading, caller, ref, scope="tokens.resume")
-    command = Resume(account=caller.account, token_id=listed.token.id, by=caller, revisions=if_match)
+    command = Resume(account=caller.account, id=listed.token.id, by=caller, revisions=if_match)
     return await _changed(writing, listed, command, key)
 
 
@@ -123,9 +121,7 @@ async def revoke_token(
     the reply says what would.
     """
     listed = await permitted(writing.reading, caller, ref, scope="tokens.revoke")
-    command = Revoke(
-        account=caller.account, token_id=listed.token.id, by=caller, revisions=if_match, reason=body.reason
-    )
+    command = Revoke(account=caller.account, id=listed.token.id, by=caller, revisions=if_match, reason=body.reason)
     creator = children.Creator(listed.token.id, f"token:{listed.token.number}")
     if body.dry_run:
         document, made = listed_document(listed), await children.preview(writing.reading, caller, creator, body)
@@ -141,7 +137,7 @@ async def revoke_token(
 async def _changed(
     writing: Writing,
     before: Listed,
-    command: Change | AllOrNothing,
+    command: TokenCommand | AllOrNothing,
     retry: Retry | None,
     *,
     unlisted: Undescribed | None = None,

@@ -12,7 +12,7 @@ from uuid_utils.compat import uuid7
 from counterfoil.core.emails import checked_email
 from counterfoil.core.password import checked_password
 from counterfoil.core.refusals import BadPassword, BadText
-from counterfoil.core.subjects.subject import SubjectCommand
+from counterfoil.core.subjects.subject import Command
 from counterfoil.core.subjects.user import User, owner_of
 from counterfoil.core.subjects.user_commands import CreateUser, UpdateUser
 from counterfoil.core.subjects.user_events import Role
@@ -140,7 +140,7 @@ def chosen(given: str | None, email: str) -> str:
 
 
 async def with_password(
-    writing: Writing, command: SubjectCommand, key: Retry | None, generated: str | None
+    writing: Writing, command: Command, key: Retry | None, generated: str | None
 ) -> UserWithPassword:
     """Execute a command and return the user, with the password if it was generated."""
     default = await writing.reading.default_account.id()
@@ -153,7 +153,7 @@ async def with_password(
 
 async def changed(
     writing: Writing,
-    command: SubjectCommand | AllOrNothing,
+    command: Command | AllOrNothing,
     key: Retry | None,
     children: ChildrenDocument | UnsetType = UNSET,
 ) -> Tagged[UserDocument]:

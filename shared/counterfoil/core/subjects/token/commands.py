@@ -7,12 +7,11 @@ carries no time: the door reads the clock after it has locked the row.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final, Self
+from typing import Final
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, UnsetType
-from msgspec.structs import replace
 
 from counterfoil.core.bounds import UNLIMITED, Address, Limits
 from counterfoil.core.principal import Owner, Principal
@@ -41,15 +40,6 @@ from counterfoil.core.trust import Assertion, Trust
 
 class TokenCommand(Command, frozen=True, kw_only=True):
     """A command to one token."""
-
-    token_id: UUID
-
-    @property
-    def subject(self) -> UUID:
-        return self.token_id
-
-    def about(self, subject: UUID | None) -> Self:
-        return replace(self, token_id=subject)
 
 
 class Create(TokenCommand, frozen=True, kw_only=True):
@@ -106,13 +96,7 @@ class Create(TokenCommand, frozen=True, kw_only=True):
         return None if self.secret is None else self.secret.pepper_id
 
 
-class Change(TokenCommand, frozen=True, kw_only=True):
-    """A command that may require a revision: HTTP's If-Match."""
-
-    revisions: frozenset[int] | None = None
-
-
-class Update(Change, frozen=True, kw_only=True):
+class Update(TokenCommand, frozen=True, kw_only=True):
     """Change its fields; those that are UNSET stay. `undescribed` as for Create.
 
     `previous_until` moves the end of the previous secret while that is still accepted; a past moment ends it at once.
@@ -132,7 +116,7 @@ class Update(Change, frozen=True, kw_only=True):
     previous_until: datetime | UnsetType = UNSET
 
 
-class Renew(Change, frozen=True, kw_only=True):
+class Renew(TokenCommand, frozen=True, kw_only=True):
     """Move its expiry; with neither a lifetime nor an expiry it is renewed for its own lifetime from now."""
 
     refusals = (AlreadyRevoked, BeyondCaller, BeyondPolicy, BadExpiry, NothingToRenew, RenewsItself, OwnerQuotaExceeded)
@@ -141,7 +125,7 @@ class Renew(Change, frozen=True, kw_only=True):
     expires_at: datetime | None = None
 
 
-class Rotate(Change, frozen=True, kw_only=True):
+class Rotate(TokenCommand, frozen=True, kw_only=True):
     """Replace its secret; the present one stays valid for `grace_seconds`, or until `previous_until`.
 
     At most two secrets are valid at once: an earlier grace period is cut short only with `ends_previous`, or if this
@@ -172,7 +156,7 @@ class Rotate(Change, frozen=True, kw_only=True):
         return self.lifetime is not None or self.expires_at is not None
 
 
-class Suspend(Change, frozen=True, kw_only=True):
+class Suspend(TokenCommand, frozen=True, kw_only=True):
     """Refuse it for now."""
 
     refusals = (AlreadyRevoked,)
@@ -180,13 +164,13 @@ class Suspend(Change, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class Resume(Change, frozen=True, kw_only=True):
+class Resume(TokenCommand, frozen=True, kw_only=True):
     """Accept it again."""
 
     refusals = (AlreadyRevoked, BeyondCaller)
 
 
-class Revoke(Change, frozen=True, kw_only=True):
+class Revoke(TokenCommand, frozen=True, kw_only=True):
     """Refuse it for ever. `bulk_revocation` names the one that this is a part of.
 
     With the `generation` of a presented secret, it revokes only if that secret opens the token, or could again.
@@ -202,7 +186,7 @@ class Revoke(Change, frozen=True, kw_only=True):
         return super().principals if self.bulk_revocation is None else ()
 
 
-class Erase(Change, frozen=True, kw_only=True):
+class Erase(TokenCommand, frozen=True, kw_only=True):
     """Erase its names and free text."""
 
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from counterfoil.core import text
 from counterfoil.core.events import Event, Private
-from counterfoil.core.refusals import AlreadyRevoked, NotFound, SecretRetired, StaleRevision
+from counterfoil.core.refusals import AlreadyRevoked, NotFound, SecretRetired
 from counterfoil.core.subjects.subject import no_command
 from counterfoil.core.subjects.token import commands
 from counterfoil.core.subjects.token.acceptance import ALONE, Context, refusal_for
@@ -36,14 +36,11 @@ def decide(token: Token | None, command: commands.TokenCommand, at: datetime, co
             return [exchanged(token, command, at, context)]
         case commands.Sweep():
             return _sweep(token, at, context)
-        case commands.Change():
-            return _change(token, command, at, context)
-    raise no_command(command)
+    return _change(token, command, at, context)
 
 
-def _change(token: Token, command: commands.Change, at: datetime, context: Context) -> list[Event]:
-    if command.revisions is not None and token.revision not in command.revisions:
-        raise StaleRevision(revision=token.revision)
+def _change(token: Token, command: commands.TokenCommand, at: datetime, context: Context) -> list[Event]:
+    command.refuse_stale(token)
     if isinstance(command, commands.Revoke):
         return _revoke(token, command, at)
     if isinstance(command, commands.Erase):

@@ -82,7 +82,7 @@ class TokenKind(Kind):
             raise UnknownSecret
         itself = Principal(actor=Actor("token", token_id), account=account, scopes=())
         return Exchange(
-            account=account, token_id=token_id, generation=generation, jti=command.jti,
+            account=account, id=token_id, generation=generation, jti=command.jti,
             by=command.actor or itself, actors=(command.actor.actor.id,) if command.actor else (),
             lifetime_seconds=command.lifetime_seconds, audience=command.audience, scopes=command.scopes,
             address=command.address, counted=command.counted,
