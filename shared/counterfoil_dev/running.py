@@ -44,13 +44,23 @@ class Service:
 
 @contextmanager
 def running_service(
-    root: Path, *, environment: Mapping[str, str] | None = None, timeout_seconds: float = 60
+    root: Path,
+    *,
+    environment: Mapping[str, str] | None = None,
+    printed: Path | None = None,
+    timeout_seconds: float = 60,
 ) -> Iterator[Service]:
-    """Run `up` on a free port with its state in `root`, wait until it is ready, and stop it by SIGTERM at the end."""
+    """Run `up` on a free port with its state in `root`, wait until it is ready, and stop it by SIGTERM at the end.
+
+    What it prints is written to `printed`.
+    """
     command = [sys.executable, "-m", "counterfoil_dev", "--state", str(root), "--port", "0"]
     (root / "run" / "url").unlink(missing_ok=True)  # a killed run leaves it
     merged = {**os.environ, **(environment or {})}
-    with subprocess.Popen(command, env=merged, stdout=subprocess.DEVNULL) as process:  # noqa: S603 - ourselves
+    with (
+        (printed or Path(os.devnull)).open("w") as output,
+        subprocess.Popen(command, env=merged, stdout=output) as process,  # noqa: S603 - ourselves
+    ):
         try:
             deadline = time.monotonic() + timeout_seconds
             while not (root / "run" / "url").exists():

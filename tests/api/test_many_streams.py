@@ -53,6 +53,7 @@ async def scene(database: Database, tmp_path: Path) -> AsyncIterator[Scene]:
             yield Scene(database, urls, bearer, UUID(credentials["account"]))
 
 
+@pytest.mark.soak
 async def test_streams_at_two_processes_are_complete_and_equal_a_replay(scene: Scene) -> None:
     await _many(scene, streams=16, rate=300, seconds=4)
 

@@ -98,6 +98,7 @@ class Follower:
                 await self.came.wait()
 
 
+@pytest.mark.soak
 async def test_a_follower_receives_what_a_replay_shows_over_cuts_and_restarts(
     ledger: Client, service: Service, proxy: Proxy
 ) -> None:

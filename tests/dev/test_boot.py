@@ -163,7 +163,8 @@ def checkout() -> Iterator[Path]:
     shutil.rmtree(directory)
 
 
-@pytest.mark.parametrize("uv", [True, pytest.param(False, marks=pytest.mark.soak)], ids=["uv", "pip"])
+@pytest.mark.soak
+@pytest.mark.parametrize("uv", [True, False], ids=["uv", "pip"])
 def test_without_a_network_two_sentences_say_so(tmp_path: Path, *, uv: bool) -> None:
     for file in ("shared/boot.py", "shared/counterfoil_dev/requirements.lock", "pyproject.toml"):
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)

@@ -29,6 +29,10 @@ from counterfoil_dev.running import Service, running_service
 from states import quick_state
 
 SERVERS = ("postgres", "valkey", "api", "worker", "sealer")
+GIVEN = {
+    "RATE_LIMIT": "600/1m", "NOTICE_THRESHOLDS": "30d, 1d", "METRICS_TOKEN": "nobody-guesses-this",
+    "DATABASE_URL": "postgresql://a:swordfish@elsewhere/b", "API_PORT": "1", "LOG_LEVEL": "",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +44,7 @@ def root() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def service(root: Path) -> Iterator[Service]:
     """One service for all tests that leave it running."""
-    with running_service(root) as running:
+    with running_service(root, environment=GIVEN, printed=root / "printed") as running:
         yield running
 
 
@@ -178,10 +182,11 @@ def test_every_killed_process_is_restarted(service: Service, name: str) -> None:
     assert asked(service, f"/v1/tokens/{made['token']['id']}")["status"] == "active"
 
 
+@pytest.mark.soak
 def test_any_signal_ends_all_processes_and_the_next_up_continues(place: Path) -> None:
     known: dict[str, str] = {}
     secrets: set[tuple[str, str]] = set()
-    for number in (signal.SIGINT, signal.SIGTERM):  # SIGHUP ends the one of another test
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         with running_service(place) as service:
             assert service.credentials["url"] == service.url
             secrets.add((service.credentials["admin_token"], (place / "secrets.env").read_text()))
@@ -198,6 +203,7 @@ def test_any_signal_ends_all_processes_and_the_next_up_continues(place: Path) ->
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends the children of the dead")
+@pytest.mark.soak
 def test_a_killed_supervisor_leaves_no_process_and_the_next_up_needs_no_credentials_file(place: Path) -> None:
     with running_service(place) as service:
         first, processes = service.credentials["account"], family(service.process.pid)
@@ -212,27 +218,12 @@ def test_a_killed_supervisor_leaves_no_process_and_the_next_up_needs_no_credenti
             )
 
 
-def test_every_given_setting_is_named_and_no_secret_is_shown(place: Path) -> None:
-    told = {
-        **os.environ, "RATE_LIMIT": "600/1m", "NOTICE_THRESHOLDS": "30d, 1d", "METRICS_TOKEN": "nobody-guesses-this",
-        "DATABASE_URL": "postgresql://a:swordfish@elsewhere/b", "API_PORT": "1", "LOG_LEVEL": "",
-    }  # fmt: skip
-    command = [sys.executable, "-m", "counterfoil_dev", "--state", str(place), "--port", "0"]
-    with subprocess.Popen(command, env=told, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        said = ""
-        for line in process.stdout:
-            said += line
-            if "Ctrl-C stops everything" in line:
-                break
-        processes = family(process.pid)
-        process.send_signal(signal.SIGHUP)
-        assert process.wait(60) == 0
-        assert living(processes) == []
-    assert "  given        NOTICE_THRESHOLDS='30d, 1d' METRICS_TOKEN=… RATE_LIMIT=600/1m\n" in said
-    assert "  not used     DATABASE_URL API_PORT (given, but `up` runs servers of its own)\n" in said
-    assert "swordfish" not in said
-    assert "nobody-guesses" not in said
+def test_every_given_setting_is_named_and_no_secret_is_shown(service: Service) -> None:
+    printed = (service.root / "printed").read_text()
+    assert "  given        NOTICE_THRESHOLDS='30d, 1d' METRICS_TOKEN=… RATE_LIMIT=600/1m\n" in printed
+    assert "  not used     DATABASE_URL API_PORT (given, but `up` runs servers of its own)\n" in printed
+    assert "swordfish" not in printed
+    assert "nobody-guesses" not in printed
 
 
 def test_a_process_that_cannot_start_shows_the_reason(place: Path) -> None:

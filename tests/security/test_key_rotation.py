@@ -13,6 +13,7 @@ from typing import Any
 
 import asyncpg
 import msgspec
+import pytest
 from aiohttp import ClientSession
 from joserfc import jwt
 from joserfc.jwk import KeySet
@@ -125,6 +126,7 @@ async def until(true: Callable[[], bool]) -> None:
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.soak
 async def test_every_bearer_verifies_while_keys_rotate(database: Database, tmp_path: Path) -> None:
     async with grounds(database, tmp_path, BEARER_LIFETIME=f"{LIVES_SECONDS}s") as ground:
         over = asyncio.Event()

@@ -191,6 +191,7 @@ async def test_a_thing_of_another_account_costs_as_much_work_as_a_missing_one(
     assert least[0] == least[1]
 
 
+@pytest.mark.soak
 async def test_a_thing_of_another_account_takes_as_long_as_a_missing_one(admin: Caller, stranger: Caller) -> None:
     foreign, own = await things_of(admin), await things_of(stranger)
     never, sums = random_things(foreign), [0.0, 0.0]

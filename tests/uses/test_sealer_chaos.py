@@ -9,12 +9,6 @@ from counterfoil_dev.postgres import Database
 from uses.sealer_chaos import storm
 
 
-async def test_killed_sealers_lose_and_duplicate_nothing(database: Database, tmp_path: Path) -> None:
-    blown = await storm(database, tmp_path, accounts=[uuid7(), uuid7()], writers=12, kills=3)
-    assert blown.committed > 50
-    assert blown.rolled_back > 5
-
-
 @pytest.mark.soak
 @pytest.mark.timeout(900)
 async def test_fifty_writers_and_twenty_kills_lose_and_duplicate_nothing(database: Database, tmp_path: Path) -> None:
