@@ -13,6 +13,7 @@ from api.service import Answer, Caller, basic, served, settings_for
 from counterfoil.core.secret import mint
 from counterfoil_api.application import make_app
 from counterfoil_api.native.forward_auth.forward import IDENTITY
+from counterfoil_api.operations.replies import TOKEN_HEADERS
 
 AUDIENCE = "https://app.example"
 
@@ -274,4 +275,4 @@ async def test_the_openapi_document_describes_every_method_and_header(admin: Cal
         assert set(item) == {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
         for operation in item.values():
             assert set(operation["responses"]) >= {"200", "401", "403"}
-            assert set(operation["responses"]["200"]["headers"]) == {*IDENTITY, "X-Request-Id"}
+            assert set(operation["responses"]["200"]["headers"]) == {*IDENTITY, *TOKEN_HEADERS, "X-Request-Id"}

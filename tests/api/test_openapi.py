@@ -6,6 +6,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from api.sample_app import things
 from counterfoil_api.application import routes
 from counterfoil_api.operations.openapi import document
+from counterfoil_api.operations.replies import TOKEN_HEADERS
 
 DOCUMENT = msgspec.to_builtins(document(things.routes, version="1", url="https://tokens.example.org"))
 
@@ -22,7 +23,8 @@ def test_an_operation_is_described_by_its_signature() -> None:
     assert make["security"] == [{"token": []}, {"password": []}]
     assert [parameter["name"] for parameter in make["parameters"]] == ["Idempotency-Key"]
     assert make["requestBody"]["content"]["application/json"]["example"]["name"] == "a"
-    headers = {"ETag", "Location", "Idempotency-Replayed", "RateLimit", "RateLimit-Policy", "X-Request-Id"}
+    limits = {"RateLimit", "RateLimit-Policy"}
+    headers = {"ETag", "Location", "Idempotency-Replayed", *limits, *TOKEN_HEADERS, "X-Request-Id"}
     assert set(make["responses"]["201"]["headers"]) == headers
     assert "Retry-After" in make["responses"]["503"]["headers"]
     assert "urn:counterfoil:problem:scope-missing" in make["responses"]["403"]["description"]

@@ -132,5 +132,6 @@ def _seen(state: object, presented: int | None) -> Seen:
         status=state.status, expires_at=state.expires_at, generation=state.generation,
         epoch=state.epoch,
         previous_until=state.previous_until, previous_epoch=state.previous_epoch,
-        created_at=state.created_at, at=datetime.now(UTC), presented=presented,
+        created_at=state.created_at, lifetime_start=state.lifetime_start, thresholds=state.thresholds,
+        at=datetime.now(UTC), presented=presented,
     )  # fmt: skip

@@ -49,8 +49,8 @@ async def test_a_digest_finds_its_token_and_all_that_acceptance_needs(database: 
         assert seen == Seen(
             account=tenant.account, id=token.id, number=token.number, owner=token.owner, scopes=("mail.send",),
             status="active", expires_at=token.expires_at, generation=1, epoch=0,
-            previous_until=None, previous_epoch=0, created_at=token.created_at, at=seen.at, presented=1,
-            pepper_id=1,
+            previous_until=None, previous_epoch=0, created_at=token.created_at, lifetime_start=token.lifetime_start,
+            thresholds=token.thresholds, at=seen.at, presented=1, pepper_id=1,
         )  # fmt: skip
         assert token.at < seen.at
 

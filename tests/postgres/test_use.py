@@ -62,7 +62,8 @@ def seen(token: Token, at: datetime = NOON) -> Seen:
 def seen_of(account: UUID, token_id: UUID, at: datetime) -> Seen:
     return Seen(
         account=account, id=token_id, number=1, owner=BILLING, scopes=(), status="active", expires_at=None,
-        generation=1, epoch=0, previous_until=None, previous_epoch=0, created_at=NOON, at=at, presented=1,
+        generation=1, epoch=0, previous_until=None, previous_epoch=0, created_at=NOON, lifetime_start=NOON,
+        thresholds=(), at=at, presented=1,
     )  # fmt: skip
 
 

@@ -18,11 +18,11 @@ from counterfoil.core.trust import Trust
 from counterfoil.postgres import signing_keys, token_context
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.gather import Gather
-from counterfoil.postgres.token_row import trust_of, words
+from counterfoil.postgres.token_row import numbers, trust_of, words
 
 COLUMNS: Final = f"""t.account_id, t.token_id, t.number, t.owner_type, t.owner_id, t.scopes, t.status, t.expires_at,
        t.generation, t.epoch, t.previous_until, t.previous_epoch, t.networks, t.rate_limit, t.max_uses,
-       t.dialect, t.created_at, clock_timestamp() as at,
+       t.dialect, t.created_at, t.lifetime_start, t.thresholds, clock_timestamp() as at,
        {token_context.COLUMNS}"""
 
 
@@ -31,7 +31,7 @@ _AGE: Final = itemgetter("created_at")
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """A token at the moment `at` of the database's clock, as far as its acceptance goes.
+    """A token at the moment `at` of the database's clock: what decides whether it is accepted, and until when.
 
     `presented` is the generation of the secret that led here; None after a look-up by id.
     """
@@ -50,6 +50,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     bounds: Bounds = UNBOUNDED
     dialect: str = "native"
     created_at: datetime
+    lifetime_start: datetime
+    thresholds: tuple[int, ...]
     at: datetime
     context: Context = ALONE
     presented: int | None
@@ -142,9 +144,8 @@ def seen_of(
         status=row["status"], expires_at=row["expires_at"], generation=row["generation"],
         epoch=row["epoch"], previous_until=row["previous_until"], previous_epoch=row["previous_epoch"],
         bounds=_bounds(row), dialect=row["dialect"],
-        created_at=row["created_at"], at=row["at"],
-        context=context, presented=presented,
-        ring=ring, pepper_id=pepper_id,
+        created_at=row["created_at"], lifetime_start=row["lifetime_start"], thresholds=numbers(row["thresholds"]),
+        at=row["at"], context=context, presented=presented, ring=ring, pepper_id=pepper_id,
     )  # fmt: skip
 
 

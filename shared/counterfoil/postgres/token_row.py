@@ -86,7 +86,7 @@ def token_of(row: asyncpg.Record) -> Token:
         name=row["name"], description=row["description"], scopes=words(row["scopes"]),
         metadata=_metadata(row["metadata"]), status=row["status"],
         lifetime=row["lifetime"], expires_at=row["expires_at"], lifetime_start=row["lifetime_start"],
-        thresholds=_numbers(row["thresholds"]), announced=row["announced"], next_due_at=row["next_due_at"],
+        thresholds=numbers(row["thresholds"]), announced=row["announced"], next_due_at=row["next_due_at"],
         created_at=row["created_at"], updated_at=row["updated_at"], last_exchanged_at=row["last_exchanged_at"],
         generation=row["generation"], epoch=row["epoch"], previous_until=row["previous_until"],
         previous_epoch=row["previous_epoch"], hint=row["hint"],
@@ -116,7 +116,8 @@ def _short_words(text: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=256)
-def _numbers(text: str) -> tuple[int, ...]:
+def numbers(text: str) -> tuple[int, ...]:
+    """Return the thresholds in a JSON text."""
     return msgspec.json.decode(text, type=tuple[int, ...])
 
 

@@ -21,6 +21,7 @@ from counterfoil.postgres.lookup import Trusting
 from counterfoil.settings import Settings
 from counterfoil.uses.bearers import Act, Claims, KeyRing, chain
 from counterfoil.uses.verify import Verifying, find, refuse_networks, verified
+from counterfoil_api.auth.token_headers import tell_ending_of
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.http.errors import ExchangeRefused
 from counterfoil_api.limits.limits import Limits
@@ -188,6 +189,8 @@ async def _issue(
             command = structs.replace(command, counted=refusal.limits)
         else:
             claims = _claims(exchanging.settings.public_url, outcome, act)
+            if act is None:
+                tell_ending_of(outcome.of(Token), claims.generation, outcome.at)
             return IssuedBearer(ring.sign(claims), claims)
     raise Busy
 

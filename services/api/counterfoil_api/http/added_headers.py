@@ -19,6 +19,12 @@ def add(headers: Mapping[str, str]) -> None:
     _ADDED.set({**before, **joined})
 
 
+def add_once(headers: Mapping[str, str]) -> None:
+    """Add these headers, unless one of them was added before."""
+    if added().keys().isdisjoint(headers):
+        add(headers)
+
+
 def added() -> Mapping[str, str]:
     """Return the headers that were added so far."""
     return _ADDED.get() or {}

@@ -19,6 +19,7 @@ from counterfoil.uses.bearers import chain, header_of
 from counterfoil.uses.verify import Found, Verifying, find, refuse_audience, refuse_networks, verified
 from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials
 from counterfoil_api.auth.passwords import Passwords
+from counterfoil_api.auth.token_headers import tell_ending
 from counterfoil_api.http.addresses import network_of
 from counterfoil_api.http.problems import kind_of
 from counterfoil_api.limits.limits import Limits
@@ -94,6 +95,7 @@ class Callers:
             await self._refuse_another(seen, presented.email)
         await refuse_networks(self.verifying, found, presented.address)
         refuse_audience(found, f"{self.url}{presented.audience}")
+        tell_ending(found)
         return Principal(
             actor=Actor("token", seen.id),
             account=seen.account,

@@ -7,13 +7,14 @@ import msgspec
 
 from counterfoil_api.operations.api import Route
 from counterfoil_api.operations.reading import Source
-from counterfoil_api.operations.replies import JSON, REPLAYED
+from counterfoil_api.operations.replies import JSON, REPLAYED, TOKEN_HEADERS
 from counterfoil_api.operations.responses import responses_of
 from counterfoil_api.operations.schemas import Json, Schemas, parameters_of
 
 More = Callable[[Schemas], Json]
 """Returns paths that are not routes of an `Api`."""
 
+_EXPIRES_AT, _SUNSET, _NUMBER, _REPLACED = TOKEN_HEADERS
 _HEADERS: Mapping[str, Json] = MappingProxyType(
     {
         "ETag": {
@@ -44,6 +45,26 @@ _HEADERS: Mapping[str, Json] = MappingProxyType(
             "description": "The caller's quota (q), and its window in seconds (w); only where there is a quota.",
             "schema": {"type": "string"},
             "example": '"principal";q=600;w=60',
+        },
+        _EXPIRES_AT: {
+            "description": "When the caller's token ends by itself (RFC 3339, UTC). It is missing if the token never "
+            "expires, for passwords, and for bearers in which another token acts.",
+            "schema": {"type": "string", "format": "date-time"},
+            "example": "2026-12-01T10:00:00Z",
+        },
+        _SUNSET: {
+            "description": "The same moment as an HTTP date, from the token's first notice of expiry on, and always "
+            "for a secret that was replaced. It is like Sunset (RFC 8594), but of the token and not of the resource.",
+            "schema": {"type": "string"},
+            "example": "Tue, 01 Dec 2026 10:00:00 GMT",
+        },
+        _NUMBER: {
+            "description": "The number of the token; only beside Token-Sunset.",
+            "schema": {"type": "integer", "minimum": 1},
+        },
+        _REPLACED: {
+            "description": "`true` if a rotation has replaced the presented secret, which ends with its grace.",
+            "schema": {"enum": ["true"]},
         },
         "WWW-Authenticate": {
             "description": "The challenge of RFC 6750. A 401 has a line for each accepted scheme: Bearer, and Basic "

@@ -17,6 +17,8 @@ JSON = "application/json"
 NO_STORE = "no-store"
 REPLAYED = "Idempotency-Replayed"
 """The header of an answer that repeats the first one to the same Idempotency-Key."""
+TOKEN_HEADERS = ("Token-Expires-At", "Token-Sunset", "Token-Number", "Token-Replaced")
+"""The headers that say when the token of the caller ends."""
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 encode = msgspec.json.Encoder().encode

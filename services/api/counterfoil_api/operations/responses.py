@@ -29,7 +29,7 @@ from counterfoil_api.http import errors
 from counterfoil_api.http.problems import KINDS, MEDIA_TYPE, ErrorFormat, Kind, Problem, problem_document
 from counterfoil_api.operations.api import Route
 from counterfoil_api.operations.reading import Source
-from counterfoil_api.operations.replies import JSON, REPLAYED, Nothing, Page, reply_shape
+from counterfoil_api.operations.replies import JSON, REPLAYED, TOKEN_HEADERS, Nothing, Page, reply_shape
 from counterfoil_api.operations.schemas import Json, Schemas, is_conditional
 
 _ALWAYS: tuple[type[Refusal], ...] = (
@@ -113,7 +113,7 @@ def _same(route: Route) -> Json:
     """Return the response to a caller who has the document already."""
     return {
         "description": "Unchanged: If-None-Match states the current ETag. There is no body.",
-        "headers": _headers(("ETag", *_limits(route), "X-Request-Id")),
+        "headers": _headers(("ETag", *_of_caller(route), "X-Request-Id")),
     }
 
 
@@ -156,13 +156,14 @@ def _reply(route: Route, schemas: Schemas) -> Json:
     content |= {media_type: {"schema": {"type": "string"}} for media_type in route.streams}
     return {
         "description": HTTPStatus(shape.status).phrase,
-        "headers": _headers((*shape.headers, *route.headers, *_replays(route), *_limits(route), "X-Request-Id")),
+        "headers": _headers((*shape.headers, *route.headers, *_replays(route), *_of_caller(route), "X-Request-Id")),
         "content": content,
     }
 
 
-def _limits(route: Route) -> tuple[str, ...]:
-    return ("RateLimit", "RateLimit-Policy") if route.reads(Source.CALLER, Source.CREDENTIALS) else ()
+def _of_caller(route: Route) -> tuple[str, ...]:
+    called = route.reads(Source.CALLER, Source.CREDENTIALS)
+    return ("RateLimit", "RateLimit-Policy", *TOKEN_HEADERS) if called else ()
 
 
 def _replays(route: Route) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from counterfoil.settings import Settings
 from counterfoil.uses.verify import Found, Verifying, refuse_audience, refuse_networks, verified
 from counterfoil_api.auth.credentials import PresentedCredentials
 from counterfoil_api.auth.proof import PairNames, Proof, proof_of
+from counterfoil_api.auth.token_headers import tell_ending
 from counterfoil_api.http.addresses import client_of
 from counterfoil_api.http.errors import NotVerified, ProxyMisconfigured
 from counterfoil_api.http.problems import kind_of
@@ -103,6 +104,7 @@ async def _passed(
     passed = await limits.guard.over(
         presented, lambda: _known(verifying, settings, demand, proof, address), account=demand.account
     )
+    tell_ending(passed)
     seen = passed.seen
     await limits.allowance.spend_by_token(seen.account, seen.id, seen.context.limits(seen.bounds), address)
     if missing(passed.scopes, demand.scopes):

@@ -27,6 +27,7 @@ from counterfoil_api.http.errors import (
     ProxyMisconfigured,
 )
 from counterfoil_api.native.forward_auth.demand import PATH
+from counterfoil_api.operations.replies import TOKEN_HEADERS
 from counterfoil_api.operations.responses import refused
 from counterfoil_api.operations.schemas import Json, Schemas
 
@@ -100,4 +101,5 @@ def _parameter(name: str, place: str) -> Json:
 
 def _headers() -> Json:
     documented = {name: {"description": says, "schema": {"type": "string"}} for name, says in _IDENTITY.items()}
-    return documented | {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
+    shared = (*TOKEN_HEADERS, "X-Request-Id")
+    return documented | {name: {"$ref": f"#/components/headers/{name}"} for name in shared}

@@ -37,6 +37,7 @@ from counterfoil_api.native.oauth.token_requests import (
 )
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import ClientAddress, Form, OptionalCredentials
+from counterfoil_api.operations.replies import TOKEN_HEADERS
 
 api = Api("oauth", CLIENTS)
 
@@ -47,6 +48,7 @@ _NEEDED: Final = "client_credentials needs a token's id as client_id and its sec
     "/v1/oauth/token",
     executes=(Exchange,),
     error_format=OAUTH,
+    headers=TOKEN_HEADERS,
     refusals=(
         *(CredentialsMissing, CredentialsRepeated, UnsupportedGrantType, ExchangeRefused, TargetRefused),
         *(BeyondAudience, BadScope, AssertionRefused, IssuerUnavailable),

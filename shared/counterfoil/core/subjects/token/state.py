@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Final, Literal, assert_never
+from typing import Final, Literal, Protocol, assert_never
 from uuid import UUID
 
 from msgspec import UNSET
@@ -83,16 +83,36 @@ def stands_for_its_owner(dialect: str) -> bool:
     return dialect == FOUNDING or (is_session(dialect) and not dialect.endswith(f"{BOUNDED}{SESSION}"))
 
 
-def pending(token: Token) -> list[int]:
-    """Return the thresholds of this lifetime not yet announced, in seconds, 0 being the expiry itself.
+class Lasting(Protocol):
+    """The fields that decide how long before its expiry a token is announced."""
+
+    @property
+    def expires_at(self) -> datetime | None: ...
+    @property
+    def lifetime_start(self) -> datetime: ...
+    @property
+    def thresholds(self) -> tuple[int, ...]: ...
+    @property
+    def dialect(self) -> str: ...
+
+
+def thresholds_that_count(token: Lasting) -> list[int]:
+    """Return the thresholds of this lifetime, in seconds.
 
     A threshold counts only if the whole lifetime is longer: a notice of one day helps nobody with a 1 h token. Nor does
     a notice that a session ends.
     """
-    if token.expires_at is None or token.status == "revoked" or is_session(token.dialect):
+    if token.expires_at is None or is_session(token.dialect):
         return []
     lifetime = token.expires_at - token.lifetime_start
-    known = [0, *(t for t in token.thresholds if timedelta(seconds=t) < lifetime)]
+    return [t for t in token.thresholds if timedelta(seconds=t) < lifetime]
+
+
+def pending(token: Token) -> list[int]:
+    """Return the thresholds that count and are not yet announced, in seconds, 0 being the expiry itself."""
+    if token.expires_at is None or token.status == "revoked" or is_session(token.dialect):
+        return []
+    known = [0, *thresholds_that_count(token)]
     return [t for t in known if token.announced is None or t < token.announced]
 
 
