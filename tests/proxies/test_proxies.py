@@ -41,6 +41,27 @@ async def test_a_token_without_an_expiry_has_no_expiry_header(front: Front, admi
     assert front.application.last.header("x-counterfoil-expires") in ([], [""])
 
 
+async def test_nginx_and_envoy_tell_the_client_when_its_token_ends(front: Front, admin: Caller) -> None:
+    made = await issued(admin, lifetime="90d")
+    rotated = (await admin.post(f"/v1/tokens/{made['token']['id']}/rotate", {"grace": "1h"})).json  # the end is near
+    for secret, end, has_sunset in (
+        (rotated["secret"], rotated["token"]["expires_at"], False),
+        (made["secret"], rotated["token"]["previous_secret_until"], True),
+    ):
+        answer = await front.ask("GET", "/", bearer(secret))
+        stated = end.partition(".")[0].removesuffix("Z") + "Z"
+        assert answer.status == 200
+        hands_on = front.proxy.name != "traefik"
+        assert answer.headers.getall("Token-Expires-At", []) == [stated] * hands_on
+        assert len(answer.headers.getall("Token-Sunset", [])) == (has_sunset and hands_on)
+        assert front.application.last.header("token-expires-at") == []
+    too_little = await issued(admin, "invoices.write", lifetime="90d")
+    refused = await front.ask("GET", "/", bearer(too_little["secret"]))
+    assert (refused.status, len(refused.headers.getall("Token-Expires-At"))) == (403, 1)
+    endless = await front.ask("GET", "/", bearer((await issued(admin))["secret"]))
+    assert (endless.status, "Token-Expires-At" in endless.headers) == (200, False)
+
+
 async def test_every_matching_kind_of_credentials_passes(front: Front, admin: Caller) -> None:
     made = await issued(admin)
     secret, client = made["secret"], made["token"]["id"]
