@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from counterfoil import logging
 from counterfoil.cli import export_file, import_tokens, options, whoami
-from counterfoil.client import failures, log, spelling, wire
+from counterfoil.client import expiry, failures, log, spelling, wire
 from counterfoil.core import (
     bounds,
     codec,
@@ -230,6 +230,13 @@ CORE: dict[str, Parser] = {
     ),
     "counterfoil.cli.options:whole": Parser(options.whole, oneof("1", "50"), (typer.BadParameter,)),
     "counterfoil.cli.whoami:_claims": Parser(whoami._claims, oneof(JWT, SECRET), known=("eyJ", "a.", "a.e30")),
+    "counterfoil.client.expiry:expiry_in": Parser(
+        lambda given: expiry.expiry_in(
+            {"Token-Expires-At": given, "Token-Number": given, "Token-Sunset": given, "Token-Replaced": given}
+        ),
+        oneof("2026-12-01T10:00:00Z", "7", "true"),
+        known=("2026-", "2026-02-31T"),
+    ),
     "counterfoil.client.failures:refused": Parser(
         lambda given: str(failures.refused(503, given, None)), st.just(PROBLEM), in_bytes=True, known=('{"type":',)
     ),

@@ -10,7 +10,6 @@ import typer
 from counterfoil.cli import (
     account_commands,
     account_setup,
-    alerts,
     attempts,
     audit,
     catalogue,
@@ -18,6 +17,7 @@ from counterfoil.cli import (
     events,
     followers,
     keys,
+    lists,
     login,
     owner_quotas,
     pepper,
@@ -42,7 +42,7 @@ app.add_typer(token.app, name="token")
 app.add_typer(user.app, name="user")
 app.command()(login.login)
 app.command()(whoami.whoami)
-app.add_typer(alerts.app, name="alerts")
+app.command()(lists.alerts)
 app.command()(reads.reads)
 app.command()(attempts.attempts)
 app.command()(report_leak.report_leak)

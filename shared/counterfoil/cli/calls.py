@@ -15,6 +15,7 @@ import msgspec
 import typer
 
 from counterfoil.cli.errors import REFUSED, UNREACHABLE, USAGE, ended, printable, remark, wants_json, warn
+from counterfoil.cli.expiry_warning import ExpiryWarning
 from counterfoil.cli.output import json_of
 from counterfoil.client import Client, Failure, OutcomeUnknown, Password, Refused, Unavailable, Unreachable
 
@@ -24,6 +25,8 @@ _PATIENCE_SECONDS: Final = 10.0
 """Shorter than for a service, because a person waits."""
 
 _SILENCE_SECONDS: Final = 1.0
+_EXPIRY_WARNING: Final = ExpiryWarning()
+"""A process runs one command."""
 
 _ADVICE: Final = {
     "credentials-refused": "Check COUNTERFOIL_TOKEN or the credentials file: this ledger does not accept the token.",
@@ -91,13 +94,18 @@ async def _with_client(url: str, token: str | Password | None, call: Callable[[C
             return await call(client)
         finally:
             waiting.cancel()
+            _EXPIRY_WARNING.show(client.expiry)
 
 
 async def _tell_of_trouble(client: Client) -> None:
-    """Print why a call takes so long, each reason once; not with --json, where stderr has only documents."""
+    """Print why a call takes so long, each reason once; not with --json, where stderr has only documents.
+
+    A call that follows the log never ends, so it is here that it warns of the end of its token.
+    """
     last_shown = ""
     while True:
         await asyncio.sleep(_SILENCE_SECONDS)
+        _EXPIRY_WARNING.show(client.expiry)
         trouble = client.wire.trouble
         if trouble and trouble != last_shown and not wants_json():
             remark(printable(f"counterfoil: {trouble}; still trying."))

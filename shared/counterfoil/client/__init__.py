@@ -11,6 +11,7 @@ raise is in `failures`.
 
 from counterfoil.client.client import Client
 from counterfoil.client.events import LogReader
+from counterfoil.client.expiry import TokenExpiry
 from counterfoil.client.failures import (
     Conflict,
     Denied,
@@ -46,6 +47,7 @@ __all__ = [
     "Refused",
     "SecretNoLongerAvailable",
     "StaleRevision",
+    "TokenExpiry",
     "Trust",
     "Unavailable",
     "Unintelligible",

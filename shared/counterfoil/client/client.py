@@ -7,6 +7,7 @@ from typing import Self
 from counterfoil.client.account import OwnAccount
 from counterfoil.client.bulk import Bulk
 from counterfoil.client.events import Events
+from counterfoil.client.expiry import TokenExpiry
 from counterfoil.client.tokens import Tokens
 from counterfoil.client.users import Users
 from counterfoil.client.wire import Password, Wire
@@ -33,6 +34,14 @@ class Client(Tokens, Bulk, OwnAccount, Events, Users):
     ) -> None:
         times = {"timeout_seconds": timeout_seconds, "try_seconds": try_seconds, "refused_seconds": refused_seconds}
         super().__init__(Wire(url, token, **times))
+
+    @property
+    def expiry(self) -> TokenExpiry | None:
+        """When this client's token ends, as of the latest answer; None if it never does, and before the first answer.
+
+        A service that logs a warning while `expiry.is_near` is renewed in time.
+        """
+        return self.wire.expiry
 
     async def __aenter__(self) -> Self:
         await self.wire.__aenter__()

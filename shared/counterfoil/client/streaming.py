@@ -45,6 +45,7 @@ async def reply(wire: Wire, call: Call) -> AsyncIterator[aiohttp.ClientResponse]
     timeout = aiohttp.ClientTimeout(connect=wire.connect_seconds, sock_read=SILENCE_SECONDS)
     try:
         async with asyncio.timeout(wire.try_seconds) as opening, wire.request(call, timeout) as response:
+            wire.note_expiry(response.status, response.headers)
             if response.status != 200:
                 content = await _beginning(response.content, _LONGEST_REFUSAL)
                 raise Interrupted(Refusal(response.status, content, response.headers))

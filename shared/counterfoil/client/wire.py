@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from counterfoil.client.expiry import TokenExpiry, expiry_in
 from counterfoil.client.failures import Failure, OutcomeUnknown, Refused, Unreachable, refused
 from counterfoil.client.losses import CUT_OFF, Lost, lost
 
@@ -176,6 +177,7 @@ class Wire:
         self._session: aiohttp.ClientSession | None = None
         self.trouble = ""
         """Why the latest try got no answer; empty if it got one."""
+        self.expiry: TokenExpiry | None = None
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(headers=self._headers, cookie_jar=aiohttp.DummyCookieJar())
@@ -199,6 +201,12 @@ class Wire:
                 raise failure(call, result, doubt=doubt)
             await asyncio.sleep(pause)
 
+    def note_expiry(self, status: int, headers: Mapping[str, str]) -> None:
+        """Keep what an answer says about the end of the token; a failure on the way says nothing about it."""
+        said = expiry_in(headers)
+        if said is not None or status < 300:
+            self.expiry = said
+
     def _patience(self, call: Call) -> aiohttp.ClientTimeout:
         return aiohttp.ClientTimeout(total=max(self.try_seconds, call.patience_seconds), connect=self.connect_seconds)
 
@@ -221,6 +229,7 @@ class Wire:
     async def _try(self, call: Call, left_seconds: float) -> Answer | Lost:
         try:
             async with asyncio.timeout(left_seconds), self.request(call, self._patience(call)) as response:
+                self.note_expiry(response.status, response.headers)
                 return Answer(response.status, await response.read(), response.headers)
         except CUT_OFF as error:
             return lost(self.url, error)
