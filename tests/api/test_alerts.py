@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
 from uuid_utils.compat import uuid7
 
 from api.service import Caller
+from api.user_fixtures import person
 from counterfoil.core.principal import SYSTEM, Actor, Owner, Principal
 from counterfoil.core.scopes import EVERYTHING
 from counterfoil.core.secret import Peppers, mint
@@ -112,3 +114,53 @@ async def test_a_window_is_a_duration_and_a_cursor_belongs_to_its_window(admin: 
     assert (await admin.get("/v1/alerts", within="2d", limit=1, cursor=cursor)).problem == "bad-cursor"
     assert (await admin.get("/v1/alerts", within="1d", limit=1, cursor=cursor)).status == 200
     assert (await (await admin.holder("tokens.read")).get("/v1/alerts", within="1d")).problem == "scope-missing"
+
+
+async def alerted(caller: Caller, **query: object) -> dict[str, dict[str, Any]]:
+    """The alerts of the next day, by the token's name."""
+    answer = await caller.get("/v1/alerts", within="1d", limit=200, **query)
+    assert answer.status == 200, answer.body
+    return {each["token"]["name"]: each for each in answer.json["items"]}
+
+
+async def test_an_alert_has_the_uses_by_day_the_last_use_and_the_state_of_the_owner(admin: Caller) -> None:
+    ada = await person(admin)
+    owners = {"ours": {"type": "user", "id": ada.id}, "job": {"type": "service", "id": "alerts-ranking"}}
+    issued = {name: await admin.issue(name=f"rank {name}", lifetime="20h", owner=o) for name, o in owners.items()}
+    assert (await admin.with_token(issued["job"]["secret"]).get("/v1/tokens/self")).status == 200
+    await asyncio.sleep(1.5)  # until the use is written
+    found = await alerted(admin)
+    job, ours = found["rank job"], found["rank ours"]
+    assert (job["recent_uses"], job["uses_per_day"]) == (1, 0.14)
+    assert job["uses_by_day"] == [{"day": datetime.now(UTC).date().isoformat(), "uses": 1}]
+    assert job["token"]["last_used_at"] is not None
+    assert (job["owner_status"], ours["owner_status"]) == ("unknown", "active")
+    assert (ours["uses_per_day"], ours["uses_by_day"]) == (0, [])
+    await admin.post(f"/v1/users/{ada.id}/disable", {"reason": "On leave."})
+    assert (await alerted(admin))["rank ours"]["owner_status"] == "disabled"
+
+
+async def test_alerts_are_filtered_by_owner_and_by_use(admin: Caller) -> None:
+    names = {"a": "alerts-of-a", "b": "alerts-of-b"}
+    made = {}
+    for name, owner in names.items():
+        for use in ("busy", "idle"):
+            issued = await admin.issue(
+                name=f"{name} {use}", lifetime="20h", owner={"type": "service", "id": owner}, scopes=["own.read"]
+            )
+            made[f"{name} {use}"] = issued["secret"]
+    for name in ("a busy", "b busy"):
+        assert (await admin.with_token(made[name]).get("/v1/tokens/self")).status == 200
+    await asyncio.sleep(1.5)  # until the uses are written
+    of_a = {"owner_type": "service", "owner_id": "alerts-of-a"}
+    assert set(await alerted(admin, **of_a)) == {"a busy", "a idle"}
+    assert (await admin.get("/v1/alerts", **of_a)).json["unannounced"] == 2
+    assert set(await alerted(admin, **of_a, used="true")) == {"a busy"}
+    assert set(await alerted(admin, **of_a, used="false")) == {"a idle"}
+    assert {"a busy", "b busy"} <= set(await alerted(admin, used="true"))
+    own = admin.with_token(made["b idle"])
+    assert set(await alerted(own)) == {"b busy", "b idle"}
+    assert (await own.get("/v1/alerts", **of_a)).problem == "scope-missing"
+    assert (await admin.get("/v1/alerts", owner_type="user", owner_id="nobody@example.org")).problem == "unknown-user"
+    cursor = (await admin.get("/v1/alerts", within="1d", limit=1, **of_a)).json["next_cursor"]
+    assert (await admin.get("/v1/alerts", within="1d", limit=1, cursor=cursor)).problem == "bad-cursor"

@@ -141,6 +141,20 @@ async def test_lists_and_alerts_are_filtered_by_creator(shell: Shell) -> None:
     assert (nobody.code, "write user:7 or token:7" in nobody.err) == (1, True)
 
 
+async def test_alerts_are_filtered_by_owner_and_by_use(shell: Shell) -> None:
+    for owner in ("service:a", "service:b"):
+        await issued(shell, f"of {owner}", "--owner", owner, "--lifetime", "20h")
+    which = ("--owner", "service:a")
+    said = await shell("alerts", "--within", "1d", *which, "--unused", "--json")
+    (alert,) = [json.loads(line) for line in said.out.splitlines()]
+    assert alert["token"]["owner"] == {"type": "service", "id": "a"}
+    assert (await shell("alerts", "--within", "1d", *which, "--used", "--json")).out == ""
+    assert (
+        f"1 tokens expire within a day without a notice; see them with: {ALERTS} {' '.join(which)}"
+        in (await shell("alerts", *which)).err
+    )
+
+
 async def test_alerts_always_mention_tokens_that_expire_within_a_day(shell: Shell) -> None:
     for name, lifetime in (("soon", "20h"), ("sooner", "2h"), ("later", "6d")):
         await issued(shell, name, "--lifetime", lifetime)

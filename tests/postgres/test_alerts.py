@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from counterfoil.core.principal import SYSTEM, Owner
+from counterfoil.core.principal import SYSTEM
 from counterfoil.core.secret import mint
 from counterfoil.core.subjects.token.commands import Renew, Revoke, Rotate, Suspend, Sweep
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.postgres import last_used
 from counterfoil.postgres.alerts import Alert, alerts_of, expiring_within, unannounced
+from counterfoil.postgres.listing import Filter
 from counterfoil_dev.postgres import Database
 from postgres.tenant import PEPPERS, Tenant, tenant_of
 
@@ -110,7 +111,27 @@ async def test_recent_use_covers_seven_days_and_every_generation(tenant: Tenant)
     await used(tenant, token, 4, days_ago=6)
     await used(tenant, token, 8, days_ago=7)
     (alert,) = await alerts(tenant)
+    today = datetime.now(UTC).date()
     assert alert.recent_uses == 7
+    assert alert.uses_by_day == ((today - 6 * DAY, 4), (today, 3))
+
+
+@pytest.mark.parametrize("limit", [1, 2, 100])
+async def test_used_and_unused_tokens_are_listed_apart(tenant: Tenant, limit: int) -> None:
+    for name, ends_in in (("busy", DAY), ("idle", DAY), ("long ago", 2 * DAY), ("exchanged", 2 * DAY)):
+        token = await announced(tenant, name=name, ends_in=ends_in)
+        if name == "exchanged":
+            await tenant.exchange(token)
+        elif name != "idle":
+            await used(tenant, token, 3, days_ago=0 if name == "busy" else 8)
+
+    async def listed(*, used: bool) -> list[str | None]:
+        found: list[Alert] = []
+        while page := await alerts(tenant, used=used, limit=limit, after=found[-1].listed.place if found else None):
+            found += page
+        return [alert.listed.token.name for alert in found]
+
+    assert (await listed(used=True), await listed(used=False)) == (["busy", "exchanged"], ["idle", "long ago"])
 
 
 async def test_an_exchange_counts_as_use(tenant: Tenant) -> None:
@@ -194,8 +215,8 @@ async def test_a_window_shows_all_tokens_that_expire_in_it_with_and_without_a_no
     ):
         assert {alert.listed.token.name for alert in await near(tenant, window)} == expected
     assert await unannounced(tenant.pool, tenant.account) == 2
-    assert await unannounced(tenant.pool, tenant.account, owner=Owner("service", "nobody")) == 0
-    assert await near(tenant, 7 * DAY, owner=Owner("service", "nobody")) == []
+    assert await unannounced(tenant.pool, tenant.account, wanted=Filter(owner_type="service", owner_id="nobody")) == 0
+    assert await near(tenant, 7 * DAY, wanted=Filter(owner_type="service", owner_id="nobody")) == []
 
 
 async def test_soon_expiring_tokens_of_another_account_are_not_shown(tenant: Tenant, database: Database) -> None:

@@ -10,6 +10,7 @@ import typer
 from counterfoil.cli import (
     account_commands,
     account_setup,
+    alerts,
     attempts,
     audit,
     catalogue,
@@ -17,7 +18,6 @@ from counterfoil.cli import (
     events,
     followers,
     keys,
-    lists,
     login,
     owner_quotas,
     pepper,
@@ -42,7 +42,7 @@ app.add_typer(token.app, name="token")
 app.add_typer(user.app, name="user")
 app.command()(login.login)
 app.command()(whoami.whoami)
-app.command()(lists.alerts)
+app.add_typer(alerts.app, name="alerts")
 app.command()(reads.reads)
 app.command()(attempts.attempts)
 app.command()(report_leak.report_leak)

@@ -26,6 +26,11 @@ class Commands(typer.Typer):
         add = super().command(*name, **more)
         return lambda command: add(_spread(command))
 
+    def callback(self, **more: Any) -> Callable[[Command], Command]:  # type: ignore[override] # noqa: ANN401 - as Typer has them
+        """Let the decorated function run before each command of the group, or without one."""
+        add = super().callback(**more)
+        return lambda function: add(_spread(function))
+
 
 def _spread(command: Command) -> Command:
     """Return the command with the options of each struct in place of the parameter that takes the struct."""

@@ -1,16 +1,14 @@
-"""Commands that only read: the list of tokens, one token, its events, and the alerts."""
+"""Commands that only read: the list of tokens, one token, and its events."""
 
 from __future__ import annotations
 
-import shlex
 from typing import Annotated
 
 import typer
 
-from counterfoil.cli.errors import warn
 from counterfoil.cli.ledger import Ledger
-from counterfoil.cli.options import CreatorFilter, Limit, Ref, moment_or_version, span, time_filter
-from counterfoil.cli.token_display import ALERTS, EVENTS, TOKENS, show_token
+from counterfoil.cli.options import Limit, Ref, moment_or_version, time_filter
+from counterfoil.cli.token_display import EVENTS, TOKENS, show_token
 from counterfoil.cli.token_filters import TokenFilters
 
 
@@ -52,30 +50,3 @@ def token(
 def events(ref: Ref, *, limit: Limit = None, ledger: Ledger) -> None:
     """Show the events of a token, in order."""
     ledger.list(lambda api, most: api.token_events(ref, limit=most), EVENTS, limit)
-
-
-def alerts(
-    *,
-    within: Annotated[
-        str | None,
-        typer.Option(
-            parser=span,
-            metavar="DURATION",
-            help="All tokens that expire within this time, such as 7d, with or without a notice.",
-        ),
-    ] = None,
-    creator: CreatorFilter = None,
-    limit: Limit = None,
-    ledger: Ledger,
-) -> None:
-    """Show which tokens expire soon or expired within 30 days, the most urgent first.
-
-    A notice is raised only if the token's lifetime is longer. Without --within, a line on stderr counts the tokens that
-    expire within a day without a notice.
-    """
-    ledger.list(lambda api, most: api.alerts(within=within, creator=creator, limit=most), ALERTS, limit)
-    if within is None and (more := ledger.ask(lambda api: api.unannounced(creator=creator))):
-        made = f" --creator {shlex.quote(creator)}" if creator else ""
-        warn(
-            f"{more:,} tokens expire within a day without a notice; see them with: counterfoil alerts --within 1d{made}"
-        )

@@ -161,7 +161,7 @@ def _ago(moment: datetime | None) -> str:
 
 
 def _owner_status(alert: Alert) -> str:
-    return "" if alert.owner_status == "active" else f" ({alert.owner_status})"
+    return f" ({alert.owner_status})" if alert.owner_status == "disabled" else ""
 
 
 TOKENS: Final[Columns[Token]] = {
@@ -191,6 +191,8 @@ ALERTS: Final[Columns[Alert]] = {
     "name": lambda alert: alert.token.name or "(erased)",
     "expires": lambda alert: _until(alert.token.expires_at),
     "uses in 7 days": lambda alert: str(alert.recent_uses),
+    "last used": lambda alert: _ago(alert.token.last_used_at),
     "owner": lambda alert: owner_of(alert.token.owner) + _owner_status(alert),
     "announced": lambda alert: time_of(alert.at) or "no notice",
+    "scopes": lambda alert: " ".join(alert.token.scopes),
 }

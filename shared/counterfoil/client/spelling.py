@@ -77,6 +77,8 @@ def stated(value: Stated) -> str | list[str]:
 
 def text(value: str | int | datetime | UUID) -> str:
     """Return a value for a query; a moment must have a time zone."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise ValueError(moments.zoneless(value.isoformat()))
@@ -84,7 +86,7 @@ def text(value: str | int | datetime | UUID) -> str:
     return str(value)
 
 
-def said(**fields: str | datetime | UUID | None) -> dict[str, str]:
+def said(**fields: str | int | datetime | UUID | None) -> dict[str, str]:
     """Return a query of the fields that are not None."""
     return {name: text(value) for name, value in fields.items() if value is not None}
 

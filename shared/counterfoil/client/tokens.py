@@ -175,19 +175,27 @@ class Tokens(Calls):
         return self.pages(spelling.path_of(ref, "events"), {"sort": sort}, Happening, limit=limit)
 
     def alerts(
-        self, *, within: str | None = None, creator: str | None = None, limit: int | None = None
+        self,
+        *,
+        within: str | None = None,
+        owner: tuple[str, str] | None = None,
+        creator: str | None = None,
+        used: bool | None = None,
+        limit: int | None = None,
     ) -> AsyncIterator[Alert]:
         """Yield tokens that expire soon or have expired, the most urgent first.
 
         With `within`, a duration such as 7d: every token that expires in that window or has expired within the last 30
-        days, with or without a notice. With `creator`, such as user:2, only tokens that this user or token made.
+        days, with or without a notice. With `owner`, a type and an id, only tokens of this owner; with `creator`, such
+        as user:2, only tokens that this user or token made. `used` selects tokens that were used within seven days, or
+        those that were not.
         """
-        return self.pages("/v1/alerts", spelling.said(within=within, creator=creator), Alert, limit=limit)
+        query = spelling.said(within=within, used=used, **_filters(owner, creator))
+        return self.pages("/v1/alerts", query, Alert, limit=limit)
 
-    async def unannounced(self, *, creator: str | None = None) -> int:
+    async def unannounced(self, *, owner: tuple[str, str] | None = None, creator: str | None = None) -> int:
         """Return how many tokens expire within a day without a notice, 1,000 at most; `alerts` has them by `within`."""
-        query = {"limit": "1", **({} if creator is None else {"creator": creator})}
-        page = await self.fetched(dict[str, Any], "/v1/alerts", query)
+        page = await self.fetched(dict[str, Any], "/v1/alerts", spelling.said(limit=1, **_filters(owner, creator)))
         return int(page["unannounced"])
 
     async def exchange(
@@ -210,3 +218,8 @@ class Tokens(Calls):
         )
         facts = spelling.read(answer, dict[str, Any])
         return Introspection(facts.pop("active", False) is True, facts)
+
+
+def _filters(owner: tuple[str, str] | None, creator: str | None) -> dict[str, str | None]:
+    owner_type, owner_id = owner or (None, None)
+    return {"owner_type": owner_type, "owner_id": owner_id, "creator": creator}

@@ -1,6 +1,6 @@
 """Tokens and alerts as callers read them."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, get_args
 from uuid import UUID
 
@@ -131,6 +131,13 @@ class TokenPage(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
+class DayOfUse(msgspec.Struct, frozen=True, kw_only=True):
+    """A day in UTC, and how often the token was verified on it."""
+
+    day: date
+    uses: int
+
+
 class AlertDocument(msgspec.Struct, frozen=True, kw_only=True):
     """A token that expires soon or has expired.
 
@@ -144,10 +151,18 @@ class AlertDocument(msgspec.Struct, frozen=True, kw_only=True):
     recent_uses: Annotated[
         int, Meta(description="Verifications within seven days, and one more if it was exchanged then.")
     ]
+    uses_per_day: Annotated[float, Meta(description="`recent_uses`, divided by the seven days.")]
+    uses_by_day: Annotated[
+        tuple[DayOfUse, ...], Meta(description="The days among those seven with verifications, today last.")
+    ]
     owner_status: Annotated[
         str,
-        one_of("active", "disabled"),
-        Meta(description="Disabled if the user who owns it is; nothing breaks then unless they are enabled again."),
+        one_of("active", "disabled", "unknown"),
+        Meta(
+            description="Of the user who owns it; nothing breaks for a disabled one unless they are enabled again."
+            " Unknown for applications, services and users of other systems. Tokens of removed users are revoked, and"
+            " no alert."
+        ),
     ]
     token: TokenDocument
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -10,11 +10,10 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from counterfoil.core.principal import Owner
 from counterfoil.postgres import token_context
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.last_used import last_use
-from counterfoil.postgres.listing import EXPIRY, NO_SESSION, Filter, Listed, conditions
+from counterfoil.postgres.listing import EVERY, EXPIRY, NO_SESSION, Filter, Listed, conditions
 from counterfoil.postgres.schema_changes import repeated
 from counterfoil.postgres.tenant_connection import Tenant, tenant
 from counterfoil.postgres.token_row import listed, token_of
@@ -25,21 +24,23 @@ SOON: Final = timedelta(days=1)
 """Tokens that expire within this time are counted even if no notice was raised."""
 MOST_COUNTED: Final = 1_000
 _TABLES: Final = ("event", "subject", "token", "token_use")
-_RECENT: Final = timedelta(days=7)
+RECENT: Final = timedelta(days=7)
+"""Uses within this time are recent: of today and of the six days before, in UTC."""
 _SPANS: Final = (timedelta(0), SOON, timedelta(days=7), timedelta(days=30), timedelta(days=90))
 """Time to expiry is ranked in these steps: expired, up to 1 day, 7, 30 and 90 days, and longer. Tokens of one step rank
 by their use."""
 
 
-_ALERTING: Final = f"t.status <> 'revoked' and {NO_SESSION} and not {token_context.removed('t')}"
+ALERTING: Final = f"t.status <> 'revoked' and {NO_SESSION} and not {token_context.removed('t')}"
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """A token that expires soon or has expired.
 
     `threshold` is the latest notice of its present lifetime, in seconds before expiry, and `at` the time when it was
-    raised; both are None without a notice. `recent_uses` counts the verifications of seven days, and one more if the
-    token was exchanged in that time: services may verify bearers without calling us.
+    raised; both are None without a notice. `recent_uses` counts the verifications of RECENT, and one more if the
+    token was exchanged in that time: services may verify bearers without calling us. `uses_by_day` has the days with
+    verifications, in order.
     """
 
     listed: Listed
@@ -47,10 +48,11 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime
     at: datetime | None
     recent_uses: int
+    uses_by_day: tuple[tuple[date, int], ...]
 
 
 class _Group(NamedTuple):
-    """Tokens of the same urgency: those that fulfil `condition` on a token `t`, in which $6 and $7 are `values`."""
+    """Tokens of the same urgency: those that fulfil `condition` on a token `t`, in which $7 and $8 are `values`."""
 
     rank: int
     condition: str
@@ -62,26 +64,26 @@ async def alerts_of(
     pool: Pool,
     account: UUID,
     *,
-    owner: Owner | None = None,
-    creator: UUID | None = None,
+    wanted: Filter = EVERY,
+    used: bool | None = None,
     after: list[object] | None,
     limit: int,
     kept: timedelta = KEPT,
 ) -> list[Alert]:
     """Return up to `limit` alerts for tokens whose notice was raised, after the `listed.place` of an alert.
 
-    `owner` selects the tokens of one owner, `creator` those that one user or token created.
+    `used` selects the tokens with recent uses, or those without.
 
     The order is by notice, then by recent use, then by expiry. An alert ends when its token is renewed or revoked.
     A page shows one moment. Between two pages an alert can move to the front, because its next notice was raised or
     because it was used more; a client that needs every alert reads again from the first page from time to time.
     """
-    condition = "t.announced = $6 and t.expires_at > now() - $7::interval"
+    condition = "t.announced = $7 and t.expires_at > now() - $8::interval"
     async with tenant(pool, account, *_TABLES) as connection:
         # One query for each notice: few tokens have urgent notices, and ranking all tokens by use costs far more.
         notices = await _notices(connection, account, since=_rank(after))
         groups = [_Group(notice, condition, (notice, kept)) for notice in notices]
-        return await _page(connection, account, groups, _selected(owner, creator), after=after, limit=limit)
+        return await _page(connection, account, groups, wanted, used=used, after=after, limit=limit)
 
 
 @repeated
@@ -91,8 +93,8 @@ async def expiring_within(
     window: timedelta,
     *,
     at: datetime,
-    owner: Owner | None = None,
-    creator: UUID | None = None,
+    wanted: Filter = EVERY,
+    used: bool | None = None,
     after: list[object] | None,
     limit: int,
     kept: timedelta = KEPT,
@@ -103,17 +105,17 @@ async def expiring_within(
     pages have the same `at`, only further use changes the order between them.
     """
     edges = [-kept, *(span for span in _SPANS if span < window), window]
-    condition = f"({EXPIRY}) > $6 and ({EXPIRY}) <= $7"
+    condition = f"({EXPIRY}) > $7 and ({EXPIRY}) <= $8"
     groups = [_Group(n, condition, (at + start, at + end)) for n, (start, end) in enumerate(pairwise(edges))]
     async with tenant(pool, account, *_TABLES) as connection:
-        return await _page(connection, account, groups, _selected(owner, creator), after=after, limit=limit)
+        return await _page(connection, account, groups, wanted, used=used, after=after, limit=limit)
 
 
 @repeated
-async def unannounced(pool: Pool, account: UUID, *, owner: Owner | None = None, creator: UUID | None = None) -> int:
+async def unannounced(pool: Pool, account: UUID, *, wanted: Filter = EVERY) -> int:
     """Return how many tokens expire within a day without a notice; at most MOST_COUNTED."""
     arguments: list[object] = [account, SOON]
-    selected = conditions(_selected(owner, creator), arguments)
+    selected = conditions(wanted, arguments)
     async with tenant(pool, account) as connection:
         found: int = await connection.fetchval(
             f"""
@@ -124,17 +126,11 @@ async def unannounced(pool: Pool, account: UUID, *, owner: Owner | None = None, 
                        and ({EXPIRY}) > now()
                        and ({EXPIRY}) <= now() + $2::interval
                        and t.announced is null
-                       and {" and ".join([_ALERTING, *selected])}
+                       and {" and ".join([ALERTING, *selected])}
                      limit {MOST_COUNTED:d}) as found""",
             *arguments,
         )
     return found
-
-
-def _selected(owner: Owner | None, creator: UUID | None) -> Filter:
-    if owner is None:
-        return Filter(creator=creator)
-    return Filter(owner_type=owner.type, owner_id=owner.id, creator=creator)
 
 
 def _rank(after: list[object] | None) -> int:
@@ -143,13 +139,22 @@ def _rank(after: list[object] | None) -> int:
 
 
 async def _page(
-    connection: Tenant, account: UUID, groups: list[_Group], selected: Filter, *, after: list[object] | None, limit: int
+    connection: Tenant,
+    account: UUID,
+    groups: list[_Group],
+    wanted: Filter,
+    *,
+    used: bool | None,
+    after: list[object] | None,
+    limit: int,
 ) -> list[Alert]:
     alerts: list[Alert] = []
     for group in groups:
         if group.rank >= _rank(after) and len(alerts) < limit:
             place = after if group.rank == _rank(after) else None
-            alerts += await _of_group(connection, account, group, selected, after=place, limit=limit - len(alerts))
+            alerts += await _of_group(
+                connection, account, group, wanted, used=used, after=place, limit=limit - len(alerts)
+            )
     return alerts
 
 
@@ -171,11 +176,18 @@ select notice from crossed where notice is not null order by notice""",
 
 
 async def _of_group(
-    connection: Tenant, account: UUID, group: _Group, selected: Filter, *, after: list[object] | None, limit: int
+    connection: Tenant,
+    account: UUID,
+    group: _Group,
+    wanted: Filter,
+    *,
+    used: bool | None,
+    after: list[object] | None,
+    limit: int,
 ) -> list[Alert]:
     """Return up to `limit` alerts of one group, the most used first."""
-    arguments: list[object] = [account, _RECENT, *(after[1:4] if after else (None, None, None)), *group.values]
-    where = " and ".join([group.condition, _ALERTING, *conditions(selected, arguments)])
+    arguments: list[object] = [account, RECENT, *(after[1:4] if after else (None, None, None)), used, *group.values]
+    where = " and ".join([group.condition, ALERTING, *conditions(wanted, arguments)])
     rows = await connection.fetch(
         f"""
   with ranked as (
@@ -189,13 +201,20 @@ async def _of_group(
                  from token t
                 where t.account_id = $1
                   and {where}) as a
-        where $3::text is null
-           or (-a.recent_uses, a.expires_at, a.token_id)
-            > ($3::text::bigint, $4::text::timestamptz, $5::text::uuid)
+        where ($3::text is null
+               or (-a.recent_uses, a.expires_at, a.token_id)
+                > ($3::text::bigint, $4::text::timestamptz, $5::text::uuid))
+          and ($6::boolean is null or (a.recent_uses > 0) = $6)
         order by a.recent_uses desc, a.expires_at, a.token_id
         limit {limit:d})
 select {listed("t")}, r.recent_uses, now() as clock,
        greatest(t.last_exchanged_at, {last_use("t")}) as last_used_at,
+       (select json_agg(json_build_array(d.day, d.uses) order by d.day)::text
+          from (select u.day, sum(u.count)::bigint as uses
+                  from token_use u
+                 where (u.account_id, u.token_id) = (t.account_id, t.token_id)
+                   and u.day > (now() - $2::interval)::date
+                 group by u.day) as d) as uses_by_day,
        case when t.announced is not null
             then (select e.at
                     from event e
@@ -224,4 +243,8 @@ def _alert(row: asyncpg.Record, rank: int) -> Alert:
         expires_at=row["expires_at"],
         at=row["announced_at"],
         recent_uses=row["recent_uses"],
+        uses_by_day=_read_uses(row["uses_by_day"] or "[]"),
     )
+
+
+_read_uses: Final = msgspec.json.Decoder(tuple[tuple[date, int], ...]).decode

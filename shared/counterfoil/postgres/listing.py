@@ -58,6 +58,10 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     numbers: tuple[int, ...] | None = None
 
 
+EVERY: Final = Filter()
+"""The filter that every token of the account passes."""
+
+
 class Listed(msgspec.Struct, frozen=True):
     """A token with its context and its last use: exchanged or verified, whichever is later."""
 

@@ -23,6 +23,10 @@ from counterfoil_api.native.account.actor_references import ActorRef, named_acto
 from counterfoil_api.native.users.references import named_user
 
 Where = Literal["query", "body"]
+OwnerType = Literal["user", "application", "service"]
+OwnerRef = Annotated[
+    str, Meta(max_length=255, description="For the owner_type user: an id, a number, an e-mail address, or `self`.")
+]
 Pair = Annotated[str, Meta(extra_json_schema={"pattern": "^[A-Za-z0-9_.:/-]{1,64}=", "maxLength": 1_065})]
 Unused = Annotated[Ago, Meta(description=f"Tokens that existed then and were not used since. {MEANING} 90d ago.")]
 _TIMES = tuple(name for name in Filter.__struct_fields__ if name.endswith(("_after", "_before", "_since")))
@@ -37,14 +41,8 @@ class TokenFilter(Given, frozen=True, kw_only=True):
 
     name: Glob | None = None
     status: Status | None = None
-    owner_type: Literal["user", "application", "service"] | None = None
-    owner_id: (
-        Annotated[
-            str,
-            Meta(max_length=255, description="For the owner_type user: an id, a number, an e-mail address, or `self`."),
-        ]
-        | None
-    ) = None
+    owner_type: OwnerType | None = None
+    owner_id: OwnerRef | None = None
     creator: ActorRef | None = None
     issuer: Annotated[str, Meta(max_length=255, description="The issuer whose JWTs they trust.")] | None = None
     scope: Annotated[str, Meta(max_length=128)] | None = None
@@ -70,10 +68,19 @@ async def requested_filter(
 ) -> Filter:
     """Return the requested filter within the caller's reach: with `own.…` only tokens of the caller's owner.
 
-    Raises ScopeMissing without either scope or for another owner, UnknownUser, and InvalidRequest for an invalid time,
-    metadata or scope.
+    Raises ScopeMissing without either scope, and what `filter_within` raises.
     """
-    within, owner_id = reach(caller, scope), given.owner_id
+    return await filter_within(reading, caller, given, within=reach(caller, scope), scope=scope, where=where)
+
+
+async def filter_within(
+    reading: Reading, caller: Principal, given: TokenFilter, *, within: Owner | None, scope: str, where: Where
+) -> Filter:
+    """Return the requested filter, limited to the tokens of one owner, or with `within=None` of any.
+
+    Raises ScopeMissing for another owner, UnknownUser, and InvalidRequest for an invalid time, metadata or scope.
+    """
+    owner_id = given.owner_id
     if given.owner_type == "user" and owner_id is not None:
         user = await named_user(reading, caller, owner_id)
         if user is None and within is None:

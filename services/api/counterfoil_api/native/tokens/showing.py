@@ -14,9 +14,9 @@ from counterfoil.core.trust import Trust
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil.documents.events import EventDocument
 from counterfoil.documents.owners import OwnerDocument
-from counterfoil.documents.tokens import AlertDocument, TokenDocument
+from counterfoil.documents.tokens import AlertDocument, DayOfUse, TokenDocument
 from counterfoil.documents.trusts import TrustDocument
-from counterfoil.postgres.alerts import Alert
+from counterfoil.postgres.alerts import RECENT, Alert
 from counterfoil.postgres.listing import Listed
 from counterfoil_api.handling.actors import Names, actor_document, bare
 from counterfoil_api.http.problems import kind_of
@@ -96,9 +96,17 @@ def alert_document(alert: Alert) -> AlertDocument:
         threshold_seconds=alert.threshold,
         left_seconds=math.floor((expires_at - listed.at).total_seconds()),
         recent_uses=alert.recent_uses,
-        owner_status="active" if listed.context.owner == "active" else "disabled",
+        uses_per_day=round(alert.recent_uses / RECENT.days, 2),
+        uses_by_day=tuple(DayOfUse(day=day, uses=uses) for day, uses in alert.uses_by_day),
+        owner_status=_owner_status(listed.context),
         token=listed_document(listed),
     )
+
+
+def _owner_status(context: Context) -> str:
+    if context.owner_holds is None:  # no user of ours
+        return "unknown"
+    return "active" if context.owner == "active" else "disabled"
 
 
 def _later(one: datetime | None, other: datetime | None) -> datetime | None:
