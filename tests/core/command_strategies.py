@@ -10,9 +10,12 @@ from msgspec import UNSET
 from core.histories import ACCOUNT, BORN, NEXT, SECRET
 from counterfoil.core.principal import SYSTEM, Owner
 from counterfoil.core.subjects.token.commands import (
+    AnnounceGrace,
+    ConfirmRotation,
     Create,
     Erase,
     Exchange,
+    ExtendGrace,
     Held,
     Renew,
     Resume,
@@ -81,6 +84,9 @@ _rotates = _asks(
     Rotate, mostly({}, _lives), grace_seconds=_graces, previous_until=mostly(None, _moments), secret=_secrets,
     forgets_use=st.booleans(), ends_previous=st.booleans(), **_based_on,
 )  # fmt: skip
+_confirms = _asks(ConfirmRotation, even_if_unused=st.booleans(), **_based_on)
+_extends = _asks(ExtendGrace, grace_seconds=st.sampled_from([1, 3600, 10**6, 10**7, 0, 10**9]), **_based_on)
+_announces = _asks(AnnounceGrace, notice_seconds=st.sampled_from([60, 86_400]))
 _audiences = mostly((), st.lists(_texts, max_size=2).map(tuple))
 _held = st.builds(Held, _scopes, _audiences, _moments)
 _exchanges = _asks(
@@ -91,7 +97,8 @@ _exchanges = _asks(
 _suspends, _resumes = _asks(Suspend, reason=_texts, **_based_on), _asks(Resume, **_based_on)
 _revokes, _erases = _asks(Revoke, reason=_texts, **_based_on), _asks(Erase, **_based_on)
 
-_often = [_asks(Sweep), _asks(Sweep), _exchanges, _renews, _rotates, _updates, _suspends, _resumes]
+_often = [_asks(Sweep), _asks(Sweep), _exchanges, _renews, _rotates, _updates, _suspends, _resumes,
+          _confirms, _extends, _announces]  # fmt: skip
 _commands = st.sampled_from([*_often * 3, _creates, _creates, _erases, _revokes]).flatmap(lambda one: one)
 _callers = st.sampled_from([0, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6])
 

@@ -117,7 +117,8 @@ def test_the_natural_end_of_a_secret_is_known() -> None:
 
 def test_rotating_changes_only_secret_and_grace() -> None:
     before, after = given(CREATED).token, given(CREATED).then(rotate(3600))
-    turned = replace(before, generation=2, previous_until=GRACE_ENDS, hint=NEXT.hint)
+    grace = {"previous_until": GRACE_ENDS, "previous_hint": before.hint, "rotated_at": NOON, "grace_start": NOON}
+    turned = replace(before, generation=2, hint=NEXT.hint, **grace)
     assert after == replace(turned, version=2, revision=2, at=NOON, updated_at=NOON)
 
 

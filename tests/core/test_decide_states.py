@@ -24,9 +24,12 @@ from counterfoil.core import refusals
 from counterfoil.core.subjects.token import commands
 from counterfoil.core.subjects.token.acceptance import refusal_for, status_at
 from counterfoil.core.subjects.token.commands import (
+    AnnounceGrace,
+    ConfirmRotation,
     Create,
     Erase,
     Exchange,
+    ExtendGrace,
     Renew,
     Resume,
     Revoke,
@@ -59,6 +62,8 @@ COMMANDS: dict[str, TokenCommand] = {
     "rotate": command_of(Rotate, secret=NEXT, grace_seconds=60),
     "rotate with a new life": command_of(Rotate, secret=NEXT, grace_seconds=0, lifetime="90d"),
     "rotate with a new life by itself": command_of(Rotate, secret=NEXT, grace_seconds=0, lifetime="1d", by=ITSELF),
+    "confirm without a rotation": command_of(ConfirmRotation),
+    "extend without a grace": command_of(ExtendGrace, grace_seconds=60),
     "suspend": command_of(Suspend, reason="under review"),
     "resume": command_of(Resume),
     "revoke": command_of(Revoke, reason="leaked"),
@@ -75,6 +80,8 @@ renew by itself                   RenewsItself      RenewsItself      RenewsItse
 rotate                            Rotated           Rotated           LifetimeRequired AlreadyRevoked
 rotate with a new life            LifetimeUnwanted  LifetimeUnwanted  Renewed+Rotated  AlreadyRevoked
 rotate with a new life by itself  LifetimeUnwanted  LifetimeUnwanted  RenewsItself     AlreadyRevoked
+confirm without a rotation        PreviousSecretEnded PreviousSecretEnded PreviousSecretEnded AlreadyRevoked
+extend without a grace            PreviousSecretEnded PreviousSecretEnded PreviousSecretEnded AlreadyRevoked
 suspend                           Suspended         nothing           Suspended        AlreadyRevoked
 resume                            nothing           Resumed           nothing          AlreadyRevoked
 revoke                            Revoked           Revoked           Revoked          nothing
@@ -105,7 +112,7 @@ def test_each_command_in_each_state_follows_the_table(command: str, state: str) 
 def test_every_command_is_in_the_table() -> None:
     known = {command for command in vars(commands).values() if isinstance(command, type)}
     askable = {command for command in known if issubclass(command, TokenCommand)} - {TokenCommand}
-    assert {type(command) for command in COMMANDS.values()} == askable - {Create, Sweep}
+    assert {type(command) for command in COMMANDS.values()} == askable - {Create, Sweep, AnnounceGrace}
     assert set(ROWS) == set(COMMANDS)
 
 

@@ -42,10 +42,13 @@ from counterfoil.core.subjects.token.events import (
     Exchanged,
     Expired,
     Expiring,
+    GraceEnding,
+    GraceExtended,
     Renewed,
     Resumed,
     Revoked,
     Rotated,
+    RotationConfirmed,
     Suspended,
     Updated,
 )
@@ -165,6 +168,14 @@ LIVES: dict[str, list[Event]] = {
             jti=OTHER, generation=3, audience=(), scopes=("tokens.a",), expires_at=ENDS,
             assertion=Asserted(issuer=TRUST.issuer, claims={"sub": "repo:acme/app", "ref": "refs/é"}, jti="ab" * 32),
         ),
+        Rotated(generation=3, previous_until=START + timedelta(hours=1), hint="cfl_service_Ef56"),
+        GraceExtended(previous_until=START + timedelta(hours=2)),
+        GraceEnding(
+            threshold=3_600, previous_until=START + timedelta(hours=2), uses=17,
+            last_used_at=START + timedelta(microseconds=1),
+        ),
+        RotationConfirmed(ended_early=START + timedelta(hours=2)),
+        RotationConfirmed(ended_early=ENDS, unused=True),
     ],
 }  # fmt: skip
 

@@ -17,7 +17,18 @@ from core.histories import (
 )
 from counterfoil.core.events import Event, Private
 from counterfoil.core.kinds import TYPE_OF
-from counterfoil.core.subjects.token.events import UNREVISED, Erased, Exchanged, Expired, Expiring, Renewed, Updated
+from counterfoil.core.subjects.token.events import (
+    UNREVISED,
+    Erased,
+    Exchanged,
+    Expired,
+    Expiring,
+    GraceEnding,
+    GraceExtended,
+    Renewed,
+    RotationConfirmed,
+    Updated,
+)
 from counterfoil.core.subjects.token.state import evolve, is_session, stands_for_its_owner
 
 EXCHANGED = Exchanged(jti=JTI, generation=1, audience=(), scopes=(), expires_at=NOON)
@@ -25,6 +36,8 @@ RENEWED = Renewed(expired_at=ENDS, expires_at=NOON, lifetime=None)
 AFTER_THE_FIRST: list[Event] = [
     Updated(scopes=()), RENEWED, rotated(2, None), EXCHANGED, SUSPENDED, RESUMED,
     Expiring(threshold=1, expires_at=ENDS), Expired(expires_at=ENDS), REVOKED, Erased(),
+    GraceExtended(previous_until=ENDS), RotationConfirmed(ended_early=ENDS),
+    GraceEnding(threshold=1, previous_until=ENDS, uses=1, last_used_at=NOON),
 ]  # fmt: skip
 
 

@@ -28,6 +28,7 @@ from counterfoil.core.subjects.token.events import (
     Exchanged,
     Expired,
     Expiring,
+    GraceExtended,
     Renewed,
     Resumed,
     Rotated,
@@ -108,9 +109,9 @@ def nothing_grows_beyond_its_caller(before: Token | None, after: Token, event: E
         assert end is None or event.expires_at <= end
         return
     grown = before is not None and (
-        missing(before.scopes, after.scopes) or (isinstance(event, Updated) and _longer(before, after))
+        missing(before.scopes, after.scopes) or (isinstance(event, Updated | GraceExtended) and _longer(before, after))
     )
-    if isinstance(event, Created | Renewed | Rotated | Resumed | Updated):
+    if isinstance(event, Created | Renewed | Rotated | GraceExtended | Resumed | Updated):
         assert not missing(by.scopes, after.scopes)
     if isinstance(event, Created | Renewed | Rotated | Resumed) or grown:
         assert by.expires_at is None or (after.expires_at is not None and after.expires_at <= by.expires_at)
@@ -123,6 +124,10 @@ def nothing_grows_beyond_its_caller(before: Token | None, after: Token, event: E
             "previous_until",
             "previous_epoch",
             "hint",
+            "previous_hint",
+            "rotated_at",
+            "grace_start",
+            "grace_announced",
             "last_exchanged_at",
             "version",
         }

@@ -14,6 +14,7 @@ from core.histories import (
     ADMIN,
     ANOTHER,
     CREATED,
+    DAY,
     JTI,
     NEXT,
     NOON,
@@ -35,6 +36,7 @@ from counterfoil.core.refusals import (
     EmailTaken,
     LastAdministrator,
     MakerGone,
+    NewSecretUnused,
     NotFound,
     Overloaded,
     OwnerQuotaExceeded,
@@ -48,6 +50,7 @@ from counterfoil.core.subjects.account import EndSecrets
 from counterfoil.core.subjects.subject import Command, SubjectState, Unresolved
 from counterfoil.core.subjects.token.acceptance import ALONE, Context
 from counterfoil.core.subjects.token.commands import (
+    ConfirmRotation,
     Create,
     Exchange,
     ExchangeSecret,
@@ -60,6 +63,7 @@ from counterfoil.core.subjects.token.commands import (
 from counterfoil.core.subjects.token.kind import TOKEN as TOKEN_KIND
 from counterfoil.core.subjects.token.kind import TokenReads, acceptance_in
 from counterfoil.core.subjects.token.live_tokens import Room
+from counterfoil.core.subjects.token.secret_uses import NetworkUses, SecretUses
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.subjects.user import User, owner_of
 from counterfoil.core.subjects.user_commands import (
@@ -244,6 +248,15 @@ def test_the_policy_of_the_account_applies_to_its_tokens() -> None:
     work.locked.of(TokenReads).accounts[ACCOUNT] = Context(epoch=4)
     made = done(work.answer(creates()))
     assert (made.of(Token).epoch, acceptance_in(made.context).epoch) == (4, 4)
+
+
+def test_a_rotation_is_confirmed_by_the_uses_that_were_read_with_its_row() -> None:
+    work = unit(token(generation=2, rotated_at=NOON, previous_until=NOON + DAY))
+    assert isinstance(work.answer(command_of(ConfirmRotation)), NewSecretUnused)
+    uses = SecretUses(2, (NetworkUses(network="192.0.2.0/24", present=1, present_last_at=NOON),))
+    work.locked.of(TokenReads).secret_uses[KEY] = uses
+    assert len(done(work.answer(command_of(ConfirmRotation))).facts) == 1
+    assert done(work.answer(command_of(ConfirmRotation))).facts == ()
 
 
 @pytest.mark.parametrize("maker", ["user", "token", "system"])

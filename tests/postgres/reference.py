@@ -16,7 +16,7 @@ DECIDING = {
     "expired": {"created", "renewed"},
     "active": {"created", "renewed", "resumed"},
 }
-UNCOUNTED = {"exchanged", "expiring"}
+UNCOUNTED = {"exchanged", "expiring", "grace_ending"}
 NOTHING_SAID: dict[str, Any] = {"name": None, "description": "", "metadata": {}, "reason": None}
 
 
@@ -65,6 +65,10 @@ def changes(entry: Entry) -> dict[str, Any]:
             return {"expires_at": data["expires_at"], "lifetime": data["lifetime"]}
         case "rotated":
             return data | ({"last_exchanged_at": None} if data.get("forgets_use") else {})
+        case "grace_extended":
+            return {"previous_until": data["previous_until"]}
+        case "rotation_confirmed":
+            return {"previous_until": None}
         case "exchanged":
             return {"last_exchanged_at": entry.at}
         case "suspended" | "revoked":

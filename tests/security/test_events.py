@@ -42,7 +42,7 @@ PLACES: dict[Any, list[Any]] = {
 USUAL = {
     "number": 1, "owner": Owner("application", "ada"), "name": "nightly", "secret": SECRET, "grace_seconds": 0,
     "reason": "x", "generation": 1, "jti": UUID(int=1), "lifetime_seconds": 60, "description": "",
-    "scopes": ("a.b",), "metadata": {},
+    "scopes": ("a.b",), "metadata": {}, "notice_seconds": 60,
     "audience": (), "lifetime": None, "expires_at": None, "revisions": None, "thresholds": (), "cloned_from": None,
 }  # fmt: skip
 FREE = {
@@ -56,7 +56,7 @@ CHOSEN = {
     "grace_seconds", "imported_digests", "bulk_revocation", "generation", "jti", "lifetime_seconds", "held", "actors",
     "address",
     "forgets_use", "previous_until", "may_have_expired", "ends_previous", "made_at", "max_uses",
-    "counted", "assertion",
+    "counted", "assertion", "even_if_unused", "notice_seconds",
 }  # fmt: skip
 """Fields that hold ids, numbers, times, or words of our own choice."""
 ASKED = commands.TokenCommand.__subclasses__()
@@ -114,7 +114,7 @@ ALLOWED = {
     "parent", "policy", "recovery_codes", "index", "scope", "documentation", "reader", "calls", "shown", "tokens",
     "seconds", "check", "left", "actors", "imported", "bulk_revocation", "plan", "total", "revoked", "failed", "epoch",
     "networks", "rate_limit", "children", "log", "forgets_use", "ended_early", "max_uses", "max_tokens", "trust",
-    "assertion",
+    "assertion", "unused", "uses", "last_used_at",
 }  # fmt: skip
 
 

@@ -23,7 +23,7 @@ place per wire. Everything else is a bug and rises to the edge.
     ├── Conflict           true at this moment, may change
     │   ├── NotFound, AlreadyExists, AlreadyRevoked, StaleRevision
     │   ├── NothingToRenew, LifetimeRequired, LifetimeUnwanted
-    │   ├── PreviousSecretGood, PreviousSecretEnded
+    │   ├── PreviousSecretGood, PreviousSecretEnded, NewSecretUnused
     │   ├── EmailTaken, LastAdministrator, UserGone, ShutsYouOut
     │   ├── PlanChanged, SecretTaken, NoSecret, NoTrust
     │   ├── InUse, TooEarly, CallerChanged, OwnerQuotaExceeded
@@ -281,6 +281,10 @@ class PreviousSecretGood(Conflict):
 
 class PreviousSecretEnded(Conflict):
     """The token has no previous secret that is still good; one that has ended stays so."""
+
+
+class NewSecretUnused(Conflict):
+    """The new secret was never used: the previous one may be the only one that works. Use the new one first."""
 
 
 class PlanChanged(Conflict):

@@ -14,7 +14,7 @@ from counterfoil.postgres.token_context import removed
 
 
 class Due(msgspec.Struct, frozen=True):
-    """A token that the sweep has to announce, and since when."""
+    """A token that the sweep has to announce, and since when; for a grace, when that ends."""
 
     at: datetime
     account: UUID
@@ -32,7 +32,7 @@ async def tokens_due(pool: Pool, *, after: Due | None, limit: int) -> list[Due]:
            and (next_due_at, account_id, token_id) > ($1::timestamptz, $2::uuid, $3::uuid)
          order by next_due_at, account_id, token_id
          limit $4""",
-        *astuple(after or _BEFORE_ALL), limit,
+        *astuple(after or BEFORE_ALL), limit,
     )  # fmt: skip
     return [Due(row["next_due_at"], row["account_id"], row["token_id"]) for row in rows]
 
@@ -72,4 +72,4 @@ async def expiring(pool: Pool) -> dict[str, int]:
     return dict(row) if row else {}
 
 
-_BEFORE_ALL: Final = Due(datetime.fromisoformat("0001-01-01T00:00:00+00:00"), UUID(int=0), UUID(int=0))
+BEFORE_ALL: Final = Due(datetime.fromisoformat("0001-01-01T00:00:00+00:00"), UUID(int=0), UUID(int=0))

@@ -14,6 +14,7 @@ PRIVILEGES = {
     "accepted_assertion": "select, insert, delete",
     "token": "select, insert, update",
     "token_use": "select, insert, update, delete",
+    "rotation_use": "select, insert, update, delete",
     "counted_use": "select, insert, update",
     "owner_quota": "select, insert, update, delete",
     "subject": "select, insert, update",
@@ -34,7 +35,9 @@ PRIVILEGES = {
 READER: Final = "counterfoil_reader"
 """The role that the application takes for one transaction to read the rows of one account."""
 SETTING: Final = "counterfoil.account"
-READABLE: Final = ("attempt", "counted_use", "event", "owner_quota", "sealed", "subject", "token", "token_use")
+READABLE: Final = (
+    "attempt", "counted_use", "event", "owner_quota", "rotation_use", "sealed", "subject", "token", "token_use",
+)  # fmt: skip
 """The tables that the reader may select from: no digests, hashes, private keys or stored answers."""
 
 # As Postgres itself spells it: policies that are already as they should be are left alone, since a change of them

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.forgetting import BATCH
+from counterfoil.postgres.tenant_connection import Tenant
 
 KEPT_DAYS: Final = 400
 _TOKENS: Final = 1_000
@@ -46,20 +47,39 @@ def last_use(alias: str) -> str:
                          order by u.day desc, u.generation desc limit 2) as latest)"""
 
 
+async def last_use_of(connection: Tenant, account: UUID, token_id: UUID, *, generation: int) -> datetime | None:
+    """Return when the secret of this generation, or a bearer of it, was last verified; None if never."""
+    used_at: datetime | None = await connection.fetchval(
+        """
+        select max(last_at)
+          from token_use
+         where (account_id, token_id) = ($1, $2)
+           and generation = $3""",
+        account, token_id, generation,
+    )  # fmt: skip
+    return used_at
+
+
 async def forget(pool: Pool, *, after: Place) -> tuple[int, Place | None]:
     """Forget the old days of some tokens after a place; return how many, and where to go on, None at the end.
 
-    A token's latest day stays, however old: it says when the token was last used. The search goes token by token,
-    not by age: a search by age would find those latest days again in every pass.
+    A token's latest day stays, however old: it says when the token was last used. Uses by network since an earlier
+    rotation than the last one are deleted, too, but not counted. The search goes token by token, not by age: a search
+    by age would find those latest days again in every pass.
     """
     row = await pool.fetchrow(
         f"""
         with page as (
-             select t.account_id, t.token_id
+             select t.account_id, t.token_id, t.generation
                from token t
               where (t.account_id, t.token_id) > ($1, $2)
               order by t.account_id, t.token_id
               limit {_TOKENS:d}),
+             rotations as (
+             delete from rotation_use u
+              using page p
+              where (u.account_id, u.token_id) = (p.account_id, p.token_id)
+                and (u.rotation < p.generation or u.last_at < current_date - {KEPT_DAYS:d})),
              gone as (
              delete from token_use
               where ctid = any(array(select old.ctid

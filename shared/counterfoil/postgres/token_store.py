@@ -9,12 +9,20 @@ from counterfoil.core.locked import Locked
 from counterfoil.core.owners import can_be, spelt
 from counterfoil.core.principal import Owner
 from counterfoil.core.subjects.subject import Command, Unresolved
-from counterfoil.core.subjects.token.commands import Create, Exchange, Renew, Rotate, TokenCommand
+from counterfoil.core.subjects.token.commands import (
+    AnnounceGrace,
+    ConfirmRotation,
+    Create,
+    Exchange,
+    Renew,
+    Rotate,
+    TokenCommand,
+)
 from counterfoil.core.subjects.token.kind import TokenReads, accepted_once, token_of
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.trust import ends_of
 from counterfoil.core.unit_of_work import Done
-from counterfoil.postgres import assertions, caller_recheck, owner_quotas
+from counterfoil.postgres import assertions, caller_recheck, owner_quotas, rotation_uses
 from counterfoil.postgres.connection import Connection
 from counterfoil.postgres.store import Store
 
@@ -25,7 +33,7 @@ class TokenStore(Store):
     has_own_table = True
 
     async def read(self, connection: Connection, commands: Sequence[Command | Unresolved], locked: Locked) -> None:
-        """Read which JWTs were accepted, which owners are full, and which makers are being revoked with their children.
+        """Read accepted JWTs, full owners, uses since rotations, and makers that are being revoked with their children.
 
         Before the callers are read: a bulk revocation that is over by then has revoked them.
         """
@@ -37,6 +45,8 @@ class TokenStore(Store):
             reads.accepted = await assertions.accepted(connection, presented)
         if owners := set(_growing(tokens, locked)):
             reads.rooms = await owner_quotas.hold_rooms(connection, owners)
+        if rotations := list(_rotations(tokens, locked)):
+            reads.secret_uses = await rotation_uses.uses_of(connection, rotations)
 
     async def keep(self, connection: Connection, done: Sequence[Done]) -> None:
         """Remember the JWTs that opened a token."""
@@ -67,6 +77,13 @@ def _growing(commands: Sequence[TokenCommand], locked: Locked) -> Iterator[owner
             yield command.account, spelt(command.owner)
         elif _may_live_again(command) and (token := _token(command, locked)) is not None:
             yield command.account, token.owner
+
+
+def _rotations(commands: Sequence[TokenCommand], locked: Locked) -> Iterator[rotation_uses.Rotation]:
+    """Yield the rotations whose confirmation or announcement depends on who uses which secret."""
+    for command in commands:
+        if isinstance(command, ConfirmRotation | AnnounceGrace) and (token := _token(command, locked)) is not None:
+            yield (*command.key, token.generation)
 
 
 def _may_live_again(command: TokenCommand) -> bool:

@@ -126,6 +126,7 @@ KINDS: Mapping[type[Refusal], Kind] = MappingProxyType(
         refusals.LifetimeUnwanted: Kind(409, "lifetime-unwanted", "Rotation cannot change the lifetime"),
         refusals.PreviousSecretGood: Kind(409, "previous-secret-good", "The previous secret is still good"),
         refusals.PreviousSecretEnded: Kind(409, "previous-secret-ended", "The previous secret has ended"),
+        refusals.NewSecretUnused: Kind(409, "new-secret-unused", "The new secret was never used"),
         refusals.PlanChanged: Kind(409, "plan-changed", "The plan has changed"),
         refusals.SecretTaken: Kind(409, "secret-taken", "The secret is already in use"),
         refusals.NoSecret: Kind(409, "no-secret", "The token has no secret"),

@@ -21,6 +21,7 @@ from counterfoil.core.refusals import (
     UsesExhausted,
 )  # fmt: skip
 from counterfoil.core.subjects.account import UNBOUND, Policy
+from counterfoil.core.subjects.token.secret_uses import UNUSED, SecretUses
 from counterfoil.core.subjects.token.state import Token
 
 OWNER_USED_UP: Final = (
@@ -53,7 +54,7 @@ class Context(msgspec.Struct, frozen=True):
     `owner` is the status of the user that owns it, `owner_holds` all that the user may do; other owners have the
     defaults. `maker` is the caller that stated the token's trust, with all that it holds at this moment; None if it may
     do nothing any more. `quota` is that of the owner, `used` and `owner_used` are the uses of the token and of all
-    tokens of its owner, where they are limited.
+    tokens of its owner, where they are limited. `secret_uses` are read only for the commands that depend on them.
     """
 
     policy: Policy = UNBOUND
@@ -64,6 +65,7 @@ class Context(msgspec.Struct, frozen=True):
     quota: OwnerQuota | None = None
     used: int = 0
     owner_used: int = 0
+    secret_uses: SecretUses = UNUSED
 
     def limits(self, bounds: Bounds) -> Limits:
         """Return what a use of a token with these bounds is counted against."""

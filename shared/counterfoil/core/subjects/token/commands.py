@@ -17,6 +17,7 @@ from counterfoil.core.bounds import UNLIMITED, Address, Limits
 from counterfoil.core.principal import Owner, Principal
 from counterfoil.core.refusals import (
     AlreadyRevoked,
+    BadDuration,
     BadExpiry,
     BadQuota,
     BeyondCaller,
@@ -25,10 +26,12 @@ from counterfoil.core.refusals import (
     EntryTooLarge,
     LifetimeRequired,
     LifetimeUnwanted,
+    NewSecretUnused,
     NoSecret,
     NothingToRenew,
     NoTrust,
     OwnerQuotaExceeded,
+    PreviousSecretEnded,
     PreviousSecretGood,
     RenewsItself,
     UserGone,
@@ -156,6 +159,22 @@ class Rotate(TokenCommand, frozen=True, kw_only=True):
         return self.lifetime is not None or self.expires_at is not None
 
 
+class ConfirmRotation(TokenCommand, frozen=True, kw_only=True):
+    """End its previous secret now. While the new one was never used, this is refused unless `even_if_unused`."""
+
+    refusals = (AlreadyRevoked, BeyondCaller, PreviousSecretEnded, NewSecretUnused)
+
+    even_if_unused: bool = False
+
+
+class ExtendGrace(TokenCommand, frozen=True, kw_only=True):
+    """Accept its previous secret for `grace_seconds` from now, which is longer than before. One that ended stays so."""
+
+    refusals = (AlreadyRevoked, BadDuration, BeyondCaller, PreviousSecretEnded)
+
+    grace_seconds: int
+
+
 class Suspend(TokenCommand, frozen=True, kw_only=True):
     """Refuse it for now."""
 
@@ -254,6 +273,13 @@ class Sweep(TokenCommand, frozen=True, kw_only=True):
     """Announce a coming expiry, or the expiry itself."""
 
 
+class AnnounceGrace(TokenCommand, frozen=True, kw_only=True):
+    """Announce that the grace of its previous secret ends within `notice_seconds`, if somebody still uses it."""
+
+    notice_seconds: int
+
+
 COMMANDS: Final = (
-    Create, Update, Renew, Rotate, Suspend, Resume, Revoke, Erase, Exchange, ExchangeSecret, Sweep,
+    Create, Update, Renew, Rotate, ConfirmRotation, ExtendGrace, Suspend, Resume, Revoke, Erase, Exchange,
+    ExchangeSecret, Sweep, AnnounceGrace,
 )  # fmt: skip

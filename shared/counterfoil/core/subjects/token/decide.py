@@ -1,8 +1,8 @@
 """Decide commands to a token: `decide(token, command, at, context)` returns events, or raises a Refusal.
 
 Pure: no clock, no randomness, no IO. An empty list means that there is nothing to do, which is a success. The rules of
-a command are in the module named for it: creation, update, renewal, rotation, suspension, exchange; the shortest ones
-are here.
+a command are in the module named for it: creation, update, renewal, rotation, grace, suspension, exchange; the shortest
+ones are here.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from counterfoil.core.subjects.token.acceptance import ALONE, Context, refusal_f
 from counterfoil.core.subjects.token.creation import created
 from counterfoil.core.subjects.token.events import Erased, Expired, Expiring, Revoked
 from counterfoil.core.subjects.token.exchange import exchanged
+from counterfoil.core.subjects.token.grace import confirmed, extended, grace_ending
 from counterfoil.core.subjects.token.renewal import renewed
 from counterfoil.core.subjects.token.rotation import rotated
 from counterfoil.core.subjects.token.state import Token, pending
@@ -36,6 +37,8 @@ def decide(token: Token | None, command: commands.TokenCommand, at: datetime, co
             return [exchanged(token, command, at, context)]
         case commands.Sweep():
             return _sweep(token, at, context)
+        case commands.AnnounceGrace():
+            return grace_ending(token, command, at, context)
     return _change(token, command, at, context)
 
 
@@ -58,6 +61,10 @@ def _change(token: Token, command: commands.TokenCommand, at: datetime, context:
             return [renewed(token, command, at, context.policy)]
         case commands.Rotate():
             return rotated(token, command, at, context)
+        case commands.ConfirmRotation():
+            return confirmed(token, command, at, context)
+        case commands.ExtendGrace():
+            return extended(token, command, at, context)
         case commands.Suspend():
             return suspended(token, command)
         case commands.Resume():

@@ -79,6 +79,34 @@ class Rotated(Event, frozen=True, kw_only=True):
     ended_early: datetime | UnsetType = UNSET
 
 
+class RotationConfirmed(Event, frozen=True, kw_only=True):
+    """Its previous secret, which would have ended at `ended_early`, ended now.
+
+    With `unused` its new secret had never been used, and the caller insisted.
+    """
+
+    ended_early: datetime
+    unused: bool | UnsetType = UNSET
+
+
+class GraceExtended(Event, frozen=True, kw_only=True):
+    """Its previous secret is accepted longer: until `previous_until`."""
+
+    previous_until: datetime
+
+
+class GraceEnding(Event, frozen=True, kw_only=True):
+    """Less than `threshold` seconds are left of the grace of its previous secret, which is still in use.
+
+    `uses` counts its uses since the rotation.
+    """
+
+    threshold: int
+    previous_until: datetime
+    uses: int
+    last_used_at: datetime
+
+
 class Asserted(msgspec.Struct, frozen=True, kw_only=True):
     """What decided the exchange of a JWT: its issuer, the claims that the trust names, and its sub.
 
@@ -140,8 +168,9 @@ class Erased(Event, frozen=True, kw_only=True):
 
 
 TokenEvent = (
-    Created | Updated | Renewed | Rotated | Exchanged | Suspended | Resumed | Expiring | Expired | Revoked | Erased
-)
+    Created | Updated | Renewed | Rotated | RotationConfirmed | GraceExtended | GraceEnding | Exchanged | Suspended
+    | Resumed | Expiring | Expired | Revoked | Erased
+)  # fmt: skip
 
 # These words are sealed in every entry. They are never renamed and never reused.
 TOKEN_EVENTS: Final[dict[str, type[Event]]] = {
@@ -149,6 +178,9 @@ TOKEN_EVENTS: Final[dict[str, type[Event]]] = {
     "updated": Updated,
     "renewed": Renewed,
     "rotated": Rotated,
+    "rotation_confirmed": RotationConfirmed,
+    "grace_extended": GraceExtended,
+    "grace_ending": GraceEnding,
     "exchanged": Exchanged,
     "suspended": Suspended,
     "resumed": Resumed,
@@ -158,5 +190,5 @@ TOKEN_EVENTS: Final[dict[str, type[Event]]] = {
     "erased": Erased,
 }
 
-UNREVISED: Final = frozenset({"exchanged", "expiring"})
+UNREVISED: Final = frozenset({"exchanged", "expiring", "grace_ending"})
 """Events that change nothing that readers act on: they leave the revision, and so the ETag, as it was."""

@@ -31,6 +31,7 @@ from counterfoil.core.subjects.token.commands import COMMANDS, Create, Exchange,
 from counterfoil.core.subjects.token.decide import decide
 from counterfoil.core.subjects.token.events import TOKEN_EVENTS
 from counterfoil.core.subjects.token.live_tokens import Room, room_after
+from counterfoil.core.subjects.token.secret_uses import SecretUses
 from counterfoil.core.subjects.token.state import Token, evolve, refuse_beyond_token
 from counterfoil.core.subjects.user import User
 
@@ -43,7 +44,7 @@ class TokenReads:
     it that is common to an account. `revoking_children` are the accounts where a bulk revocation revokes tokens with
     their children, `revoked_with_children` the tokens that may descend from one of those, each with the owner of what
     it would create. `accepted` are the JWTs that their token has accepted and accepts once, `rooms` the numbers of
-    tokens of owners whose quota limits it.
+    tokens of owners whose quota limits it, `secret_uses` the uses of a token's secrets since its rotation.
     """
 
     opened: dict[bytes, tuple[UUID, UUID, int]] = field(default_factory=dict)
@@ -53,6 +54,7 @@ class TokenReads:
     revoked_with_children: set[tuple[Key, Owner]] = field(default_factory=set)
     accepted: set[tuple[UUID, UUID, bytes]] = field(default_factory=set)
     rooms: dict[tuple[UUID, Owner], Room] = field(default_factory=dict)
+    secret_uses: dict[Key, SecretUses] = field(default_factory=dict)
 
     def copy(self) -> TokenReads:
         return replace(self, opened=dict(self.opened), accepted=set(self.accepted), rooms=dict(self.rooms))
@@ -120,6 +122,8 @@ class TokenKind(Kind):
         token = token_of(locked.rows[command.key].state) if isinstance(command, Exchange) else None
         if token is not None and token.trust_by is not None:
             context = structs.replace(context, maker=_maker(token, token.trust_by, locked))
+        if (uses := reads.secret_uses.get(command.key)) is not None:
+            context = structs.replace(context, secret_uses=uses)
         account = reads.accounts.get(command.account)
         if account is not None:
             context = structs.replace(context, policy=account.policy, epoch=account.epoch)

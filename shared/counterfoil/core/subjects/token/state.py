@@ -33,7 +33,9 @@ class Token(SubjectState, frozen=True, kw_only=True):
     the one before was.
     `status` is what people decided; `status_at` adds what time did. `lifetime_start` is when its present lifetime
     began, `announced` the smallest threshold of this lifetime that was announced (seconds; 0 is the expiry itself),
-    `next_due_at` when the sweep has something to announce next. `hint` shows how its secret begins.
+    `next_due_at` when the sweep has something to announce next. `hint` shows how its secret begins, `previous_hint`
+    how the one before did. `grace_start` is when the present grace of that one began: at `rotated_at`, or when it was
+    changed; `grace_announced` is the threshold (seconds) at which the end of this grace was announced.
     A token with a `trust` has no secret; `trust_by` stated that last, or gave it more scopes.
     """
 
@@ -56,6 +58,10 @@ class Token(SubjectState, frozen=True, kw_only=True):
     previous_until: datetime | None
     previous_epoch: int
     hint: str
+    previous_hint: str = ""
+    rotated_at: datetime | None = None
+    grace_start: datetime | None = None
+    grace_announced: int | None = None
     dialect: str
     cloned_from: UUID | None
     networks: tuple[str, ...] = ()
@@ -154,7 +160,7 @@ def _born(fact: Fact, event: events.Created) -> Token:
 def _after(token: Token, event: events.TokenEvent, fact: Fact) -> Token:
     match event:
         case events.Updated():
-            return _updated(_trusting(token, event, fact.by), event)
+            return _updated(_trusting(token, event, fact.by), event, fact.at)
         case events.Renewed(expires_at=expires_at, lifetime=lifetime):
             return replace(token, expires_at=expires_at, lifetime=lifetime, lifetime_start=fact.at, announced=None)
         case events.Rotated(generation=generation, previous_until=until, hint=hint, epoch=epoch, forgets_use=forgets):
@@ -164,10 +170,19 @@ def _after(token: Token, event: events.TokenEvent, fact: Fact) -> Token:
                 generation=generation,
                 previous_until=until,
                 hint=hint,
+                previous_hint=token.hint,
+                rotated_at=fact.at,
+                grace_start=fact.at,
+                grace_announced=None,
                 last_exchanged_at=used,
                 epoch=epoch,
                 previous_epoch=token.epoch,
             )
+        case events.RotationConfirmed() | events.GraceExtended():
+            until = event.previous_until if isinstance(event, events.GraceExtended) else None
+            return _with_grace(token, until, fact.at)
+        case events.GraceEnding(threshold=threshold):
+            return replace(token, grace_announced=threshold)
         case events.Suspended(private=private, by_owner=by_owner):
             reason = (private and private.reason) or None
             return replace(token, status="suspended", reason=reason, suspended_by_owner=by_owner)
@@ -186,12 +201,19 @@ def _after(token: Token, event: events.TokenEvent, fact: Fact) -> Token:
     assert_never(event)
 
 
-def _updated(token: Token, event: events.Updated) -> Token:
+def _with_grace(token: Token, until: datetime | None, at: datetime) -> Token:
+    """Return the token with another end of its previous secret, which is announced anew."""
+    return replace(token, previous_until=until, grace_start=at, grace_announced=None)
+
+
+def _updated(token: Token, event: events.Updated, at: datetime) -> Token:
+    if event.previous_until is not UNSET:
+        token = _with_grace(token, event.previous_until, at)
     private = event.private or Private()
     stated = {
         "name": private.name, "description": private.description, "metadata": private.metadata,
         "scopes": event.scopes, "networks": event.networks, "rate_limit": event.rate_limit,
-        "max_uses": event.max_uses, "previous_until": event.previous_until,
+        "max_uses": event.max_uses,
     }  # fmt: skip
     return replace(token, **{field: value for field, value in stated.items() if value is not UNSET})
 
