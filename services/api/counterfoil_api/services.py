@@ -23,7 +23,7 @@ from counterfoil.postgres.numbers import Numbers
 from counterfoil.settings import Settings
 from counterfoil.uses.access_log import AccessLog
 from counterfoil.uses.key_watch import following
-from counterfoil.uses.last_used import Uses
+from counterfoil.uses.last_used import RotationUses, Uses
 from counterfoil.uses.pepper_sync import PepperSync
 from counterfoil.uses.redigest import Redigest
 from counterfoil.uses.secret_formats import SecretFormats
@@ -106,6 +106,7 @@ async def _open_verifying(
         pepper_sync=pepper_sync,
         keys=keys,
         uses=await stack.enter_async_context(Uses(pool)),
+        rotation_uses=await stack.enter_async_context(RotationUses(pool)),
     )
 
 

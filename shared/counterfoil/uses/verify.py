@@ -27,7 +27,7 @@ from counterfoil.core.secret import Peppers
 from counterfoil.core.subjects.token.acceptance import good_until, refusal_for, used_up
 from counterfoil.postgres.lookup import Lookup, Seen
 from counterfoil.uses.bearers import Act, Claims, chain
-from counterfoil.uses.last_used import Uses
+from counterfoil.uses.last_used import RotationUses, Uses
 from counterfoil.uses.pepper_sync import PepperSync
 from counterfoil.uses.redigest import Redigest
 from counterfoil.uses.secret_formats import Recognised, SecretFormats
@@ -48,6 +48,7 @@ class Verifying:
     pepper_sync: PepperSync
     keys: Keys
     uses: Uses
+    rotation_uses: RotationUses
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -85,14 +86,15 @@ async def find(
     *,
     account: UUID | None = None,
     despite: tuple[type[Refusal], ...] = (),
-    is_use: bool = True,
+    used_from: str | None,
 ) -> Found | None:
     """Return the token of these credentials, and note their use; raise the refusal if they are ours but not good.
 
     None means not ours: malformed, unknown, an expired bearer, or of another token or `account` than named, so that
     the answer tells nothing about other tokens. The refusal is a Denied, or CredentialsRefused for a bearer in which
     a token acts that is no longer good. Refusals of the types `despite` are not raised but returned in the result.
-    Credentials that are not good are never noted, and good ones only if this `is_use`.
+    Credentials that are not good are never noted. Good ones are, with the network that they are `used_from`; None is no
+    use.
 
     Text that cannot be a secret (see `SecretFormats`) or that we did not sign never reaches the database. Raises
     Misconfigured if a secret may be kept under a pepper that this process lacks.
@@ -104,17 +106,17 @@ async def find(
         if isinstance(found.refusal, despite):
             return found
         raise found.refusal
-    if is_use:
-        _note_use(verifying, found)
+    if used_from is not None:
+        _note_use(verifying, found, network=used_from)
     return found
 
 
-async def verified(verifying: Verifying, given: Given, *, account: UUID | None = None) -> Found:
+async def verified(verifying: Verifying, given: Given, *, account: UUID | None = None, used_from: str) -> Found:
     """Do the same, but refuse what is not ours: as UnknownSecret if it has the form of a secret.
 
     Anything else is refused with CredentialsRefused.
     """
-    found = await find(verifying, given, account=account)
+    found = await find(verifying, given, account=account, used_from=used_from)
     if found is not None:
         return found
     raise UnknownSecret if await verifying.secret_formats.may_be(given) else CredentialsRefused
@@ -142,11 +144,12 @@ def _refuse_network(seen: Seen, address: Address | None) -> None:
         raise TokenNetworkForbidden
 
 
-def _note_use(verifying: Verifying, found: Found) -> None:
+def _note_use(verifying: Verifying, found: Found, *, network: str) -> None:
     """Note a use: good credentials count as used when they are presented, whether or not the request succeeds."""
     if found.secret is not None and found.seen.pepper_id is not None:
         verifying.redigest.note(found.secret, found.seen.pepper_id)
     verifying.uses.note(found.seen, found.generation)
+    verifying.rotation_uses.note(found.seen, found.generation, at=found.seen.at, network=network)
 
 
 async def _found(verifying: Verifying, given: Given, account: UUID | None) -> Found | None:

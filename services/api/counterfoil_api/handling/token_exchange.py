@@ -23,6 +23,7 @@ from counterfoil.uses.bearers import Act, Claims, KeyRing, chain
 from counterfoil.uses.verify import Verifying, find, refuse_networks, verified
 from counterfoil_api.auth.token_headers import tell_ending_of
 from counterfoil_api.handling.writing import Writing
+from counterfoil_api.http.addresses import network_of
 from counterfoil_api.http.errors import ExchangeRefused
 from counterfoil_api.limits.limits import Limits
 
@@ -97,19 +98,25 @@ async def _with_reading(exchanging: Exchanging, given: SecretGiven, request: Bea
     )
     await exchanging.limits.allowance.spend_by_secret(command.digests[0])
     try:
-        issued = await _issue(exchanging, ring, command, _act(request.actor, None))
+        outcome = await _execute(exchanging, command)
     except (Denied, Unavailable):
         raise
     except Refusal:  # the secret is good, but the request is not
         await _note_use(verifying, given, request)
         raise
     verifying.redigest.note(secret)
-    return issued
+    _note_exchange(verifying, outcome, request)
+    return _signed(exchanging, ring, outcome, _act(request.actor, None))
 
 
 async def with_bearer(exchanging: Exchanging, given: BearerGiven, request: BearerRequest) -> IssuedBearer:
     """Issue a bearer for a bearer; it, its token, and the tokens that act in it must all be good."""
-    found = await verified(exchanging.verifying, given, account=request.actor.account if request.actor else None)
+    found = await verified(
+        exchanging.verifying,
+        given,
+        account=request.actor.account if request.actor else None,
+        used_from=network_of(request.address),
+    )
     claims, seen = found.claims, found.seen
     if claims is None:
         raise TypeError("a bearer makes claims")
@@ -139,7 +146,7 @@ async def with_bearer(exchanging: Exchanging, given: BearerGiven, request: Beare
         counted=seen.context.limits(seen.bounds),
     )
     await exchanging.limits.allowance.spend(itself, request.address)
-    return await _issue(exchanging, ring, command, act)
+    return _signed(exchanging, ring, await _execute(exchanging, command), act)
 
 
 async def with_assertion(
@@ -163,36 +170,46 @@ async def with_assertion(
         address=request.address,
     )  # the door says which limits of the token count; a refused JWT counts against none
     await exchanging.limits.allowance.spend(itself, request.address)
-    return await _issue(exchanging, ring, command, None)
+    return _signed(exchanging, ring, await _execute(exchanging, command), None)
 
 
 async def _note_use(verifying: Verifying, given: SecretGiven, request: BearerRequest) -> None:
     """Note the use of a secret whose exchange was refused; a secret that has ended since was not used."""
+    account = request.actor.account if request.actor else None
     with suppress(Denied):
-        await find(verifying, given, account=request.actor.account if request.actor else None)
+        await find(verifying, given, account=account, used_from=network_of(request.address))
 
 
-async def _issue(
-    exchanging: Exchanging, ring: KeyRing, command: Exchange | ExchangeSecret, act: Act | None
-) -> IssuedBearer:
-    """Execute an exchange and sign its bearer.
+def _note_exchange(verifying: Verifying, outcome: Outcome, request: BearerRequest) -> None:
+    """Note which secret was exchanged during a rotation's grace; the event itself says when it was exchanged."""
+    event = outcome.facts[0].event
+    if isinstance(event, Exchanged):
+        verifying.rotation_uses.note(
+            outcome.of(Token), event.generation, at=outcome.at, network=network_of(request.address)
+        )
+
+
+async def _execute(exchanging: Exchanging, command: Exchange | ExchangeSecret) -> Outcome:
+    """Execute an exchange.
 
     Only the door knows for certain which token that is and which limits it has. It counts the exchange against those;
     most tokens have none, and then nothing is asked.
     """
     for _ in range(_COUNTINGS):
         try:
-            outcome = await exchanging.writing.door.execute(command)
+            return await exchanging.writing.door.execute(command)
         except Uncounted as refusal:
             left = refusal.limits.beyond(command.counted)
             await exchanging.limits.allowance.spend_by_token(refusal.account, refusal.token, left, command.address)
             command = structs.replace(command, counted=refusal.limits)
-        else:
-            claims = _claims(exchanging.settings.public_url, outcome, act)
-            if act is None:
-                tell_ending_of(outcome.of(Token), claims.generation, outcome.at)
-            return IssuedBearer(ring.sign(claims), claims)
     raise Busy
+
+
+def _signed(exchanging: Exchanging, ring: KeyRing, outcome: Outcome, act: Act | None) -> IssuedBearer:
+    claims = _claims(exchanging.settings.public_url, outcome, act)
+    if act is None:
+        tell_ending_of(outcome.of(Token), claims.generation, outcome.at)
+    return IssuedBearer(ring.sign(claims), claims)
 
 
 def _lifetime(exchanging: Exchanging, request: BearerRequest) -> int:

@@ -20,7 +20,7 @@ from counterfoil.uses.verify import Found, Verifying, find, refuse_audience, ref
 from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials
 from counterfoil_api.auth.passwords import Passwords
 from counterfoil_api.auth.token_headers import tell_ending
-from counterfoil_api.http.addresses import network_of
+from counterfoil_api.http.addresses import Address, network_of
 from counterfoil_api.http.problems import kind_of
 from counterfoil_api.limits.limits import Limits
 
@@ -49,7 +49,9 @@ class Callers:
         """
         given = presented.credentials
         if not isinstance(given, PasswordGiven):
-            await self.limits.guard.over(presented, lambda: verified(self.verifying, given))
+            await self.limits.guard.over(
+                presented, lambda: verified(self.verifying, given, used_from=network_of(presented.address))
+            )
 
     @asynccontextmanager
     async def judging(self, presented: PresentedCredentials | None) -> AsyncIterator[None]:
@@ -61,13 +63,14 @@ class Callers:
                 await self.judge(presented)
             raise
 
-    async def introspect(self, given: Given, account: UUID) -> Found | None:
+    async def introspect(self, given: Given, account: UUID, address: Address | None) -> Found | None:
         """Return the token of these credentials and count a use, if they are good in this account and within limits.
 
-        For everything else the answer is the same None. The use counts, because the token is what is being used.
+        For everything else the answer is the same None. The use counts, because the token is what is being used; it is
+        seen from the address of the service that asks.
         """
         try:
-            if found := await find(self.verifying, given, account=account):
+            if found := await find(self.verifying, given, account=account, used_from=network_of(address)):
                 seen = found.seen
                 await self.limits.allowance.use(seen.account, seen.id, seen.context.limits(seen.bounds))
         except (Denied, CredentialsRefused):
@@ -89,7 +92,7 @@ class Callers:
                 return await self.passwords.principal(given, presented)
 
     async def _by_token(self, given: SecretGiven | BearerGiven, presented: PresentedCredentials) -> Principal:
-        found = await verified(self.verifying, given)
+        found = await verified(self.verifying, given, used_from=network_of(presented.address))
         seen = found.seen
         if presented.email is not None:
             await self._refuse_another(seen, presented.email)

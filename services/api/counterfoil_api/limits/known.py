@@ -54,7 +54,7 @@ class Known:
         """Return the account and the token that they belong to, which never change; (NIL, NIL) for none."""
         key = plain_hash(given)
         if (found := self._whose.get(key)) is None:
-            token = await find(self._verifying, given, despite=(Refusal,), is_use=False)
+            token = await find(self._verifying, given, despite=(Refusal,), used_from=None)
             found = (token.seen.account, token.seen.id) if token else (NIL, NIL)
             self._whose.keep(key, found, _KEPT_SECONDS)
         return found

@@ -13,7 +13,7 @@ from counterfoil_api.dialects.cloudflare.documents import Moment, client_id, mom
 from counterfoil_api.dialects.cloudflare.paths import ACCOUNT, AccountId, require_own
 from counterfoil_api.dialects.tokens import Tokens
 from counterfoil_api.http.errors import InvalidRequest
-from counterfoil_api.operations.reading import Headers
+from counterfoil_api.operations.reading import ClientAddress, Headers
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +34,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 @api.both(f"{ACCOUNT}/verify", only_reads=True, scope="tokens.introspect")
 async def verify_service_token(
-    tokens: Tokens, caller: Caller, *, account_id: AccountId, shown: Headers[Pair]
+    tokens: Tokens, caller: Caller, *, account_id: AccountId, shown: Headers[Pair], address: ClientAddress
 ) -> Verdict:
     """Verify a client id and secret as of now.
 
@@ -48,7 +48,7 @@ async def verify_service_token(
         given = pair((shown.client_id,), (shown.client_secret,))
     except CredentialsRefused:
         return Verdict(active=False)
-    found = await tokens.callers.introspect(given, caller.account)
+    found = await tokens.callers.introspect(given, caller.account, address)
     if found is None:
         return Verdict(active=False)
     seen, until = found.seen, found.until

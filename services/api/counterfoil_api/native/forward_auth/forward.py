@@ -19,7 +19,7 @@ from counterfoil.uses.verify import Found, Verifying, refuse_audience, refuse_ne
 from counterfoil_api.auth.credentials import PresentedCredentials
 from counterfoil_api.auth.proof import PairNames, Proof, proof_of
 from counterfoil_api.auth.token_headers import tell_ending
-from counterfoil_api.http.addresses import client_of
+from counterfoil_api.http.addresses import client_of, network_of
 from counterfoil_api.http.errors import NotVerified, ProxyMisconfigured
 from counterfoil_api.http.problems import kind_of
 from counterfoil_api.http.request_limits import in_time
@@ -116,7 +116,7 @@ async def _passed(
 async def _known(
     verifying: Verifying, settings: Settings, demand: Demand, proof: Proof, address: Address | None
 ) -> Found:
-    found = await verified(verifying, proof, account=demand.account)
+    found = await verified(verifying, proof, account=demand.account, used_from=network_of(address))
     refuse_audience(found, demand.audience or settings.public_url)
     await refuse_networks(verifying, found, address)
     return found

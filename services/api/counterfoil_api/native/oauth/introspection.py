@@ -16,7 +16,7 @@ from counterfoil_api.limits.callers import Callers
 from counterfoil_api.native.oauth.client_authentication import CLIENTS, ClientFields
 from counterfoil_api.native.oauth.oauth_errors import OAUTH
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Form
+from counterfoil_api.operations.reading import ClientAddress, Form
 
 api = Api("bearers", CLIENTS)
 
@@ -63,7 +63,9 @@ _INACTIVE = Verdict(active=False)
         token_type="Bearer",  # noqa: S106 - the name of a type
     ),
 )
-async def introspect_token(callers: Callers, caller: Caller, *, form: Form[Introspection]) -> Verdict:
+async def introspect_token(
+    callers: Callers, caller: Caller, *, form: Form[Introspection], address: ClientAddress
+) -> Verdict:
     """Ask whether a token's secret or a bearer is good.
 
     The answer is exact at the moment it is given: nothing is cached. A token of another account is inactive, like
@@ -74,7 +76,7 @@ async def introspect_token(callers: Callers, caller: Caller, *, form: Form[Intro
         given = token(form.token)
     except CredentialsRefused:
         return _INACTIVE
-    found = await callers.introspect(given, caller.account)
+    found = await callers.introspect(given, caller.account, address)
     return _INACTIVE if found is None else _verdict(found)
 
 

@@ -10,12 +10,13 @@ from counterfoil.core.refusals import CredentialsRefused
 from counterfoil.uses.verify import Verifying
 from counterfoil_api.auth.principals import Caller, reach
 from counterfoil_api.handling.writing import Writing
+from counterfoil_api.http.addresses import network_of
 from counterfoil_api.http.errors import UnsupportedTokenType
 from counterfoil_api.native.oauth.client_authentication import CLIENTS, ClientFields
 from counterfoil_api.native.oauth.oauth_errors import OAUTH
 from counterfoil_api.native.tokens.revoke_by_secret import end, opened_by
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Form
+from counterfoil_api.operations.reading import ClientAddress, Form
 
 api = Api("oauth", CLIENTS)
 
@@ -41,7 +42,12 @@ class Done(msgspec.Struct, frozen=True):
     example=PresentedToken(token="cfl_service_4dQp…"),  # noqa: S106 - nobody's
 )
 async def revoke_presented(
-    writing: Writing, verifying: Verifying, caller: Caller, *, form: Form[PresentedToken]
+    writing: Writing,
+    verifying: Verifying,
+    caller: Caller,
+    *,
+    form: Form[PresentedToken],
+    address: ClientAddress,
 ) -> Done:
     """Revoke a token by its secret (RFC 7009).
 
@@ -55,7 +61,7 @@ async def revoke_presented(
         return Done()
     if isinstance(presented, BearerGiven):
         raise UnsupportedTokenType
-    found = await opened_by(verifying, presented, account=caller.account, is_use=True)
+    found = await opened_by(verifying, presented, account=caller.account, used_from=network_of(address))
     if found is None:
         reach(caller, "tokens.revoke")
         return Done()

@@ -200,7 +200,7 @@ async def _recalled(
     given = presented.credentials
     if not isinstance(given, SecretGiven) or retry is None:
         raise SecretRetired
-    found = await find(verifying, given, despite=(SecretRetired,), is_use=False)
+    found = await find(verifying, given, despite=(SecretRetired,), used_from=None)
     if found is None:
         raise SecretRetired
     await refuse_networks(verifying, found, presented.address)

@@ -13,13 +13,13 @@ from counterfoil_api.handling.writing import Writing
 
 
 async def opened_by(
-    verifying: Verifying, given: SecretGiven, *, account: UUID | None = None, is_use: bool = False
+    verifying: Verifying, given: SecretGiven, *, account: UUID | None = None, used_from: str | None = None
 ) -> Found | None:
     """Return the token whose secret this is, unless the secret is dead for good; an expired token can be renewed.
 
     Raises Misconfigured if the secret may be kept under a pepper that this process lacks: None would mean "done".
     """
-    found = await find(verifying, given, account=account, despite=(Denied,), is_use=is_use)
+    found = await find(verifying, given, account=account, despite=(Denied,), used_from=used_from)
     if found is None and await verifying.secret_formats.may_be(given):
         await verifying.pepper_sync.refresh()
     return None if found is None or isinstance(found.refusal, FINAL) else found
