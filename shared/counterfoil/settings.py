@@ -76,6 +76,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: LogLevel
     thresholds: tuple[int, ...]
     bearer_lifetime_seconds: int
+    grace_notice_seconds: int
     signing_key_rotation_seconds: int | None = None
     sweep_interval_seconds: float
     database_pool_size: int
@@ -199,6 +200,8 @@ VARIABLES = tuple(
          "the least urgent lines that are logged: debug, info, warning or error"),
         ("NOTICE_THRESHOLDS", "thresholds", thresholds, "30d,7d,1d",
          "how long before an expiry it is announced: durations separated by commas"),
+        ("GRACE_NOTICE", "grace_notice_seconds", whole_seconds, "1d",
+         "how long before its end a rotation's grace is announced, if the previous secret is still in use: a duration"),
         ("BEARER_LIFETIME", "bearer_lifetime_seconds", whole_seconds, "1h",
          "how long a bearer lives: a duration"),
         ("SIGNING_KEY_ROTATION", "signing_key_rotation_seconds", rotation, "none",

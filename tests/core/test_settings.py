@@ -34,6 +34,7 @@ def test_a_few_variables_are_enough() -> None:
     assert (found.api_host, found.api_port, found.public_url) == ("127.0.0.1", 8080, "http://127.0.0.1:8080")
     assert found.thresholds == (2_592_000, 604_800, 86_400)
     assert (found.bearer_lifetime_seconds, found.sweep_interval_seconds) == (3600, 5.0)
+    assert found.grace_notice_seconds == 86_400
     assert found.peppers == {1: bytes(range(32))}
     assert found.migrate_database_url == ""
 
@@ -73,6 +74,7 @@ def test_a_missing_variable_is_named_with_a_remedy(name: str) -> None:
         ("BEARER_LIFETIME", "200ms"),
         ("BEARER_LIFETIME", "forever"),
         ("SWEEP_INTERVAL", "0s"),
+        ("GRACE_NOTICE", "500ms"),
         ("DATABASE_POOL_SIZE", "1"),
         ("MAX_BODY_BYTES", "12"),
         ("REQUEST_TIMEOUT", "0s"),

@@ -43,4 +43,4 @@ class Greeter(Shifts):
         return len(names)
 
 
-JOB: Final = Job(name="greet", every_seconds=lambda _: 0.1, open=Greeter)
+JOB: Final = Job(name="greet", every_seconds=lambda _: 0.1, open=lambda pool, door, _: Greeter(pool, door))

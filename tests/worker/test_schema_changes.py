@@ -33,7 +33,11 @@ async def test_a_column_of_another_type_stops_no_work(database: Database, table:
     await make_tables(database)
     owner = await asyncpg.connect(database.owner_url)
     async with await open_pool(database.app_url, size=4) as pool, Door(database.app_url) as door:
-        sweeper, jobs, forgetter = Sweeper(pool, door), BulkRevocations(pool, door), Forgetter(pool)
+        sweeper, jobs, forgetter = (
+            Sweeper(pool, door, grace_notice_seconds=60),
+            BulkRevocations(pool, door),
+            Forgetter(pool),
+        )
         follower = counting()
         await begin(pool, follower.name, at_head=False)
         handled = 0

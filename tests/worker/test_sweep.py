@@ -35,7 +35,7 @@ async def stack() -> AsyncIterator[AsyncExitStack]:
 async def a_sweeper(url: str, stack: AsyncExitStack) -> Sweeper:
     """A sweeper with its own pool and door, as in every worker process."""
     pool = await stack.enter_async_context(await open_pool(url, size=2))
-    return Sweeper(pool, await stack.enter_async_context(Door(url)))
+    return Sweeper(pool, await stack.enter_async_context(Door(url)), grace_notice_seconds=86_400)
 
 
 @pytest.fixture

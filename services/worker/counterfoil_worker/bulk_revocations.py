@@ -206,4 +206,6 @@ def _log_later(revocation: BulkRevocation, later: Sequence[BaseException]) -> No
     write("tokens_left_for_later", tokens=len(later), errors=errors)
 
 
-JOB: Final = Job(name="revoke", every_seconds=lambda _: _EVERY_SECONDS, open=BulkRevocations)
+JOB: Final = Job(
+    name="revoke", every_seconds=lambda _: _EVERY_SECONDS, open=lambda pool, door, _: BulkRevocations(pool, door)
+)

@@ -34,6 +34,7 @@ class Engine(Middleware):
 
     def __init__(self, settings: Settings, broker: RedisBroker, jobs: Sequence[Job]) -> None:
         self._url = settings.database_url
+        self._settings = settings
         self._jobs = jobs
         self._works: dict[str, Work] = {}
         self._calls = declare(broker, jobs, settings, self._work)
@@ -57,7 +58,7 @@ class Engine(Middleware):
     async def _open(self) -> None:
         self._pool = await open_pool(self._url, size=_POOL_SIZE)
         self._door = await Door(self._url).__aenter__()
-        self._works = {job.name: job.open(self._pool, self._door) for job in self._jobs}
+        self._works = {job.name: job.open(self._pool, self._door, self._settings) for job in self._jobs}
         self._ticking = asyncio.create_task(Clock(self._url, self._calls).run())
         self._ticking.add_done_callback(_end_without_a_clock)
 

@@ -110,5 +110,5 @@ def following(followers: Sequence[Follower]) -> tuple[Job, ...]:
     if not followers:
         return ()
     return (
-        Job(name="follow", every_seconds=lambda _: _EVERY_SECONDS, open=lambda pool, _: Followers(pool, followers)),
+        Job(name="follow", every_seconds=lambda _: _EVERY_SECONDS, open=lambda pool, *_: Followers(pool, followers)),
     )

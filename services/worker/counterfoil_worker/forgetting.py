@@ -65,4 +65,4 @@ class Forgetter:
         return forgotten
 
 
-JOB: Final = Job(name="forget", every_seconds=lambda _: _EVERY_SECONDS, open=lambda pool, _: Forgetter(pool))
+JOB: Final = Job(name="forget", every_seconds=lambda _: _EVERY_SECONDS, open=lambda pool, *_: Forgetter(pool))

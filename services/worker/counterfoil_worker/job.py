@@ -29,7 +29,7 @@ class Job:
 
     name: str
     every_seconds: Callable[[Settings], float]
-    open: Callable[[Pool, Door], Work]
+    open: Callable[[Pool, Door, Settings], Work]
 
 
 class Shifts(ABC):
