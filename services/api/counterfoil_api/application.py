@@ -45,6 +45,7 @@ from counterfoil_api.native.tokens import (
     issuing,
     leak_reports,
     reading,
+    rotations,
     token_lifecycle,
 )
 from counterfoil_api.native.users import login, user_lifecycle, users
@@ -64,6 +65,7 @@ _PARTS = (
         bulk.api,
         reading.api,
         token_lifecycle.api,
+        rotations.api,
         exchange.api,
         introspection.api,
         alerts.api,

@@ -93,6 +93,27 @@ class Rotation(Given, frozen=True, kw_only=True):
     expires_at: Moment | None = None
 
 
+class Confirmation(Given, frozen=True, kw_only=True):
+    """Whether to end the previous secret even if the new one was never used."""
+
+    even_if_unused: Annotated[
+        bool, Meta(description="Needed while the new secret was never used: nothing may work afterwards.")
+    ] = False
+
+
+class GraceExtension(Given, frozen=True, kw_only=True):
+    """The longer grace of the previous secret."""
+
+    grace: Annotated[
+        str,
+        Meta(
+            description="How long the previous secret is accepted from now on, such as 24h; longer than at present.",
+            examples=["24h"],
+            extra_json_schema={"pattern": _DURATION.replace("forever|", ""), "maxLength": 64},
+        ),
+    ]
+
+
 class Suspension(Given, frozen=True, kw_only=True):
     """An optional reason."""
 

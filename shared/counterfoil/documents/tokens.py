@@ -11,6 +11,7 @@ from counterfoil.core.subjects.token.acceptance import Status
 from counterfoil.documents.events import ActorDocument, EventDocument, SubjectDocument
 from counterfoil.documents.fields import Private, one_of
 from counterfoil.documents.owners import OwnerDocument
+from counterfoil.documents.rotations import PreviousSecretDocument
 from counterfoil.documents.trusts import TrustDocument
 
 
@@ -139,15 +140,17 @@ class DayOfUse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlertDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """A token that expires soon or has expired.
+    """A token that expires soon or has expired, or whose previous secret ends while it is still in use.
 
     `at` and `threshold_seconds` are null if no notice was raised; a notice is raised only of longer lifetimes.
     """
 
-    kind: Annotated[str, one_of("expiring", "expired")]
+    kind: Annotated[str, one_of("expiring", "expired", "grace_ending")]
     at: Annotated[datetime | None, Meta(description="When the notice was raised.")]
     threshold_seconds: Annotated[int | None, Meta(description="The threshold of the notice; 0 is the expiry.")]
-    left_seconds: Annotated[int, Meta(description="Until the expiry; negative after it.")]
+    left_seconds: Annotated[
+        int, Meta(description="Until the expiry, negative after it; or until the end of the grace.")
+    ]
     recent_uses: Annotated[
         int, Meta(description="Verifications within seven days, and one more if it was exchanged then.")
     ]
@@ -165,6 +168,10 @@ class AlertDocument(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     token: TokenDocument
+    previous_secret: Annotated[
+        PreviousSecretDocument | UnsetType,
+        Meta(description="Only of `grace_ending`: what ends, and who still uses it."),
+    ] = UNSET
 
 
 class AlertPage(msgspec.Struct, frozen=True, kw_only=True):

@@ -34,6 +34,20 @@ by their use."""
 ALERTING: Final = f"t.status <> 'revoked' and {NO_SESSION} and not {token_context.removed('t')}"
 
 
+RECENT_USES: Final = """(coalesce(t.last_exchanged_at > now() - $2::interval, false)::integer
+                       + coalesce((select sum(u.count)
+                                     from token_use u
+                                    where (u.account_id, u.token_id) = (t.account_id, t.token_id)
+                                      and u.day > (now() - $2::interval)::date), 0))::bigint"""
+USES_BY_DAY: Final = """(select json_agg(json_build_array(d.day, d.uses) order by d.day)::text
+          from (select u.day, sum(u.count)::bigint as uses
+                  from token_use u
+                 where (u.account_id, u.token_id) = (t.account_id, t.token_id)
+                   and u.day > (now() - $2::interval)::date
+                 group by u.day) as d)"""
+"""SQL for the recent uses of a token `t`, and for its uses by day, as `read_uses` reads them; $2 is RECENT."""
+
+
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """A token that expires soon or has expired.
 
@@ -193,11 +207,7 @@ async def _of_group(
   with ranked as (
        select a.token_id, a.recent_uses
          from (select t.token_id, t.expires_at,
-                      (coalesce(t.last_exchanged_at > now() - $2::interval, false)::integer
-                       + coalesce((select sum(u.count)
-                                     from token_use u
-                                    where (u.account_id, u.token_id) = (t.account_id, t.token_id)
-                                      and u.day > (now() - $2::interval)::date), 0))::bigint as recent_uses
+                      {RECENT_USES} as recent_uses
                  from token t
                 where t.account_id = $1
                   and {where}) as a
@@ -209,12 +219,7 @@ async def _of_group(
         limit {limit:d})
 select {listed("t")}, r.recent_uses, now() as clock,
        greatest(t.last_exchanged_at, {last_use("t")}) as last_used_at,
-       (select json_agg(json_build_array(d.day, d.uses) order by d.day)::text
-          from (select u.day, sum(u.count)::bigint as uses
-                  from token_use u
-                 where (u.account_id, u.token_id) = (t.account_id, t.token_id)
-                   and u.day > (now() - $2::interval)::date
-                 group by u.day) as d) as uses_by_day,
+       {USES_BY_DAY} as uses_by_day,
        case when t.announced is not null
             then (select e.at
                     from event e
@@ -243,8 +248,10 @@ def _alert(row: asyncpg.Record, rank: int) -> Alert:
         expires_at=row["expires_at"],
         at=row["announced_at"],
         recent_uses=row["recent_uses"],
-        uses_by_day=_read_uses(row["uses_by_day"] or "[]"),
+        uses_by_day=read_uses(row["uses_by_day"]),
     )
 
 
-_read_uses: Final = msgspec.json.Decoder(tuple[tuple[date, int], ...]).decode
+def read_uses(text: str | None) -> tuple[tuple[date, int], ...]:
+    """Return what USES_BY_DAY gives: the days with verifications, in order."""
+    return msgspec.json.decode(text or "[]", type=tuple[tuple[date, int], ...])

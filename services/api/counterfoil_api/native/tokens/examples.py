@@ -8,7 +8,16 @@ from counterfoil.documents.bearers import BearerDocument, ExchangeRequest
 from counterfoil.documents.events import ActorDocument
 from counterfoil.documents.imports import DigestGiven, Imports, TokenFromElsewhere
 from counterfoil.documents.owners import OwnerDocument, OwnerGiven
-from counterfoil.documents.token_changes import Ending, NewToken, Renewal, Rotation, Suspension, TokenChanges
+from counterfoil.documents.token_changes import (
+    Confirmation,
+    Ending,
+    GraceExtension,
+    NewToken,
+    Renewal,
+    Rotation,
+    Suspension,
+    TokenChanges,
+)
 from counterfoil.documents.tokens import Issued, TokenDocument, TokenPage
 
 _BORN: Final = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
@@ -25,6 +34,8 @@ NEW_TOKEN: Final = NewToken(
 CHANGES: Final = TokenChanges(scopes=("archive.read",))
 RENEWAL: Final = Renewal(lifetime="30d")
 ROTATION: Final = Rotation(grace="24h")
+CONFIRMATION: Final = Confirmation()
+EXTENSION: Final = GraceExtension(grace="72h")
 SUSPENSION: Final = Suspension(reason="The backup host is being rebuilt.")
 REVOCATION: Final = Ending(reason="The backup host was retired.")
 TOKEN: Final = TokenDocument(

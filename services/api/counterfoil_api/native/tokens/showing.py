@@ -7,16 +7,20 @@ from typing import Any
 import msgspec
 
 from counterfoil.core.events import Fact
-from counterfoil.core.subjects.token.acceptance import Context, refusal_for, status_at, used_up
+from counterfoil.core.refusals import TokenSuspended
+from counterfoil.core.subjects.token.acceptance import Context, good_until, refusal_for, status_at, used_up
 from counterfoil.core.subjects.token.kind import acceptance_in
+from counterfoil.core.subjects.token.secret_uses import SecretUses, quiet_since
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.trust import Trust
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil.documents.events import EventDocument
 from counterfoil.documents.owners import OwnerDocument
+from counterfoil.documents.rotations import NetworkDocument, PreviousSecretDocument
 from counterfoil.documents.tokens import AlertDocument, DayOfUse, TokenDocument
 from counterfoil.documents.trusts import TrustDocument
 from counterfoil.postgres.alerts import RECENT, Alert
+from counterfoil.postgres.grace_alerts import GraceAlert
 from counterfoil.postgres.listing import Listed
 from counterfoil_api.handling.actors import Names, actor_document, bare
 from counterfoil_api.http.problems import kind_of
@@ -85,6 +89,47 @@ def event_document(fact: Fact, known: Names) -> EventDocument:
     private = data.pop("private", None)
     return EventDocument(
         version=fact.version, type=fact.type, at=fact.at, by=actor_document(fact.by, known), data=data, private=private
+    )
+
+
+def previous_secret_document(listed: Listed, uses: SecretUses) -> PreviousSecretDocument:
+    """Return the document of the secret before the present one, with the networks that used it, the most used first."""
+    token, generation = listed.token, listed.token.generation - 1
+    denied = refusal_for(token, generation, listed.at, listed.context)
+    ended = denied is not None and not isinstance(denied, TokenSuspended)
+    whole = token.previous_until and token.grace_start and token.previous_until - token.grace_start
+    since = quiet_since(listed.at, grace=whole or None)
+    return PreviousSecretDocument(
+        hint=token.previous_hint,
+        good_until=None if ended else good_until(token, generation),
+        uses=uses.previous,
+        last_used_at=uses.previous_last_at,
+        networks=tuple(
+            NetworkDocument(
+                network=each.network,
+                uses=each.previous,
+                last_used_at=each.previous_last_at,
+                moved=each.has_moved(since),
+            )
+            for each in uses.networks
+            if each.previous
+        ),
+    )
+
+
+def grace_alert_document(alert: GraceAlert) -> AlertDocument:
+    listed = alert.listed
+    return AlertDocument(
+        kind="grace_ending",
+        at=alert.at,
+        threshold_seconds=alert.threshold,
+        left_seconds=math.floor((alert.ends_at - listed.at).total_seconds()),
+        recent_uses=alert.recent_uses,
+        uses_per_day=round(alert.recent_uses / RECENT.days, 2),
+        uses_by_day=tuple(DayOfUse(day=day, uses=uses) for day, uses in alert.uses_by_day),
+        owner_status=_owner_status(listed.context),
+        token=listed_document(listed),
+        previous_secret=previous_secret_document(listed, alert.uses),
     )
 
 
