@@ -104,9 +104,32 @@ async def test_alerts_name_expired_tokens(shell: Shell, service: Service) -> Non
     await service.sweep(UUID(token["account"]), UUID(token["id"]))
     said = await shell("alerts")
     assert (said.code, said.err) == (0, "")
-    assert re.search(rf"{token['number']}\tnightly\t\S+ \S+Z \(\d+ s ago\)", said.out)
+    assert re.search(rf"{token['number']}\tnightly\texpired\t\S+ \S+Z \(\d+ s ago\)", said.out)
     (alert,) = [json.loads(line) for line in (await shell("alerts", "--json")).out.splitlines()]
     assert (alert["kind"], alert["token"]["id"]) == ("expired", token["id"])
+
+
+async def test_a_rotation_is_shown_extended_and_confirmed(shell: Shell) -> None:
+    token, secret = await issued(shell, "nightly", "--lifetime", "90d")
+    ref = str(token["number"])
+    never = await shell("token", "rotation", ref)
+    assert (never.code, "rotated         never" in never.out) == (0, True)
+    new = json.loads((await shell("token", "rotate", ref, "--grace", "1h", "--json")).out)["token"]["hint"]
+    assert (await shell("token", "show", "self", COUNTERFOIL_TOKEN=secret)).code == 0
+    seen: dict[str, Any] = {"previous": {"uses": 0}}
+    while not seen["previous"]["uses"]:
+        seen = json.loads((await shell("token", "rotation", ref, "--json")).out)
+    shown = (await shell("token", "rotation", ref)).out
+    assert re.search(rf"new secret +{re.escape(new)}, never used\n", shown)
+    assert re.search(r"its uses +1 since the rotation, last \S+ \S+Z\n", shown)
+    assert re.search(r"from +127\.0\.0\.0/24: 1, last \S+ \S+Z, still uses it\n", shown)
+    extended = json.loads((await shell("token", "extend-grace", ref, "--grace", "2d", "--json")).out)
+    assert extended["previous_secret_until"] > seen["previous"]["good_until"]
+    refused = await shell("token", "confirm-rotation", ref)
+    assert (refused.code, "even_if_unused" in refused.err) == (1, True)
+    confirmed = await shell("token", "confirm-rotation", ref, "--even-if-unused", "--json")
+    assert json.loads(confirmed.out)["previous_secret_until"] is None
+    assert re.search(r"previous secret +\S+, ended\n", (await shell("token", "rotation", ref)).out)
 
 
 async def test_alerts_mark_tokens_of_disabled_owners(shell: Shell) -> None:

@@ -50,6 +50,24 @@ async def test_a_token_goes_through_its_whole_life_with_the_client(ledger: Clien
     assert newest == [8, 7]
 
 
+async def test_a_rotation_is_read_extended_and_confirmed(ledger: Client, service: Service) -> None:
+    made = await ledger.create("nightly", lifetime="90d")
+    token = made.token.id
+    assert (await ledger.rotation(token)).previous is None
+    new = await ledger.rotate(token, grace="1h")
+    async with Client(service.url, made.secret) as old:
+        await old.get("self")
+    extended = await ledger.extend_grace(token, grace="2d", if_match=new.token.revision)
+    seen = await ledger.rotation(token)
+    assert seen.previous is not None
+    assert (seen.previous.hint, seen.previous.good_until) == (made.token.hint, extended.previous_secret_until)
+    assert (seen.present.hint, seen.present.used) == (new.token.hint, False)
+    with pytest.raises(Conflict) as refused:
+        await ledger.confirm_rotation(token)
+    assert refused.value.name == "new-secret-unused"
+    assert (await ledger.confirm_rotation(token, even_if_unused=True)).previous_secret_until is None
+
+
 async def test_a_past_state_names_the_deciding_event(ledger: Client) -> None:
     made = await ledger.create("nightly", lifetime="90d")
     await ledger.suspend(made.token.id, reason="holidays")

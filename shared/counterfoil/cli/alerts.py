@@ -37,10 +37,10 @@ def alerts(
     limit: Limit = None,
     ledger: Ledger,
 ) -> None:
-    """Show which tokens expire soon or expired within 30 days, the most urgent first.
+    """Show which tokens expire soon or expired within 30 days, and which previous secrets end while in use.
 
-    A notice is raised only if the token's lifetime is longer. Without --within, a line on stderr counts the tokens that
-    expire within a day without a notice.
+    The most urgent come first. A notice is raised only if the token's lifetime is longer. Without --within, a line on
+    stderr counts the tokens that expire within a day without a notice.
     """
     if context.invoked_subcommand is not None:
         return

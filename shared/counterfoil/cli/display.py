@@ -54,6 +54,14 @@ def time_of(moment: datetime | None) -> str:
     return "" if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
+def until(moment: datetime | None, at: datetime | None = None) -> str:
+    """Return a moment and how far it is from `at`, by default from now; `never` for None."""
+    if moment is None:
+        return "never"
+    left = moment - (at or datetime.now(UTC))
+    return f"{time_of(moment)} ({f'in {span(left)}' if left > timedelta(0) else f'{span(-left)} ago'})"
+
+
 def span(time: timedelta) -> str:
     """Return a duration in the largest unit that gives at least two: `3 d`, `90 min`."""
     seconds = max(0, int(time.total_seconds()))

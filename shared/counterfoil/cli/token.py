@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from counterfoil.cli import bulk_revocation, import_tokens, lists, options, whoami
+from counterfoil.cli import bulk_revocation, import_tokens, lists, options, rotations, whoami
 from counterfoil.cli.commands import Commands
 from counterfoil.cli.completion import scope_sets
 from counterfoil.cli.ledger import IssuingLedger, Ledger
@@ -33,6 +33,9 @@ app = Commands(help="Issue, show, change and revoke tokens.", no_args_is_help=Tr
 app.command("list")(lists.tokens)
 app.command("show")(lists.token)
 app.command("events")(lists.events)
+app.command("rotation")(rotations.rotation)
+app.command("confirm-rotation")(rotations.confirm_rotation)
+app.command("extend-grace")(rotations.extend_grace)
 app.command("revoke-many")(bulk_revocation.revoke_many)
 app.command("import")(import_tokens.import_file)
 app.command()(whoami.introspect)

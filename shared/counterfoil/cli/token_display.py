@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import UNSET, UnsetType
 
-from counterfoil.cli.display import Facts, actor_of, owner_of, says, show, show_facts, span, time_of
+from counterfoil.cli.display import Facts, actor_of, owner_of, says, show, show_facts, span, time_of, until
 from counterfoil.cli.errors import remark, warn
 from counterfoil.cli.output import say, say_json
 from counterfoil.cli.tables import Columns, show_list
@@ -106,7 +106,7 @@ def _facts(token: Token) -> Facts:
         ("number", str(token.number)), ("id", str(token.id)), ("name", token.name or "(erased)"),
         ("status", _status(token)), ("owner", owner_of(token.owner)), ("scopes", " ".join(token.scopes) or "(none)"),
         ("effective", " ".join(token.effective_scopes) or "(none)" if token.effective_scopes != token.scopes else ""),
-        ("expires", _until(token.expires_at, at)),
+        ("expires", until(token.expires_at, at)),
         ("lifetime", token.lifetime or ""), ("description", token.description),
         ("metadata", " ".join(f"{key}={value}" for key, value in token.metadata.items())),
         ("networks", " ".join(token.networks)), ("rate limit", token.rate_limit or ""),
@@ -116,7 +116,7 @@ def _facts(token: Token) -> Facts:
         ("last used", "" if at else time_of(token.last_used_at) or "never"),
         ("last exchanged", time_of(token.last_exchanged_at) or "never"),
         ("generation", str(token.generation)), ("secret begins", token.hint),
-        ("previous secret", f"good until {time_of(until)}" if (until := token.previous_secret_until) else ""),
+        ("previous secret", f"good until {time_of(ends)}" if (ends := token.previous_secret_until) else ""),
         ("reason", token.reason or ""), ("revision", str(token.revision)), ("as of", _as_of(token)),
     ]  # fmt: skip
 
@@ -149,15 +149,13 @@ def _status(token: Token) -> str:
     return f"active, but {token.refused}" if token.status == "active" and token.refused else token.status
 
 
-def _until(moment: datetime | None, at: datetime | None = None) -> str:
-    if moment is None:
-        return "never"
-    left = moment - (at or datetime.now(UTC))
-    return f"{time_of(moment)} ({f'in {span(left)}' if left > timedelta(0) else f'{span(-left)} ago'})"
-
-
 def _ago(moment: datetime | None) -> str:
     return "never" if moment is None else f"{span(datetime.now(UTC) - moment)} ago"
+
+
+def _end_of(alert: Alert) -> datetime | None:
+    """Return when the token expires, or when its previous secret ends."""
+    return alert.previous_secret.good_until if alert.previous_secret else alert.token.expires_at
 
 
 def _owner_status(alert: Alert) -> str:
@@ -168,7 +166,7 @@ TOKENS: Final[Columns[Token]] = {
     "no.": lambda token: str(token.number),
     "name": lambda token: token.name or "(erased)",
     "status": _status,
-    "expires": lambda token: _until(token.expires_at),
+    "expires": lambda token: until(token.expires_at),
     "last used": lambda token: _ago(token.last_used_at),
     "owner": lambda token: owner_of(token.owner),
     "scopes": lambda token: " ".join(token.scopes),
@@ -189,7 +187,8 @@ EVENTS: Final[Columns[Happening]] = {
 ALERTS: Final[Columns[Alert]] = {
     "no.": lambda alert: str(alert.token.number),
     "name": lambda alert: alert.token.name or "(erased)",
-    "expires": lambda alert: _until(alert.token.expires_at),
+    "what": lambda alert: alert.kind.replace("_", " "),
+    "ends": lambda alert: until(_end_of(alert)),
     "uses in 7 days": lambda alert: str(alert.recent_uses),
     "last used": lambda alert: _ago(alert.token.last_used_at),
     "owner": lambda alert: owner_of(alert.token.owner) + _owner_status(alert),

@@ -26,6 +26,9 @@ from counterfoil.documents.owner_quotas import QuotaDocument as OwnerQuota
 from counterfoil.documents.owners import OwnerDocument as Owner
 from counterfoil.documents.reads import LogRangeDocument as LogRange
 from counterfoil.documents.reads import ReadDocument as Reading
+from counterfoil.documents.rotations import NetworkDocument as NetworkUse
+from counterfoil.documents.rotations import PreviousSecretDocument as PreviousSecret
+from counterfoil.documents.rotations import RotationDocument as Rotation
 from counterfoil.documents.scope_catalogue import ScopeDocument as Scope
 from counterfoil.documents.scope_catalogue import SetDocument as ScopeSet
 from counterfoil.documents.tokens import AlertDocument as Alert
@@ -54,12 +57,15 @@ __all__ = [
     "Issued",
     "LogRange",
     "LoggedIn",
+    "NetworkUse",
     "Owner",
     "OwnerPlanned",
     "OwnerQuota",
     "Plan",
     "Policy",
+    "PreviousSecret",
     "Reading",
+    "Rotation",
     "Scope",
     "ScopeSet",
     "Subject",

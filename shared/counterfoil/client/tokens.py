@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from counterfoil.client import spelling
 from counterfoil.client.calls import Calls
-from counterfoil.client.documents import Alert, Bearer, Happening, Introspection, Issued, Token
+from counterfoil.client.documents import Alert, Bearer, Happening, Introspection, Issued, Rotation, Token
 from counterfoil.client.spelling import Ref, Stated
 from counterfoil.client.wire import Call
 from counterfoil.core.trust import Trust
@@ -119,6 +119,29 @@ class Tokens(Calls):
         body = spelling.body(grace=grace, ends_previous=ends_previous or None, lifetime=lifetime, expires_at=expires_at)
         return await self.changed(Issued, spelling.path_of(ref, "rotate"), body, key=idempotency_key, if_match=if_match)
 
+    async def rotation(self, ref: Ref) -> Rotation:
+        """Return a token's last rotation, and who has used the previous secret since."""
+        return await self.fetched(Rotation, spelling.path_of(ref, "rotation"))
+
+    async def confirm_rotation(
+        self,
+        ref: Ref,
+        *,
+        even_if_unused: bool = False,
+        if_match: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> Token:
+        """End a token's previous secret now; while the new one was never used, only `even_if_unused`."""
+        path, body = spelling.path_of(ref, "rotation/confirm"), spelling.body(even_if_unused=even_if_unused or None)
+        return await self.changed(Token, path, body, key=idempotency_key, if_match=if_match)
+
+    async def extend_grace(
+        self, ref: Ref, *, grace: str, if_match: int | None = None, idempotency_key: str | None = None
+    ) -> Token:
+        """Let the API accept a token's previous secret for `grace` from now, which is longer than before."""
+        path, body = spelling.path_of(ref, "rotation/extend"), spelling.body(grace=grace)
+        return await self.changed(Token, path, body, key=idempotency_key, if_match=if_match)
+
     async def suspend(
         self, ref: Ref, *, reason: str = "", if_match: int | None = None, idempotency_key: str | None = None
     ) -> Token:
@@ -183,7 +206,7 @@ class Tokens(Calls):
         used: bool | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[Alert]:
-        """Yield tokens that expire soon or have expired, the most urgent first.
+        """Yield tokens that expire soon or have expired, or whose previous secret ends while in use; most urgent first.
 
         With `within`, a duration such as 7d: every token that expires in that window or has expired within the last 30
         days, with or without a notice. With `owner`, a type and an id, only tokens of this owner; with `creator`, such
