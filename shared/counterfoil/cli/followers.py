@@ -15,7 +15,7 @@ from counterfoil.cli.output import say, say_json
 from counterfoil.cli.tables import Columns, show_list
 
 if TYPE_CHECKING:
-    from counterfoil.postgres.followers import Following
+    from counterfoil.postgres.followers import FollowerState
 
 app = typer.Typer(help="Followers of the log, on the server itself (DATABASE_URL).", no_args_is_help=True)
 
@@ -64,12 +64,12 @@ def remove(
         say(f"removed {name}\n")
 
 
-async def _found(url: str) -> list[Following]:
+async def _found(url: str) -> list[FollowerState]:
     from counterfoil.postgres.connection import open_pool  # noqa: PLC0415 - client commands need no database
-    from counterfoil.postgres.followers import followings  # noqa: PLC0415 - likewise
+    from counterfoil.postgres.followers import follower_states  # noqa: PLC0415 - likewise
 
     async with await open_pool(url, size=1) as pool:
-        return await followings(pool)
+        return await follower_states(pool)
 
 
 async def _removed(url: str, name: str) -> bool:
@@ -80,7 +80,7 @@ async def _removed(url: str, name: str) -> bool:
         return await sql.forget(pool, name)
 
 
-def _shown(found: Following) -> Shown:
+def _shown(found: FollowerState) -> Shown:
     return Shown(
         name=found.name, status=found.status, lag=found.lag, position=found.position, head=found.head,
         moved_at=found.moved_at, moved_seconds=round(found.moved_seconds, 3),

@@ -29,7 +29,7 @@ class ReadDocument(msgspec.Struct, frozen=True, kw_only=True):
     calls: Annotated[
         dict[str, int], Meta(description="By kind: list, token, past, events, alerts, reads, log, whole_log.")
     ]
-    shown: int
+    rows: int
     tokens: Annotated[tuple[UUID, ...], Meta(description="Those asked for by name, a hundred at most.")]
     seconds: int
     log: Annotated[LogRangeDocument | None, Meta(description="What of the log; null for all other reads.")]

@@ -146,7 +146,7 @@ class Batch:
     ) -> set[idempotency_keys.ClaimKey]:
         """Give these commands the answers that are kept under their keys; return the keys that are free by now."""
         # A new statement, whose snapshot sees what the claim lost to; and what it finds is as durable as a new answer.
-        earlier = await idempotency_keys.answered(connection, [_wanted(claim) for _, claim in lost.values()])
+        earlier = await idempotency_keys.answered(connection, [_lookup_of(claim) for _, claim in lost.values()])
         await sql.fence(connection)
         # A key that was forgotten just now is claimed in the same transaction: nobody finds it free in between.
         free = [(*key, claim.body_digest) for key, (_, claim) in lost.items() if key not in earlier]
@@ -189,7 +189,7 @@ def _missing(locked: Locked) -> frozenset[Key]:
     return frozenset(key for key, row in locked.rows.items() if row.state is None)
 
 
-def _wanted(claim: IdempotencyClaim) -> tuple[UUID, bytes, timedelta, bytes | None]:
+def _lookup_of(claim: IdempotencyClaim) -> tuple[UUID, bytes, timedelta, bytes | None]:
     return claim.account, claim.key_digest, claim.lasts(asyncio.get_running_loop().time()), claim.replaced
 
 
@@ -209,7 +209,7 @@ async def recall(pool: Pool, claim: IdempotencyClaim) -> Outcome | None:
     Raises KeyReused or SecretNoLongerAvailable.
     """
     key = (claim.account, claim.key_digest)
-    answered = (await idempotency_keys.answered(pool, [_wanted(claim)])).get(key)
+    answered = (await idempotency_keys.answered(pool, [_lookup_of(claim)])).get(key)
     await sql.fence(pool)
     answer = _earlier(claim, answered)
     if isinstance(answer, Refusal):

@@ -72,5 +72,5 @@ class Numbers:
     async def _fetch(self, turns: list[tuple[UUID, int]]) -> dict[tuple[UUID, int], int]:
         wanted = Counter(account for account, _ in turns)
         rows = await self._pool.fetch(self._sql, list(wanted), list(wanted.values()))
-        following = {row["account_id"]: count(row["last"] - wanted[row["account_id"]] + 1) for row in rows}
-        return {turn: next(following[turn[0]]) for turn in turns}
+        numbers = {row["account_id"]: count(row["last"] - wanted[row["account_id"]] + 1) for row in rows}
+        return {turn: next(numbers[turn[0]]) for turn in turns}

@@ -176,15 +176,15 @@ async def window(
         if account is not None and filter.subject is not None:
             version, last = await _place(connection, account, filter.subject, after=after, looks=looks)
             looked_at = until if last is None else min(until, last)
-            arguments = (version, looked_at, account, *_wanted(filter), filter.subject, looks)
+            arguments = (version, looked_at, account, *_arguments(filter), filter.subject, looks)
             return await _found(connection, _SUBJECT, arguments, looked_at=looked_at, limit=limit)
         looked_at = min(until, after + looks)
         statement, whose = (_WHOLE, filter.subject) if account is None else (_ACCOUNT, account)
-        arguments = (after, looked_at, whose, *_wanted(filter))
+        arguments = (after, looked_at, whose, *_arguments(filter))
         return await _found(connection, statement, arguments, looked_at=looked_at, limit=limit)
 
 
-def _wanted(wanted: LogFilter) -> tuple[object, ...]:
+def _arguments(wanted: LogFilter) -> tuple[object, ...]:
     actors = [str(actor) for actor in wanted.actors]
     return (list(wanted.kinds) or None, list(wanted.types) or None, wanted.since, wanted.until, actors or None)
 

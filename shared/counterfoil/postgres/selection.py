@@ -24,15 +24,15 @@ _SET: Final = """
        select count(*) as tokens,
               sha256(coalesce(string_agg(uuid_send(w.token_id) || int4send(w.generation::integer), ''::bytea
                                          order by w.token_id), ''::bytea)) as digest
-         from wanted w"""
+         from selected w"""
 
-# What follows the common table `wanted`. The second argument is the token that asks.
+# What follows the common table `selected`. The second argument is the token that asks.
 _LOOK: Final = f""",
        marked as (
          select w.*, w.used > statement_timestamp() - interval '1 hour' as in_hour,
                 w.used > statement_timestamp() - interval '1 day' as in_day,
                 w.used > statement_timestamp() - interval '7 days' as in_week
-           from wanted w),
+           from selected w),
        owners as (
          select m.owner_type as "type", m.owner_id as id, count(*) as tokens,
                 count(*) filter (where m.in_week) as used_in_week
@@ -42,7 +42,7 @@ _LOOK: Final = f""",
           limit {_OWNERS:d}),
        latest as (
          select w.token_id as id, w.number, w.name, w.owner_type, w.owner_id, w.used as last_used_at
-           from wanted w
+           from selected w
           order by w.used desc nulls last, w.number
           limit {_SHOWN:d})
 select s.tokens, s.digest, u.*, (select o.tokens from others o) as left_alone,
@@ -60,7 +60,7 @@ _STAGE: Final = f""",
        whole as materialized ({_SET}),
        numbered as (
          select w.token_id, (row_number() over (order by w.token_id) - 1) / {PART:d} as part
-           from wanted w
+           from selected w
           where $3::bytea is null or (select s.digest from whole s) = $3),
        frozen as (
          insert into bulk_revocation_part (account_id, bulk_revocation_id, part, token_ids)
@@ -115,13 +115,13 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
 _WHAT: Final = f"t.token_id, t.number, t.generation, t.name, t.owner_type, t.owner_id, {LAST_USED} as used"
 
 
-def _wanted(wanted: Filter, children: Children | None, arguments: list[object]) -> str:
+def _selected(selection: Filter, children: Children | None, arguments: list[object]) -> str:
     """Return the common table of the selected tokens, none of them revoked; the first argument is the account."""
-    meant = " and ".join(["t.account_id = $1", *conditions(wanted, arguments)])
+    meant = " and ".join(["t.account_id = $1", *conditions(selection, arguments)])
     if children is not None:
         return _family(meant, children, arguments)
     return f"""
-  with wanted as materialized (
+  with selected as materialized (
          select {_WHAT}
            from token t
           where {meant}
@@ -144,15 +144,15 @@ def _family(meant: str, children: Children, arguments: list[object]) -> str:
            from family f
           cross join lateral (select x.* from token x where (x.account_id, x.token_id) = ($1, f.token_id) offset 0) as t
           where t.status <> 'revoked'),
-       wanted as materialized (select * from living l where l.meant),
+       selected as materialized (select * from living l where l.meant),
        others as (select count(*) as tokens from living l where not l.meant)"""
 
 
 @repeated
-async def look(pool: Pool, account: UUID, wanted: Filter, *, itself: UUID, children: Children | None = None) -> Look:
+async def look(pool: Pool, account: UUID, selection: Filter, *, itself: UUID, children: Children | None = None) -> Look:
     """Return what a filter selects, and whether `itself` is among it; nothing is kept in memory."""
     arguments: list[object] = [account, itself]
-    found = _wanted(wanted, children, arguments)
+    found = _selected(selection, children, arguments)
     async with tenant(pool, account) as connection:
         await connection.execute(f"set local statement_timeout = '{LONGEST_SECONDS}s'")
         row = await connection.fetchrow(found + _LOOK, *arguments, timeout=LONGEST_SECONDS + 5)
@@ -178,7 +178,7 @@ class Staged(msgspec.Struct, frozen=True, kw_only=True):
 async def stage(
     pool: Pool,
     account: UUID,
-    wanted: Filter,
+    selection: Filter,
     *,
     revocation: UUID,
     digest: bytes | None,
@@ -190,7 +190,7 @@ async def stage(
     keeps them for another day: old parts may be deleted at any moment before the bulk revocation is accepted.
     """
     arguments: list[object] = [account, revocation, digest]
-    found = _wanted(wanted, children, arguments)
+    found = _selected(selection, children, arguments)
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(f"set local statement_timeout = '{LONGEST_SECONDS}s'")
         row = await connection.fetchrow(found + _STAGE, *arguments, timeout=LONGEST_SECONDS + 5)

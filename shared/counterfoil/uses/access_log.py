@@ -35,7 +35,7 @@ class _Pace:
 
 
 class AccessLog:
-    """Logs reads: `async with AccessLog(door) as log`, then `log.note(…)` or `await log.tell(…)`."""
+    """Logs reads: `async with AccessLog(door) as log`, then `log.note(…)` or `await log.record(…)`."""
 
     def __init__(self, door: Doorway, *, pause_seconds: float = PAUSE_SECONDS) -> None:
         self._door = door
@@ -54,18 +54,18 @@ class AccessLog:
         await self.flush()
         await self._log.finish()
 
-    def note(self, caller: Principal, what: What, *, shown: int, tokens: tuple[UUID, ...] = ()) -> None:
+    def note(self, caller: Principal, what: What, *, rows: int, tokens: tuple[UUID, ...] = ()) -> None:
         """Count a read; an event about it follows within about a second."""
         reader, now = (caller.account, caller.actor), asyncio.get_running_loop().time()
-        self._gathered.setdefault(reader, Reads(now)).add(_reads({what: 1}, shown, tokens))
+        self._gathered.setdefault(reader, Reads(now)).add(_reads({what: 1}, rows, tokens))
         self._paces.setdefault(reader, _Pace(now + self._pause, self._pause))
 
-    async def tell(self, caller: Principal, what: What, *, shown: int, tokens: tuple[UUID, ...] = ()) -> None:
+    async def record(self, caller: Principal, what: What, *, rows: int, tokens: tuple[UUID, ...] = ()) -> None:
         """Log a read before it is answered: what cannot be logged is not shown."""
-        await write(self._door, (caller.account, caller.actor), _reads({what: 1}, shown, tokens))
+        await write(self._door, (caller.account, caller.actor), _reads({what: 1}, rows, tokens))
 
-    async def tell_log(
-        self, caller: Principal, *, first: int, last: int, shown: int = 0, filters: Collection[str] = (),
+    async def record_log(
+        self, caller: Principal, *, first: int, last: int, rows: int = 0, filters: Collection[str] = (),
         tokens: tuple[UUID, ...] = (), whole: bool = False,
     ) -> None:  # fmt: skip
         """Return when an event of the last hour says that this caller reads the log; without it nothing is shown.
@@ -73,13 +73,13 @@ class AccessLog:
         `filters` are the names of the filters of the request, `tokens` the tokens that it names. With `whole` the
         positions are those of all accounts' log.
         """
-        reads = _reads({_which(whole): 1}, shown, tokens)
+        reads = _reads({_which(whole): 1}, rows, tokens)
         reads.log = LogRange(first=first, last=last, filters=dict.fromkeys(filters, 1) or {"none": 1})
-        await self._log.tell(((caller.account, caller.actor), _which(whole)), reads)
+        await self._log.record(((caller.account, caller.actor), _which(whole)), reads)
 
-    def note_log(self, caller: Principal, *, first: int, last: int, shown: int, whole: bool = False) -> None:
-        """Count what a request has shown since its `tell_log`; the next event contains it."""
-        reads = _reads({_which(whole): 0}, shown, ())
+    def note_log(self, caller: Principal, *, first: int, last: int, rows: int, whole: bool = False) -> None:
+        """Count what a request has shown since its `record_log`; the next event contains it."""
+        reads = _reads({_which(whole): 0}, rows, ())
         reads.log = LogRange(first=first, last=last)
         self._log.note(((caller.account, caller.actor), _which(whole)), reads)
 
@@ -116,8 +116,8 @@ class AccessLog:
         self._paces.setdefault(reader, _Pace(asyncio.get_running_loop().time() + self._pause, self._pause))
 
 
-def _reads(calls: dict[str, int], shown: int, tokens: tuple[UUID, ...]) -> Reads:
-    return Reads(asyncio.get_running_loop().time(), calls, shown, dict.fromkeys(tokens))
+def _reads(calls: dict[str, int], rows: int, tokens: tuple[UUID, ...]) -> Reads:
+    return Reads(asyncio.get_running_loop().time(), calls, rows, dict.fromkeys(tokens))
 
 
 def _which(whole: bool) -> WhichLog:

@@ -44,7 +44,7 @@ class Reads:
 
     since: float
     calls: dict[str, int] = field(default_factory=dict)
-    shown: int = 0
+    rows: int = 0
     tokens: dict[UUID, None] = field(default_factory=dict)
     log: LogRange | None = None
 
@@ -53,7 +53,7 @@ class Reads:
         self.since = min(self.since, other.since)
         for what, count in other.calls.items():
             self.calls[what] = self.calls.get(what, 0) + count
-        self.shown += other.shown
+        self.rows += other.rows
         self.tokens |= other.tokens
         while len(self.tokens) > NAMED_LIMIT:
             self.tokens.popitem()
@@ -62,7 +62,7 @@ class Reads:
     @property
     def range(self) -> dict[str, int]:
         """The positions that were read, for the service's own log."""
-        return {"first": self.log.first, "last": self.log.last, "shown": self.shown} if self.log else {}
+        return {"first": self.log.first, "last": self.log.last, "rows": self.rows} if self.log else {}
 
 
 async def write(door: Doorway, reader: Reader, reads: Reads) -> Outcome:
@@ -72,7 +72,7 @@ async def write(door: Doorway, reader: Reader, reads: Reads) -> Outcome:
         NoteAccess(
             # By the service, about the reader: a reader that was revoked meanwhile has read all the same.
             account=account, id=access_id_of(account, actor), by=SYSTEM, reader=actor, calls=reads.calls,
-            shown=reads.shown, tokens=tuple(reads.tokens),
+            rows=reads.rows, tokens=tuple(reads.tokens),
             seconds=int(asyncio.get_running_loop().time() - reads.since), log=reads.log,
         )
     )  # fmt: skip
@@ -89,7 +89,7 @@ class LogReads:
         self._tasks: dict[Reading, asyncio.Task[None]] = {}
         self._rests_until = 0.0
 
-    async def tell(self, reading: Reading, reads: Reads) -> None:
+    async def record(self, reading: Reading, reads: Reads) -> None:
         """Count a read; return when an event of the hour is stored. Raises the errors of the door."""
         while not self._is_covered(reading):
             if reading not in self._tasks:

@@ -57,8 +57,8 @@ class PepperSync:
         """Return once it knows that as of now; raise Misconfigured if it lacks a pepper that others may have."""
         await self._reading.get(None)
 
-    async def heard(self, version: int | None, as_of: float, _: datetime) -> None:
-        """Take note of the set's version at a moment of the loop's clock."""
+    async def note_version(self, version: int | None, as_of: float, _: datetime) -> None:
+        """Read the peppers again if they have a new version, which was read at `as_of` on the loop's clock."""
         if version is None or version != self._version:
             await self.refresh()
         else:

@@ -82,8 +82,11 @@ class Keys:
         if not ring.knows(text):
             raise CredentialsRefused
 
-    async def heard(self, version: int | None, as_of: float, at: datetime) -> None:
-        """Take note of the ring's version at a moment of the loop's clock, and take the step that is due."""
+    async def note_version(self, version: int | None, as_of: float, at: datetime) -> None:
+        """Read the keys again if they have a new version, and execute the next step of a rotation when it is due.
+
+        `as_of` is the time on the loop's clock when the version was read, `at` the time of the database.
+        """
         if self._known is None or version != self._known[0].version:
             await self._reread()
         else:

@@ -67,7 +67,7 @@ class Tokens:
         if any(each is not None and listed.token.owner != each for each in (within, owner)):
             raise NotFound
         if scope == "tokens.read" and not is_own(caller, listed.token):
-            self.reading.access_log.note(caller, "token", shown=1, tokens=(listed.token.id,))
+            self.reading.access_log.note(caller, "token", rows=1, tokens=(listed.token.id,))
         return listed
 
     async def listed(
@@ -99,7 +99,7 @@ class Tokens:
             self.reading.pool, caller.account, wanted, sort=sort, descending=descending, offset=offset, limit=limit
         )
         if not is_for(caller, of):
-            self.reading.access_log.note(caller, "list", shown=len(found))
+            self.reading.access_log.note(caller, "list", rows=len(found))
         return found, total
 
     async def change(
