@@ -123,8 +123,10 @@ async def regenerate_token(
     def render(outcome: Outcome, plain: str) -> TokenAnswer:
         return TokenAnswer(token=api_token(outcome.of(Token), listed.last_used_at, plain))
 
-    new_secret = NewSecret(shape=SHAPE, lifetime=_lifetime_again(listed))
-    return await tokens.issuing.rotate(caller, listed.token, key, render, kind=TokenAnswer, new_secret=new_secret)
+    new_secret = NewSecret(lifetime=_lifetime_again(listed))
+    return await tokens.issuing.rotate(
+        caller, listed.token, key, render, kind=TokenAnswer, new_secret=new_secret, shape=SHAPE
+    )
 
 
 @api.both(_DELETE.path, scope=_DELETE.scope, executes=(Revoke,))
