@@ -1,4 +1,4 @@
-"""Finds tokens that expire or have expired, and has the door announce and execute it."""
+"""Finds tokens whose notice or expiry is due, and sends a `Sweep` command for each to the door."""
 
 import asyncio
 import time
@@ -27,11 +27,11 @@ log = structlog.get_logger()
 
 PAGE: Final = 500
 REST_SECONDS: Final = 300.0
-"""A token that cannot be swept rests for so long, so that it costs little and is logged seldom."""
+"""A token that could not be swept is tried again after this time, so that it costs little and is logged seldom."""
 
 
 class Sweeper(Shifts):
-    """Sweeps page by page; `work` returns how many events it caused. However many sweep at once, each happens once."""
+    """Sweeps page by page; `work` returns how many events it caused. Several workers may sweep at the same time."""
 
     name = "sweep"
     seconds = inf
@@ -43,7 +43,7 @@ class Sweeper(Shifts):
         self._resting: dict[UUID, float] = {}
 
     async def _round(self, _ends: float) -> int:
-        """Sweep all that is due."""
+        """Sweep all due tokens."""
         began = time.monotonic()
         self._resting = {token_id: until for token_id, until in self._resting.items() if until > began}
         counts: Counter[str] = Counter()
@@ -59,7 +59,7 @@ class Sweeper(Shifts):
         return counts.total()
 
     async def _sweep(self, page: Sequence[Due]) -> list[str]:
-        # All at once, so that they share transactions; each with its own answer, so that none stops the others.
+        # All at once, so that the commands share batches; an error of one does not stop the others.
         answers = await asyncio.gather(*(self._door.execute(_command(due)) for due in page), return_exceptions=True)
         for due, answer in zip(page, answers, strict=True):
             if isinstance(answer, BaseException) and not isinstance(answer, Unavailable):
