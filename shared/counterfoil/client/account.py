@@ -46,7 +46,7 @@ class OwnAccount(Calls):
         """Revoke every secret and every bearer of the account at once, this client's own included."""
         # A repeated try also revokes newer secrets; no key is needed, and its reply could not be read again.
         call = Call("POST", "/v1/account/end-secrets", body=spelling.body(reason=reason))
-        return spelling.read(await self.wire.ask(call), Account)
+        return await self.sent(Account, call)
 
     def account_events(
         self,

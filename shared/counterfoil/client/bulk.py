@@ -37,7 +37,7 @@ class Bulk(Calls):
         call = Call(
             "POST", f"{_REVOCATIONS}/plan", body=spelling.body(filter=_said(wanted)), patience_seconds=_PATIENCE_SECONDS
         )
-        return spelling.read(await self.wire.ask(call), Plan)
+        return await self.sent(Plan, call)
 
     async def revoke_many(
         self, plan: str, *, reason: str, idempotency_key: str | None = None, **wanted: Stated
@@ -59,7 +59,7 @@ class Bulk(Calls):
     async def cancel_revocation(self, revocation: UUID | str) -> BulkRevocation:
         """Cancel a bulk revocation: its remaining tokens stay as they are; a second call changes nothing."""
         call = Call("POST", f"{_REVOCATIONS}/{spelling.bulk_revocation_id(revocation)}/cancel", body=spelling.body())
-        return spelling.read(await self.wire.ask(call), BulkRevocation)
+        return await self.sent(BulkRevocation, call)
 
     async def import_tokens(self, tokens: Sequence[Mapping[str, Any]], *, dry_run: bool = False) -> ImportReport:
         """Import up to 1,000 tokens of another system; repeating the call finishes it and imports no token twice.
@@ -68,7 +68,7 @@ class Bulk(Calls):
         """
         body = spelling.body(tokens=list(tokens), dry_run=dry_run)
         call = Call("POST", "/v1/tokens/import", body=body, changes=not dry_run, patience_seconds=_PATIENCE_SECONDS)
-        return spelling.read(await self.wire.ask(call), ImportReport)
+        return await self.sent(ImportReport, call)
 
     async def report_leak(self, secrets: Sequence[str]) -> int:
         """Revoke the tokens that these leaked secrets belong to, and return how many secrets the API received.
@@ -78,8 +78,7 @@ class Bulk(Calls):
         received = 0
         for start in range(0, len(secrets), LEAK_LIMIT):
             body = msgspec.json.encode(secrets[start : start + LEAK_LIMIT])
-            answer = await self.wire.ask(Call("POST", "/v1/leak-reports", body=body))
-            received += spelling.read(answer, _Received).received
+            received += (await self.sent(_Received, Call("POST", "/v1/leak-reports", body=body))).received
         return received
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from counterfoil.client.failures import Unintelligible
 from counterfoil.client.wire import Answer
 from counterfoil.core import moments
+from counterfoil.documents.fields import Page
 
 T = TypeVar("T")
 Ref = UUID | int | str
@@ -97,14 +98,9 @@ def read(answer: Answer, kind: type[T]) -> T:
         raise puzzled(error) from None
 
 
-def page(answer: Answer, kind: type[T]) -> tuple[Sequence[T], str | None]:
-    """Return the items of a page, and the cursor of the next one."""
-    content = read(answer, dict[str, Any])
-    try:
-        items = msgspec.convert(content.get("items"), list[kind])  # type: ignore[valid-type] # a class at run time
-        return items, msgspec.convert(content.get("next_cursor"), str | None)
-    except msgspec.ValidationError as error:
-        raise puzzled(error) from None
+def page(answer: Answer, kind: type[T]) -> Page[T]:
+    """Decode a page of a list."""
+    return read(answer, Page[kind])  # type: ignore[valid-type] # a class at run time
 
 
 def puzzled(error: Exception) -> Unintelligible:

@@ -196,17 +196,11 @@ class Tokens(Calls):
         """Exchange this client's own token for a short-lived bearer; without `scopes` it holds all of them."""
         body = spelling.body(audience=audience or None, scopes=scopes, lifetime=lifetime)
         # A repeated try issues a second bearer, which does no harm: no key is needed.
-        return spelling.read(await self.wire.ask(Call("POST", "/v1/exchange", body=body)), Bearer)
+        return await self.sent(Bearer, Call("POST", "/v1/exchange", body=body))
 
     async def introspect(self, presented: str) -> Introspection:
         """Return whether the API accepts a secret or bearer now (RFC 7662)."""
-        answer = await self.wire.ask(
-            Call(
-                "POST",
-                "/v1/introspect",
-                body=urlencode({"token": presented}).encode(),
-                content_type="application/x-www-form-urlencoded",
-            )
-        )
-        facts = spelling.read(answer, dict[str, Any])
+        form, media_type = urlencode({"token": presented}).encode(), "application/x-www-form-urlencoded"
+        call = Call("POST", "/v1/introspect", body=form, content_type=media_type)
+        facts = await self.sent(dict[str, Any], call)
         return Introspection(facts.pop("active", False) is True, facts)

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from counterfoil.documents.events import ActorDocument
+from counterfoil.documents.fields import Page
 
 
 class LogRangeDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,8 +37,5 @@ class ReadDocument(msgspec.Struct, frozen=True, kw_only=True):
     version: Annotated[int, Meta(description="In this reader's own count.")]
 
 
-class ReadPage(msgspec.Struct, frozen=True, kw_only=True):
+class ReadPage(Page[ReadDocument], frozen=True, kw_only=True):
     """A page of reads."""
-
-    items: list[ReadDocument]
-    next_cursor: str | None
