@@ -14,7 +14,7 @@ from counterfoil.postgres.migrate import DatabaseAhead, EditedMigration
 from counterfoil.settings import VARIABLES
 from counterfoil_dev.binaries import NoBinaries
 from counterfoil_dev.child import ChildFailed
-from counterfoil_dev.stack import PortTaken, Stack, running_stack, service_environment_of
+from counterfoil_dev.stack import PortTaken, Stack, running_stack
 from counterfoil_dev.state import State, StateInUse
 
 _FAILURES = (ChildFailed, DatabaseAhead, EditedMigration, NoBinaries, PortTaken, StateInUse)
@@ -53,13 +53,13 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
 
 
 def _where_to_go(stack: Stack) -> str:
-    credentials = _shown(stack.credentials)
+    credentials = _shown(stack.state.credentials)
     return f"""
 Counterfoil is running.
 
   address      {stack.url}
   credentials  {credentials} (administrator, member, and a first token of each that {_lives(stack)})
-  settings     {_shown(service_environment_of(stack.state))} (the environment of the processes)
+  settings     {_shown(stack.state.service_environment)} (the environment of the processes)
 {_given(stack)}  logs         {_shown(stack.state.logs)}/
 
 Ask who you are:
@@ -72,13 +72,13 @@ Ctrl-C stops everything; the next `up` continues with the same data.
 
 
 def _lives(stack: Stack) -> str:
-    lifetime = json.loads(stack.credentials.read_text(encoding="utf-8")).get("admin_token_lifetime", "forever")
+    lifetime = json.loads(stack.state.credentials.read_text(encoding="utf-8")).get("admin_token_lifetime", "forever")
     return "never expires" if lifetime == "forever" else f"lives for {lifetime}"
 
 
 def _given(stack: Stack) -> str:
     """List the settings that came from our environment, and whether they are used; hide values that may be secret."""
-    decided = {line.partition("=")[0] for line in service_environment_of(stack.state).read_text().splitlines()}
+    decided = {line.partition("=")[0] for line in stack.state.service_environment.read_text().splitlines()}
     given = [variable for variable in VARIABLES if os.environ.get(variable.name, "").strip()]
     passed_on = [
         f"{each.name}={'…' if each.secret else shlex.quote(os.environ[each.name].strip())}"

@@ -15,10 +15,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from counterfoil import private_files
 from counterfoil.postgres.migrate import migrate
 from counterfoil_dev.child import Child, ChildFailed
 from counterfoil_dev.keeper import Keeper
-from counterfoil_dev.keys import secret_environment, write_private
+from counterfoil_dev.keys import secret_environment
 from counterfoil_dev.postgres import APPLICATION, Postgres, embedded_postgres
 from counterfoil_dev.state import State
 from counterfoil_dev.valkey import Valkey, embedded_valkey
@@ -37,11 +38,6 @@ class Stack:
     state: State
     url: str
     keepers: tuple[Keeper, ...]
-
-    @property
-    def credentials(self) -> Path:
-        """The file with the credentials of the first account."""
-        return credentials_of(self.state)
 
     def keep_alive(self) -> None:
         """Restart every process that dies, until an exception, such as that of a signal."""
@@ -76,16 +72,6 @@ def running_stack(state: State, *, port: int, tell: Callable[[str], None] = prin
         yield Stack(state, url, _keepers(postgres, valkey, processes, tell))
 
 
-def credentials_of(state: State) -> Path:
-    """Return the file with the credentials of the first account."""
-    return state.root / "credentials.json"
-
-
-def service_environment_of(state: State) -> Path:
-    """Return the file with the environment of the processes, which a shell can read."""
-    return state.root / "service.env"
-
-
 def _environment(state: State, *, url: str, postgres: Postgres, valkey: Valkey) -> dict[str, str]:
     """Return the environment of our processes, and write it to a file for an operator's shell."""
     metrics = state.root / "metrics"
@@ -102,15 +88,14 @@ def _environment(state: State, *, url: str, postgres: Postgres, valkey: Valkey) 
         "API_PORT": url.rpartition(":")[2],
         "PROMETHEUS_MULTIPROC_DIR": str(metrics),
     }
-    write_private(
-        service_environment_of(state), "".join(f"{name}={shlex.quote(value)}\n" for name, value in ours.items())
-    )
+    lines = "".join(f"{name}={shlex.quote(value)}\n" for name, value in ours.items())
+    private_files.write(state.service_environment, lines.encode())
     return {**os.environ, **ours}
 
 
 def _create_first_account(state: State, *, environment: dict[str, str], url: str) -> None:
     """Create the first account with examples for vendors' clients, once; later only update its address."""
-    file = credentials_of(state)
+    file = state.credentials
     if not file.exists():
         command = (_counterfoil(), "account", "create", "first", "--admin-email", "admin@counterfoil.example")
         done = subprocess.run(  # noqa: S603 - our own command
@@ -121,7 +106,7 @@ def _create_first_account(state: State, *, environment: dict[str, str], url: str
             raise ChildFailed(f"The first account could not be created:\n{done.stderr or done.stdout}")
     credentials = json.loads(file.read_text(encoding="utf-8"))
     if credentials["url"] != url:
-        write_private(file, json.dumps({**credentials, "url": url}, indent=2) + "\n")
+        private_files.write(file, json.dumps({**credentials, "url": url}, indent=2).encode() + b"\n")
 
 
 def _process(state: State, name: str, environment: dict[str, str]) -> Child:

@@ -53,6 +53,16 @@ class State:
         directory.mkdir(mode=0o700, exist_ok=True)
         return directory
 
+    @property
+    def credentials(self) -> Path:
+        """The file with the credentials of the first account."""
+        return self.root / "credentials.json"
+
+    @property
+    def service_environment(self) -> Path:
+        """The file with the environment of the processes, which a shell can read."""
+        return self.root / "service.env"
+
     def data(self, name: str) -> Path:
         """Return the directory for one server's data, which only that server can read."""
         return self.user.own(self.home / name)

@@ -145,9 +145,9 @@ async def test_a_new_own_password_is_shown_again_to_the_holder_of_the_old_one(sh
 async def test_a_login_that_could_not_be_saved_is_saved_under_its_key(shell: Shell) -> None:
     ada = await added(shell)
     words, typed = ("login", ada["email"], "--save"), f"{ada['password']}\n"
-    (shell.directory / "login.json.new").mkdir()
+    (shell.directory / "login.json.part").mkdir()
     lost = await shell(*words, "login.json", typed=typed)
-    assert (lost.code, "login.json.new cannot be written" in lost.err) == (4, True), lost.err
+    assert (lost.code, "login.json cannot be written" in lost.err) == (4, True), lost.err
     saved = await shell(*words, "other.json", "--idempotency-key", key_of(lost), typed=typed)
     assert saved.code == 0, saved.err
     listed = (await shell("token", "list", "--name", "login", "--json")).out.splitlines()

@@ -16,6 +16,7 @@ from typing import Final, Literal
 import msgspec
 import typer
 
+from counterfoil import private_files
 from counterfoil.cli.errors import NOT_SHOWN, REFUSED, USAGE, ended
 from counterfoil.cli.log_display import CSV_HEADS, csv_line, csv_row
 from counterfoil.cli.log_filters import LogFilters
@@ -121,21 +122,11 @@ def _beside(path: Path) -> Path:
 
 
 def _remember(path: Path, memory: _Memory) -> None:
-    """Write the options beside a file atomically, and sync the directory."""
-    new = path.with_name(f"{path.name}.export.new")
+    """Write the options beside a file."""
     try:
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as opened:
-            opened.write(msgspec.json.encode(memory) + b"\n")
-            opened.flush()
-            os.fsync(opened.fileno())
-        new.rename(_beside(path))
-        directory = os.open(path.absolute().parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        private_files.write(_beside(path), msgspec.json.encode(memory) + b"\n")
     except OSError as error:
-        raise _unwritten(new, error) from None
+        raise _unwritten(_beside(path), error) from None
 
 
 def _remembered(path: Path, wanted: _Memory) -> _Memory:

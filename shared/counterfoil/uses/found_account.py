@@ -18,6 +18,7 @@ from argon2 import PasswordHasher
 from msgspec.structs import asdict, replace
 from uuid_utils.compat import uuid7
 
+from counterfoil import private_files
 from counterfoil.core import text
 from counterfoil.core.duration import FOREVER, length
 from counterfoil.core.emails import canonical, checked_email
@@ -43,7 +44,6 @@ from counterfoil.uses.credentials_file import (
     WithExamples,
     present,
     read,
-    sync,
     turn,
     write,
 )
@@ -78,7 +78,7 @@ async def found(
         await _execute(settings, charter)
         write(new, await _with_logins(settings, charter))
         new.rename(file)
-        sync(file.parent)
+        private_files.sync(file.parent)
     return True
 
 
