@@ -10,7 +10,7 @@ import typer
 from counterfoil.cli.errors import warn
 from counterfoil.cli.ledger import Ledger
 from counterfoil.cli.options import CreatorFilter, Limit, Ref, moment_or_version, span, time_filter
-from counterfoil.cli.token_display import ALERTS, EVENTS, TOKENS, show_token
+from counterfoil.cli.token_display import ALERTS, EVENTS, TOKENS
 from counterfoil.cli.token_filters import TokenFilters
 
 
@@ -46,7 +46,7 @@ def token(
 ) -> None:
     """Show a token as it is, or as it was."""
     when = None if as_of is None else moment_or_version(as_of)
-    show_token(ledger.ask(lambda api: api.get(ref, as_of=when)), as_json=ledger.as_json)
+    ledger.show_token(lambda api: api.get(ref, as_of=when))
 
 
 def events(ref: Ref, *, limit: Limit = None, ledger: Ledger) -> None:

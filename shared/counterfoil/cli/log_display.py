@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
@@ -20,14 +20,9 @@ from counterfoil.client import LogEvent
 HEADS: Final = ("position", "at", "what", "of", "by", "says", "version")
 _ID: Final = "token 00000000-0000-0000-0000-000000000000"
 CSV_HEADS: Final = ("position", "at", "kind", "subject", "version", "type", "by", "data", "private")
+Show = Callable[[Sequence[LogEvent]], None]
+"""Prints events, in batches."""
 _FORMULA: Final = ("=", "+", "-", "@")
-
-
-class Show(Protocol):
-    """A function that prints events in batches."""
-
-    def __call__(self, events: Sequence[LogEvent], /) -> None:
-        """Print them."""
 
 
 def shown_until(head: int | None, *, as_json: bool) -> Show:
