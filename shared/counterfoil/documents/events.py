@@ -38,6 +38,24 @@ class EventPage(Page[EventDocument], frozen=True, kw_only=True):
     """A page of events."""
 
 
+class PrivatePart(msgspec.Struct, frozen=True, kw_only=True):
+    """The private part of an entry, which contains only the SHA-256 of the salt's bytes followed by the text's."""
+
+    text: str
+    salt: Annotated[bytes, Meta(description="32 bytes in base64.")]
+
+
+class LogLine(msgspec.Struct, frozen=True):
+    """One sealed event: its position, the text of the sealed entry, and its private part.
+
+    `private` is null if there is none, if it was erased, or if the caller may not read it.
+    """
+
+    position: int
+    entry: str
+    private: PrivatePart | None
+
+
 class SubjectDocument(msgspec.Struct, frozen=True, kw_only=True):
     """The subject of an event."""
 

@@ -19,26 +19,12 @@ from counterfoil.core.subjects.account import Account
 from counterfoil.core.subjects.token.acceptance import Context
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.subjects.user import User
+from counterfoil.documents.events import LogLine
 
 S = TypeVar("S", Account, User)
 
 
-class PrivatePart(msgspec.Struct, frozen=True):
-    """What stands beside an entry, and the salt with which the entry commits to it."""
-
-    text: str
-    salt: bytes
-
-
-class Line(msgspec.Struct, frozen=True):
-    """An event at its place in the account's log."""
-
-    position: int
-    entry: str
-    private: PrivatePart | None
-
-
-_lines: Final = msgspec.json.Decoder(Line)
+_lines: Final = msgspec.json.Decoder(LogLine)
 
 
 class AccountLog:
@@ -109,10 +95,10 @@ class AccountLog:
         )  # fmt: skip
 
 
-def _stored(entry: codec.Entry, line: Line) -> Stored:
-    said = line.private
+def _stored(entry: codec.Entry, line: LogLine) -> Stored:
+    private = line.private
     return Stored(
         account=entry.account, kind=entry.subject.kind, subject=entry.subject.id, version=entry.version,
-        type=entry.type, at=entry.at, entry=line.entry, private=None if said is None else said.text,
-        salt=None if said is None else said.salt,
+        type=entry.type, at=entry.at, entry=line.entry, private=None if private is None else private.text,
+        salt=None if private is None else private.salt,
     )  # fmt: skip
