@@ -9,7 +9,7 @@ from msgspec import UnsetType
 from msgspec.structs import replace
 
 from counterfoil.core.bounds import UNBOUNDED, Bounds
-from counterfoil.core.events import Fact
+from counterfoil.core.events import Fact, Private
 from counterfoil.core.principal import Owner
 from counterfoil.core.refusals import Refusal, SecretTaken
 from counterfoil.core.subjects.token.commands import Create
@@ -52,7 +52,7 @@ def is_same(command: Create, fact: Fact) -> bool:
         and command.lifetime in (None, created.lifetime)
         and command.expires_at in (None, created.expires_at)
         and Bounds(command.networks, command.rate_limit, command.max_uses) in (UNBOUNDED, bounds)
-        and (private is None or _kept(command.name, command.metadata) == _kept(private.name, private.metadata))
+        and (private == Private() or _kept(command.name, command.metadata) == _kept(private.name, private.metadata))
     )
 
 

@@ -138,7 +138,6 @@ def _accept(revocation: BulkRevocation | None, command: AcceptBulkRevocation) ->
 def evolve(revocation: BulkRevocation | None, fact: Fact) -> BulkRevocation:
     match fact.event:
         case BulkRevocationAccepted(plan=plan, total=total, children=children, private=private) if revocation is None:
-            private = private or Private()
             return BulkRevocation.created(
                 fact, status="accepted", plan=plan, total=total, creator=fact.by,
                 reason=private.reason or None, filter=None if private.filter is UNSET else private.filter,

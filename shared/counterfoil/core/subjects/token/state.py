@@ -10,7 +10,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from counterfoil.core.bounds import Bounds
-from counterfoil.core.events import Fact, Private
+from counterfoil.core.events import Fact
 from counterfoil.core.principal import Actor, Owner, Principal, refuse_beyond, refuse_beyond_bounds
 from counterfoil.core.scopes import missing
 from counterfoil.core.subjects.subject import SubjectState
@@ -117,7 +117,7 @@ def evolve(token: Token | None, fact: Fact) -> Token:
 
 
 def _born(fact: Fact, event: events.Created) -> Token:
-    private, trust = event.private or Private(), event.trust or None
+    private, trust = event.private, event.trust or None
     return Token(
         account=fact.account, id=fact.subject.id, number=event.number, owner=event.owner, creator=fact.by,
         name=private.name or None, description=private.description or "", scopes=event.scopes,
@@ -149,7 +149,7 @@ def _after(token: Token, event: events.TokenEvent, fact: Fact) -> Token:
                 previous_epoch=token.epoch,
             )
         case events.Suspended(private=private, by_owner=by_owner):
-            reason = (private and private.reason) or None
+            reason = private.reason or None
             return replace(token, status="suspended", reason=reason, suspended_by_owner=by_owner)
         case events.Resumed():
             return replace(token, status="active", reason=None, suspended_by_owner=False)
@@ -158,7 +158,7 @@ def _after(token: Token, event: events.TokenEvent, fact: Fact) -> Token:
         case events.Expired():
             return replace(token, announced=0)
         case events.Revoked(private=private):
-            return replace(token, status="revoked", reason=(private and private.reason) or None)
+            return replace(token, status="revoked", reason=private.reason or None)
         case events.Erased():
             return replace(token, name=None, description="", metadata={}, reason=None)
         case events.Created() | events.Exchanged():
@@ -167,7 +167,7 @@ def _after(token: Token, event: events.TokenEvent, fact: Fact) -> Token:
 
 
 def _updated(token: Token, event: events.Updated) -> Token:
-    private = event.private or Private()
+    private = event.private
     stated = {
         "name": private.name, "description": private.description, "metadata": private.metadata,
         "scopes": event.scopes, "networks": event.networks, "rate_limit": event.rate_limit,
