@@ -23,7 +23,7 @@ class HeadOutOfStep(LogBroken):
 
 
 class VersionOutOfOrder(LogBroken):
-    """The version of an event is not the one after the last sealed version of its subject: the door did not write it."""
+    """The version of an event does not follow the last sealed version of its subject: the door did not write it."""
 
     def __init__(self, account: UUID, subject: UUID, *, expected: int, found: int) -> None:
         super().__init__(
