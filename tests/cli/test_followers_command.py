@@ -1,23 +1,14 @@
 """`counterfoil` shows operators the followers of the log."""
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
-import asyncpg
 import pytest
 
 from cli.shell import Said, Shell
 from counterfoil.postgres.connection import Connection
 from counterfoil_dev.postgres import Database
 from postgres.sealing import seal_all
-
-
-@pytest.fixture
-async def owner(database: Database) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(database.owner_url)
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
 """Numbers are counted for each account separately, and unused ones are used again."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import UUID
 
 import asyncpg
 import pytest
-import pytest_asyncio
 
 from counterfoil.postgres.connection import Pool, open_pool
 from counterfoil.postgres.numbers import Numbers
@@ -16,12 +14,6 @@ from forked import Forked
 from postgres.tenant import tenant_of
 
 OURS, THEIRS = UUID(int=1), UUID(int=2)
-
-
-@pytest_asyncio.fixture
-async def pool(database: Database) -> AsyncIterator[Pool]:
-    async with await open_pool(database.app_url, size=2) as pool:
-        yield pool
 
 
 async def test_two_processes_never_take_the_same_number_and_skip_none(database: Database, tmp_path: Path) -> None:

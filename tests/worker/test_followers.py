@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
-import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
@@ -34,23 +33,10 @@ FACT = Fact(
 
 
 @pytest.fixture
-async def door(database: Database) -> AsyncIterator[Door]:
-    async with Door(database.app_url) as door:
-        yield door
-
-
-@pytest.fixture
 async def pool(database: Database) -> AsyncIterator[Pool]:
     await make_tables(database)
     async with await open_pool(database.app_url, size=4) as pool:
         yield pool
-
-
-@pytest.fixture
-async def owner(database: Database) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(database.owner_url)
-    yield connection
-    await connection.close()
 
 
 async def positions(pool: Pool) -> dict[str, int]:
