@@ -27,14 +27,14 @@ def main() -> int:
     for number in _SIGNALS:
         signal.signal(number, _stop)
     try:
-        with running_stack(State.at(arguments.state), port=arguments.port, tell=_tell) as stack:
-            _tell(_where_to_go(stack))
+        with running_stack(State.at(arguments.state), port=arguments.port, report=_report) as stack:
+            _report(_where_to_go(stack))
             stack.keep_alive()
     except _FAILURES as failure:
         sys.stderr.write(f"{failure}\n")
         return 1
     except SystemExit:
-        _tell("stopped; all data is kept in " + _shown(arguments.state))
+        _report("stopped; all data is kept in " + _shown(arguments.state))
     return 0
 
 
@@ -58,9 +58,9 @@ def _where_to_go(stack: Stack) -> str:
 Counterfoil is running.
 
   address      {stack.url}
-  credentials  {credentials} (administrator, member, and a first token of each that {_lives(stack)})
+  credentials  {credentials} (administrator, member, and a first token of each that {_lifetime(stack)})
   settings     {_shown(stack.state.service_environment)} (the environment of the processes)
-{_given(stack)}  logs         {_shown(stack.state.logs)}/
+{_given_settings(stack)}  logs         {_shown(stack.state.logs)}/
 
 Ask who you are:
 
@@ -71,12 +71,12 @@ Ctrl-C stops everything; the next `up` continues with the same data.
 """
 
 
-def _lives(stack: Stack) -> str:
+def _lifetime(stack: Stack) -> str:
     lifetime = json.loads(stack.state.credentials.read_text(encoding="utf-8")).get("admin_token_lifetime", "forever")
     return "never expires" if lifetime == "forever" else f"lives for {lifetime}"
 
 
-def _given(stack: Stack) -> str:
+def _given_settings(stack: Stack) -> str:
     """List the settings that came from our environment, and whether they are used; hide values that may be secret."""
     decided = {line.partition("=")[0] for line in stack.state.service_environment.read_text().splitlines()}
     given = [variable for variable in VARIABLES if os.environ.get(variable.name, "").strip()]
@@ -99,7 +99,7 @@ def _shown(path: Path) -> str:
     return os.path.relpath(absolute) if absolute.is_relative_to(Path.cwd()) else str(absolute)
 
 
-def _tell(line: str) -> None:
+def _report(line: str) -> None:
     sys.stdout.write(f"{time.strftime('%H:%M:%S')} {line}\n" if not line.startswith("\n") else f"{line}\n")
     sys.stdout.flush()
 

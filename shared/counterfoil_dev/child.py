@@ -36,13 +36,13 @@ class Child:
     ending: signal.Signals = signal.SIGTERM
     patience_seconds: float = 20.0
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
-    asked: bool = field(default=False, init=False)
+    asked_to_end: bool = field(default=False, init=False)
     log_begins: int = field(default=0, init=False)
 
     def start(self) -> None:
         """Start the command in a session of its own, so that a terminal's Ctrl-C reaches us alone."""
         end_leftover(self.pid_file, ending=self.ending)
-        self.asked = False
+        self.asked_to_end = False
         self.trim_log()
         with self.log.open("ab") as log:
             self.log_begins = log.tell()
@@ -75,8 +75,8 @@ class Child:
 
     def ask_to_end(self) -> None:
         """Send the signal, once, and do not wait: on a second signal some programs drop their work."""
-        if self.process is not None and self.alive and not self.asked:
-            self.asked = True
+        if self.process is not None and self.alive and not self.asked_to_end:
+            self.asked_to_end = True
             self.process.send_signal(self.ending)
 
     def stop(self) -> None:

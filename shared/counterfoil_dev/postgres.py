@@ -190,8 +190,8 @@ def _initialise(state: State, *, data: Path, programs: Path) -> None:
 
 def _locale(programs: Path) -> list[str]:
     """Return a locale whose sorting no upgrade of the system's C library can change."""
-    said = subprocess.check_output([programs / "postgres", "--version"], text=True)  # noqa: S603 - our own binary
-    if int(said.split()[2].split(".")[0]) >= _FIRST_WITH_BUILTIN_LOCALES:
+    printed = subprocess.check_output([programs / "postgres", "--version"], text=True)  # noqa: S603 - our own binary
+    if int(printed.split()[2].split(".")[0]) >= _FIRST_WITH_BUILTIN_LOCALES:
         return ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     return ["--locale=C"]
 

@@ -48,19 +48,19 @@ class Stack:
 
 
 @contextmanager
-def running_stack(state: State, *, port: int, tell: Callable[[str], None] = print) -> Iterator[Stack]:
+def running_stack(state: State, *, port: int, report: Callable[[str], None] = print) -> Iterator[Stack]:
     """Lock the state and run everything in it; stop everything at the end."""
     with ExitStack() as ending:
         ending.enter_context(state.locked())
         url = f"http://{_HOST}:{_free_port(port)}"
-        tell("starting Postgres and Valkey")
+        report("starting Postgres and Valkey")
         postgres = ending.enter_context(embedded_postgres(state))
         valkey = ending.enter_context(embedded_valkey(state))
         environment = _environment(state, url=url, postgres=postgres, valkey=valkey)
         for name in asyncio.run(migrate(postgres.database().owner_url, app_role=APPLICATION)):
-            tell(f"migrated {name}")
+            report(f"migrated {name}")
         _create_first_account(state, environment=environment, url=url)
-        tell("starting API, worker and sealer")
+        report("starting API, worker and sealer")
         processes = [_process(state, name, environment) for name in ("api", "worker", "sealer")]
         ending.callback(_stop, processes)
         for process in processes:
@@ -69,7 +69,7 @@ def running_stack(state: State, *, port: int, tell: Callable[[str], None] = prin
         ready = state.pids / "url"
         ready.write_text(url)
         ending.callback(ready.unlink, missing_ok=True)
-        yield Stack(state, url, _keepers(postgres, valkey, processes, tell))
+        yield Stack(state, url, _keepers(postgres, valkey, processes, report))
 
 
 def _environment(state: State, *, url: str, postgres: Postgres, valkey: Valkey) -> dict[str, str]:
@@ -125,13 +125,13 @@ def _counterfoil() -> Path:
 
 
 def _keepers(
-    postgres: Postgres, valkey: Valkey, processes: list[Child], tell: Callable[[str], None]
+    postgres: Postgres, valkey: Valkey, processes: list[Child], report: Callable[[str], None]
 ) -> tuple[Keeper, ...]:
     # We do not wait until a server is ready again: its clients try until it is.
     return (
-        Keeper(postgres.child, postgres.begin, tell),
-        Keeper(valkey.child, valkey.child.start, tell),
-        *(Keeper(process, process.start, tell) for process in processes),
+        Keeper(postgres.child, postgres.begin, report),
+        Keeper(valkey.child, valkey.child.start, report),
+        *(Keeper(process, process.start, report) for process in processes),
     )
 
 

@@ -137,14 +137,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="tests.bench.bulk", description=__doc__.splitlines()[0])
     parser.add_argument("--tokens", type=int, default=100_000)
     parser.add_argument("--json", action="store_true", help="print plain values")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="cf-bench-", dir="/tmp") as directory, ExitStack() as ending:
         postgres = ending.enter_context(embedded_postgres(State.at(Path(directory))))
         stage = Stage(postgres, Path(directory), ending)
-        server = stage.server("postgres", asked.tokens)
+        server = stage.server("postgres", arguments.tokens)
         with worker(server, Path(directory) / "worker.log"):
-            came = asyncio.run(rehearse(server, single=min(SINGLE, asked.tokens // 4)))
-    if asked.json:
+            came = asyncio.run(rehearse(server, single=min(SINGLE, arguments.tokens // 4)))
+    if arguments.json:
         sys.stdout.write(msgspec.json.encode({**_plain(came), "ratio": came.ratio}).decode() + "\n")
         return
     sys.stdout.write(

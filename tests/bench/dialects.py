@@ -96,7 +96,7 @@ class Setting:
 
     session: ClientSession
     account: WithExamples
-    told: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
 
     async def ask(self, call: Call) -> Any:
         """Ask once, and insist on a good answer."""
@@ -189,7 +189,7 @@ async def turn(session: ClientSession, call: Call, server: Server, seconds: floa
 
 
 async def measure(
-    server: Server, directory: Path, asked: argparse.Namespace, done: Callable[[str], None]
+    server: Server, directory: Path, arguments: argparse.Namespace, done: Callable[[str], None]
 ) -> list[Cost]:
     """Found an account, and let each pair take turns."""
     settings = Settings.from_environment(
@@ -200,13 +200,13 @@ async def measure(
     account = msgspec.json.decode(file.read_bytes(), type=WithExamples)
     costs = []
     async with ClientSession(f"http://{HOST}:{server.port}") as session:
-        for pair in await Setting(session, account).pairs(asked.tokens):
-            if asked.only and not any(each in pair.name for each in asked.only):
+        for pair in await Setting(session, account).pairs(arguments.tokens):
+            if arguments.only and not any(each in pair.name for each in arguments.only):
                 continue
             sides = (Side(), Side())
-            for _ in range(asked.rounds):
+            for _ in range(arguments.rounds):
                 for side, call in zip(sides, (pair.dialect, pair.native), strict=True):
-                    made = await turn(session, call, server, asked.seconds, asked.connections)
+                    made = await turn(session, call, server, arguments.seconds, arguments.connections)
                     side.answers += made.answers
                     side.seconds += made.seconds
                     side.cpu_seconds += made.cpu_seconds
@@ -239,14 +239,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each turn")
     parser.add_argument("--json", action="store_true", help="print plain values")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     os.environ |= {"REDIS_URL": "unix:///nowhere"}
     console = Console(stderr=True)
     with tempfile.TemporaryDirectory(prefix="cf-bench-", dir="/tmp") as directory, ExitStack() as ending:
         postgres = ending.enter_context(embedded_postgres(State.at(Path(directory))))
         server = Stage(postgres, Path(directory), ending).server("postgres", 100)
-        costs = asyncio.run(measure(server, Path(directory), asked, lambda name: console.print(f"{name}: done")))
-    if asked.json:
+        costs = asyncio.run(measure(server, Path(directory), arguments, lambda name: console.print(f"{name}: done")))
+    if arguments.json:
         sys.stdout.write(msgspec.json.encode(costs).decode() + "\n")
     else:
         Console(width=None if sys.stdout.isatty() else 160).print(table_of(costs))

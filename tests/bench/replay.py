@@ -125,12 +125,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="tests.bench.replay", description=__doc__.splitlines()[0])
     parser.add_argument("--events", type=int, default=200_000, help="about how many, in the longer log")
     parser.add_argument("--json", action="store_true", help="print plain values")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="cf-replay-", dir="/tmp") as directory, ExitStack() as ending:
         postgres = ending.enter_context(embedded_postgres(State.at(Path(directory))))
         server = Stage(postgres, Path(directory), ending).server("postgres", _TOKENS)
-        found = asyncio.run(figures_of(server, asked.events))
-    sys.stdout.write(msgspec.json.encode(asdict(found)).decode() + "\n" if asked.json else _text(found))
+        found = asyncio.run(figures_of(server, arguments.events))
+    sys.stdout.write(msgspec.json.encode(asdict(found)).decode() + "\n" if arguments.json else _text(found))
 
 
 def _text(found: Figures) -> str:

@@ -73,13 +73,13 @@ def sealer(database: Database, log: Path) -> Iterator[subprocess.Popen[bytes]]:
             process.terminate()
 
 
-def appends(stage: Stage, server: Server, asked: argparse.Namespace) -> tuple[Half, Half]:
+def appends(stage: Stage, server: Server, arguments: argparse.Namespace) -> tuple[Half, Half]:
     """Exchange tokens without and with a sealer, in turns."""
     alone, sealed = Half(), Half()
-    for turn in range(asked.rounds):
+    for turn in range(arguments.rounds):
         this = Round(
             kind="exchange", port=server.port, tokens=server.tokens, asker=secret(0).plain, seed=turn,
-            seconds=asked.seconds, connections=asked.connections,
+            seconds=arguments.seconds, connections=arguments.connections,
         )  # fmt: skip
         alone.tallies.append(stage.play(this))
         with sealer(server.database, stage.logs / "sealer.log"):
@@ -161,19 +161,18 @@ def _cpu(pid: int) -> float:
 
 def main() -> None:
     """Measure all of it, and print what it came to."""
-    asked = _arguments()
+    arguments = _arguments()
     with tempfile.TemporaryDirectory(prefix="cf-bench-", dir="/tmp") as directory, ExitStack() as ending:
         postgres = ending.enter_context(embedded_postgres(State.at(Path(directory))))
         stage = Stage(postgres, Path(directory), ending)
-        alone, sealed = appends(stage, stage.server("postgres", asked.tokens), asked)
-        database, rate, cpu = asyncio.run(backlog(postgres, asked.backlog))
+        alone, sealed = appends(stage, stage.server("postgres", arguments.tokens), arguments)
+        database, rate, cpu = asyncio.run(backlog(postgres, arguments.backlog))
         look, whole = asyncio.run(idle_passes(database))
-        share, postgres_share = asyncio.run(idle_shares(database, Path(directory) / "idle.log", asked.idle_seconds))
+        share, postgres_share = asyncio.run(idle_shares(database, Path(directory) / "idle.log", arguments.idle_seconds))
     ratios = [one / other for one, other in zip(sealed.rates, alone.rates, strict=True)]
-    came = Sealed(
-        median(alone.rates), median(sealed.rates), ratios, asked.backlog, rate, cpu, look, whole, share, postgres_share
-    )
-    sys.stdout.write(msgspec.json.encode(came).decode() + "\n" if asked.json else _text(came))
+    measured = (rate, cpu, look, whole, share, postgres_share)
+    came = Sealed(median(alone.rates), median(sealed.rates), ratios, arguments.backlog, *measured)
+    sys.stdout.write(msgspec.json.encode(came).decode() + "\n" if arguments.json else _text(came))
 
 
 def _text(came: Sealed) -> str:
@@ -198,12 +197,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--json", action="store_true", help="print plain values")
     parser.add_argument("--quick", action="store_true", help="only see that it runs: its figures say nothing")
-    asked = parser.parse_args()
-    asked.tokens, asked.idle_seconds = TOKENS, IDLE_SECONDS
-    if asked.quick:
-        asked.backlog, asked.seconds, asked.rounds, asked.connections = 10_000, 0.3, 1, 8
-        asked.tokens, asked.idle_seconds = 2_000, 1.0
-    return asked
+    arguments = parser.parse_args()
+    arguments.tokens, arguments.idle_seconds = TOKENS, IDLE_SECONDS
+    if arguments.quick:
+        arguments.backlog, arguments.seconds, arguments.rounds, arguments.connections = 10_000, 0.3, 1, 8
+        arguments.tokens, arguments.idle_seconds = 2_000, 1.0
+    return arguments
 
 
 if __name__ == "__main__":

@@ -26,9 +26,9 @@ async def serve(storage: str) -> None:
     await runner.setup()
     await web.TCPSite(runner, settings.api_host, 0).start()
     print(runner.addresses[0][1], flush=True)  # noqa: T201 - whoever started us reads it
-    asked = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asked.set)
-    await asked.wait()
+    arguments = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, arguments.set)
+    await arguments.wait()
     await runner.cleanup()
 
 

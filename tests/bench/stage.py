@@ -95,7 +95,7 @@ class Stage:
         assert self.load.stdin is not None
         self.load.stdin.write(msgspec.json.encode(this) + b"\n")
         self.load.stdin.flush()
-        return msgspec.json.decode(self._said(self.load), type=Tally)
+        return msgspec.json.decode(self._metrics(self.load), type=Tally)
 
     def _started(self, storage: Storage, tokens: int) -> Server:
         database = self.databases.get(tokens) or self._filled(tokens)
@@ -106,7 +106,7 @@ class Stage:
             "LOG_FORMAT": "json",
         }
         process = self._run("serve", environment, storage)
-        return Server(process, int(self._said(process)), database, tokens)
+        return Server(process, int(self._metrics(process)), database, tokens)
 
     def _filled(self, tokens: int) -> Database:
         name = f"bench_{tokens}"
@@ -117,7 +117,7 @@ class Stage:
         self.postgres.run("checkpoint")
         return database
 
-    def _said(self, process: subprocess.Popen[bytes]) -> bytes:
+    def _metrics(self, process: subprocess.Popen[bytes]) -> bytes:
         assert process.stdout is not None
         if line := process.stdout.readline():
             return line

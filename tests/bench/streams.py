@@ -49,7 +49,7 @@ class Figures:
     """Of the process that grew more."""
 
 
-async def figures_of(servers: list[Server], asked: argparse.Namespace) -> Figures:
+async def figures_of(servers: list[Server], arguments: argparse.Namespace) -> Figures:
     """Let all of them follow while events are written."""
     urls = [f"http://{HOST}:{server.port}" for server in servers]
     database, credentials = servers[0].database, f"Bearer {secret(0).plain}"
@@ -57,21 +57,21 @@ async def figures_of(servers: list[Server], asked: argparse.Namespace) -> Figure
     async with session_of(credentials) as session, session_of(credentials, stalls=True) as stalling:
         head = await _sealed(database, account)
         before = [await figures(session, url) for url in urls]
-        reading = [Follower(session, urls[at % 2], head) for at in range(asked.streams - asked.stalled)]
+        reading = [Follower(session, urls[at % 2], head) for at in range(arguments.streams - arguments.stalled)]
         async with AsyncExitStack() as opened, asyncio.TaskGroup() as tasks:
-            for at in range(asked.stalled):
+            for at in range(arguments.stalled):
                 await opened.enter_async_context(Follower(stalling, urls[at % 2], head).open())
             for each in reading:
                 tasks.create_task(each.read())
             began = monotonic()
-            await write(database.owner_url, account, rate=asked.rate, seconds=asked.seconds)
+            await write(database.owner_url, account, rate=arguments.rate, seconds=arguments.seconds)
             took = monotonic() - began
             after = [await figures(session, url) for url in urls]
             until = await _sealed(database, account)
             for each in reading:
                 each.until = until
     return Figures(
-        streams=asked.streams, stalled=asked.stalled, events=until - head,
+        streams=arguments.streams, stalled=arguments.stalled, events=until - head,
         delivered_per_second=sum(each.events for each in reading) / took,
         p50_ms=milliseconds(reading, 50), p99_ms=milliseconds(reading, 99),
         cpu_of_an_api_process=max(now[1] - then[1] for then, now in zip(before, after, strict=True)) / took,
@@ -97,8 +97,8 @@ def main() -> None:
     parser.add_argument("--stalled", type=int, default=100, help="how many of them read nothing")
     parser.add_argument("--rate", type=int, default=1_000, help="events a second")
     parser.add_argument("--seconds", type=float, default=30.0)
-    asked = parser.parse_args()
-    os.environ["STREAMS_PER_ACCOUNT"] = str(asked.streams)
+    arguments = parser.parse_args()
+    os.environ["STREAMS_PER_ACCOUNT"] = str(arguments.streams)
     with tempfile.TemporaryDirectory(prefix="cf-streams-", dir="/tmp") as directory, ExitStack() as ending:
         postgres = ending.enter_context(embedded_postgres(State.at(Path(directory))))
         stage = Stage(postgres, Path(directory), ending)
@@ -108,7 +108,7 @@ def main() -> None:
         sealing = subprocess.Popen([Path(sys.executable).with_name("counterfoil"), "sealer"], env=environment)
         ending.callback(sealing.wait, 20)
         ending.callback(sealing.terminate)
-        found = uvloop.run(figures_of(servers, asked))
+        found = uvloop.run(figures_of(servers, arguments))
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(asdict(found))).decode() + "\n")
 
 

@@ -17,10 +17,10 @@ async def test_reads_are_listed_with_reader_and_subjects(shell: Shell) -> None:
     (read,) = [json.loads(line) for line in (await shell("reads", "--json")).out.splitlines()]
     assert (read["calls"], read["rows"], read["tokens"]) == ({"events": 1}, 1, [token])
     assert read["reader"]["kind"] == "token"
-    said = await shell("reads", "--reader", read["reader"]["id"])
-    assert (said.code, said.err) == (0, "")
-    assert token in said.out
-    assert "events 1" in said.out
+    result = await shell("reads", "--reader", read["reader"]["id"])
+    assert (result.code, result.err) == (0, "")
+    assert token in result.out
+    assert "events 1" in result.out
     refused = await shell("reads", "--reader", "nobody")
     assert (refused.code, refused.out) == (1, "")
 

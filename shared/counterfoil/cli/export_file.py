@@ -33,7 +33,7 @@ class _Memory(msgspec.Struct, frozen=True):
     """The options of an export: as they were stated, and with moments in place of durations."""
 
     format: Form
-    asked: LogFilters
+    as_stated: LogFilters
     query: LogFilters
 
 
@@ -79,7 +79,7 @@ class ExportFile:
 
 
 @contextmanager
-def opened(path: Path, form: Form, asked: LogFilters, *, force: bool) -> Iterator[ExportFile]:
+def opened(path: Path, form: Form, as_stated: LogFilters, *, force: bool) -> Iterator[ExportFile]:
     """Open a file to continue, or a new one, and lock it; or end the command with a message."""
     try:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -87,12 +87,12 @@ def opened(path: Path, form: Form, asked: LogFilters, *, force: bool) -> Iterato
     except OSError as error:
         raise ended(USAGE, f"{path} cannot be written: {error.strerror}.") from None
     try:
-        yield _begun(path, handle, form, asked, force=force)
+        yield _begun(path, handle, form, as_stated, force=force)
     finally:
         os.close(handle)
 
 
-def _begun(path: Path, handle: int, form: Form, asked: LogFilters, *, force: bool) -> ExportFile:
+def _begun(path: Path, handle: int, form: Form, as_stated: LogFilters, *, force: bool) -> ExportFile:
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         raise ended(USAGE, f"{path} is not a regular file; name another one.")
     try:
@@ -102,7 +102,7 @@ def _begun(path: Path, handle: int, form: Form, asked: LogFilters, *, force: boo
     if force:
         os.ftruncate(handle, 0)
         os.fchmod(handle, 0o600)
-    memory = _Memory(form, asked, asked.at(datetime.now(UTC)))
+    memory = _Memory(form, as_stated, as_stated.at(datetime.now(UTC)))
     if os.fstat(handle).st_size:
         query = _remembered(path, memory).query
         last = _whole_lines(path, handle)
@@ -140,7 +140,7 @@ def _remembered(path: Path, wanted: _Memory) -> _Memory:
         ) from None
     if memory.format != wanted.format:
         raise ended(USAGE, f"{path} was begun with --format {memory.format}.", advice=_AS_BEFORE)
-    then, now = memory.asked, wanted.asked
+    then, now = memory.as_stated, wanted.as_stated
     if differing := [name for name in now.__struct_fields__ if getattr(then, name) != getattr(now, name)]:
         options = ", ".join(f"--{'type' if name == 'types' else name.replace('_', '-')}" for name in differing)
         raise ended(

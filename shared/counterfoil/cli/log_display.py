@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from counterfoil.cli.display import actor_of, says, time_of
+from counterfoil.cli.display import actor_of, fields_of, time_of
 from counterfoil.cli.errors import printable
 from counterfoil.cli.output import encodable, printable_json, say
 from counterfoil.cli.tables import GrowingTable
@@ -43,7 +43,7 @@ def _row(event: LogEvent) -> tuple[str, ...]:
     private = event.private.fields if event.private else {}
     return (
         str(event.position), time_of(event.at), event.type, f"{event.kind} {event.subject}", actor_of(event.by),
-        says({**event.data, **private}), str(event.version),
+        fields_of({**event.data, **private}), str(event.version),
     )  # fmt: skip
 
 

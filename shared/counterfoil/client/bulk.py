@@ -28,22 +28,21 @@ class _Received(msgspec.Struct, frozen=True):
 class Bulk(Calls):
     """Revoke and import many tokens at once."""
 
-    async def plan_revocation(self, **wanted: Stated) -> Plan:
+    async def plan_revocation(self, **filters: Stated) -> Plan:
         """Return what a bulk revocation would revoke, and what would break; nothing is changed.
 
         Filters are those of `list`; `everything=True` means every token of the account, and `with_children=True` also
         the tokens that those made.
         """
-        call = Call(
-            "POST", f"{_REVOCATIONS}/plan", body=spelling.body(filter=_said(wanted)), patience_seconds=_PATIENCE_SECONDS
-        )
+        body = spelling.body(filter=_filter(filters))
+        call = Call("POST", f"{_REVOCATIONS}/plan", body=body, patience_seconds=_PATIENCE_SECONDS)
         return await self.sent(Plan, call)
 
     async def revoke_many(
-        self, plan: str, *, reason: str, idempotency_key: str | None = None, **wanted: Stated
+        self, plan: str, *, reason: str, idempotency_key: str | None = None, **filters: Stated
     ) -> BulkRevocation:
         """Revoke exactly the tokens of a plan; refused (`plan-changed`) if the filter now matches other tokens."""
-        body = spelling.body(filter=_said(wanted), plan=plan, reason=reason)
+        body = spelling.body(filter=_filter(filters), plan=plan, reason=reason)
         return await self.changed(
             BulkRevocation, _REVOCATIONS, body, key=idempotency_key, patience_seconds=_PATIENCE_SECONDS
         )
@@ -82,5 +81,5 @@ class Bulk(Calls):
         return received
 
 
-def _said(wanted: Mapping[str, Stated]) -> dict[str, str | bool | list[str]]:
-    return {name: value if isinstance(value, bool) else spelling.stated(value) for name, value in wanted.items()}
+def _filter(filters: Mapping[str, Stated]) -> dict[str, str | bool | list[str]]:
+    return {name: value if isinstance(value, bool) else spelling.stated(value) for name, value in filters.items()}

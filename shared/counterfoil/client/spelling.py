@@ -85,7 +85,7 @@ def text(value: str | int | datetime | UUID) -> str:
     return str(value)
 
 
-def said(**fields: str | datetime | UUID | None) -> dict[str, str]:
+def query_of(**fields: str | datetime | UUID | None) -> dict[str, str]:
     """Return a query of the fields that are not None."""
     return {name: text(value) for name, value in fields.items() if value is not None}
 
@@ -95,7 +95,7 @@ def read(answer: Answer, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(answer.content, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise puzzled(error) from None
+        raise unintelligible(error) from None
 
 
 def page(answer: Answer, kind: type[T]) -> Page[T]:
@@ -103,7 +103,7 @@ def page(answer: Answer, kind: type[T]) -> Page[T]:
     return read(answer, Page[kind])  # type: ignore[valid-type] # a class at run time
 
 
-def puzzled(error: Exception) -> Unintelligible:
+def unintelligible(error: Exception) -> Unintelligible:
     """Return the failure for an answer that this client cannot decode."""
     # The error names a field and a type, never a value: the answer may hold a secret.
     return Unintelligible(

@@ -182,7 +182,7 @@ class Tokens(Calls):
         With `within`, a duration such as 7d: every token that expires in that window or has expired within the last 30
         days, with or without a notice. With `creator`, such as user:2, only tokens that this user or token made.
         """
-        return self.pages("/v1/alerts", spelling.said(within=within, creator=creator), Alert, limit=limit)
+        return self.pages("/v1/alerts", spelling.query_of(within=within, creator=creator), Alert, limit=limit)
 
     async def unannounced(self, *, creator: str | None = None) -> int:
         """Return how many tokens expire within a day without a notice, 1,000 at most; `alerts` has them by `within`."""

@@ -53,7 +53,7 @@ class Subscribing(msgspec.Struct, frozen=True, kw_only=True):
     ) = None
 
     @property
-    def wanted(self) -> bool:
+    def matching(self) -> bool:
         """Whether it does."""
         return self.subscribe is not None and self.subscribe.lower() not in _NONE
 

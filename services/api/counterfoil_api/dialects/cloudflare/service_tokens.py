@@ -64,9 +64,9 @@ async def list_service_tokens(
 ) -> ServiceTokens:
     """List the service tokens of the account, or of a zone, the oldest first."""
     zone = await zone_of(tokens, caller, account_id, zone_id)
-    wanted = Filter(name=None if query.name is None else literal(query.name), search=query.search)
+    matching = Filter(name=None if query.name is None else literal(query.name), search=query.search)
     skipped = (query.page - 1) * query.per_page
-    listed, total = await tokens.listed(caller, zone, wanted=wanted, offset=skipped, limit=query.per_page)
+    listed, total = await tokens.listed(caller, zone, matching=matching, offset=skipped, limit=query.per_page)
     info = ResultInfo(
         count=len(listed),
         page=query.page,

@@ -185,7 +185,7 @@ async def _several(tokens: Tokens, caller: Principal, ids: tuple[str, ...], meth
     found: list[Listed] = []
     while True:
         page, total = await tokens.listed(
-            caller, owner if numbers is None else None, wanted=Filter(numbers=numbers), scope=method.scope,
+            caller, owner if numbers is None else None, matching=Filter(numbers=numbers), scope=method.scope,
             instead=(method.permission,), sort="number", offset=len(found), limit=_MOST,
         )  # fmt: skip
         found += page
