@@ -22,7 +22,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> int:
-    """Run until a signal stops us. Return 0 then, or 1 after printing why it could not run."""
+    """Run until a signal. Return 0 then, or 1 after printing why it could not run."""
     arguments = _arguments()
     for number in _SIGNALS:
         signal.signal(number, _stop)
@@ -77,7 +77,7 @@ def _lifetime(stack: Stack) -> str:
 
 
 def _given_settings(stack: Stack) -> str:
-    """List the settings that came from our environment, and whether they are used; hide values that may be secret."""
+    """List the settings from the environment, and whether they are used; hide values that may be secret."""
     decided = {line.partition("=")[0] for line in stack.state.service_environment.read_text().splitlines()}
     given = [variable for variable in VARIABLES if os.environ.get(variable.name, "").strip()]
     passed_on = [

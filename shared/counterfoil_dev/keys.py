@@ -10,7 +10,7 @@ from counterfoil import private_files
 def secret_environment(file: Path) -> dict[str, str]:
     """Return PEPPERS and KEY_ENCRYPTION_KEY from this file; the first call creates it.
 
-    Losing the file loses every token that was ever issued: what Postgres keeps is useless without it.
+    Without this file no token in the database can be verified.
     """
     if not file.exists():
         made = {"PEPPERS": f"1:{_random_key()}", "KEY_ENCRYPTION_KEY": _random_key()}

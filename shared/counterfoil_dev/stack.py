@@ -40,7 +40,7 @@ class Stack:
     keepers: tuple[Keeper, ...]
 
     def keep_alive(self) -> None:
-        """Restart every process that dies, until an exception, such as that of a signal."""
+        """Restart every process that dies, until an exception, such as the one that a signal raises, ends it."""
         while True:
             for keeper in self.keepers:
                 keeper.look()
@@ -127,7 +127,7 @@ def _counterfoil() -> Path:
 def _keepers(
     postgres: Postgres, valkey: Valkey, processes: list[Child], report: Callable[[str], None]
 ) -> tuple[Keeper, ...]:
-    # We do not wait until a server is ready again: its clients try until it is.
+    # A restart does not wait until a server is ready: its clients retry.
     return (
         Keeper(postgres.child, postgres.begin, report),
         Keeper(valkey.child, valkey.child.start, report),
@@ -136,7 +136,7 @@ def _keepers(
 
 
 def _stop(processes: list[Child]) -> None:
-    """Ask all of them first, so that they end at the same time."""
+    """Signal all processes before waiting for the first, so that they end at the same time."""
     for process in processes:
         process.ask_to_end()
     for process in processes:

@@ -1,4 +1,4 @@
-"""How fast the ledger is, as ratios of what was measured side by side.
+"""Measures how fast the ledger is, as ratios of two sides that take turns.
 
     python3 shared/boot.py run python -m tests.bench                    all of it, about five minutes
     python3 shared/boot.py run python -m tests.bench --only exchange    one case (may be repeated)
@@ -39,8 +39,8 @@ SMALLER = 10_000
 
 
 def main() -> None:
-    """Run the cases that were asked for, and print what they came to."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # leave nothing behind
+    """Run the chosen cases, and print their results."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that `finally` blocks run
     arguments = _arguments()
     cases = [case for case in CASES if not arguments.only or case.name in arguments.only]
     progress = Progress(console=Console(stderr=True), transient=True)
@@ -75,14 +75,14 @@ def _arguments() -> argparse.Namespace:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Plays cases as they were asked for, on one stage."""
+    """Runs cases on one stage."""
 
     stage: Stage
     arguments: argparse.Namespace
     tell: Callable[[str], None]
 
     def result_of(self, case: Case) -> Result:
-        """Let both sides of a case take turns."""
+        """Run both sides of a case in turns."""
         result = Result(case)
         for turn in range(self.arguments.rounds):
             for side, half in ((case.side, result.side), (case.other, result.other)):

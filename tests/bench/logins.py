@@ -1,4 +1,4 @@
-"""How many good logins are refused while strangers try passwords, from one network or from many.
+"""Measures how many valid logins are refused while others guess passwords, from one network or from many.
 
     python3 shared/boot.py run python -m tests.bench.logins
 
@@ -37,7 +37,7 @@ HOME = "192.0.2.7"
 
 
 class Flood(msgspec.Struct, frozen=True):
-    """What became of the user's logins beside a flood from so many networks, and what the strangers were answered."""
+    """The results of a user's logins during guesses from a number of networks, and the statuses of the guesses."""
 
     networks: int
     logins: int
@@ -56,7 +56,7 @@ async def login(session: ClientSession, who: tuple[str, str], address: str) -> i
 
 
 async def flooded(session: ClientSession, user: tuple[str, str], networks: int, arguments: argparse.Namespace) -> Flood:
-    """Log in while strangers from so many networks do."""
+    """Log in while others guess passwords from this many networks."""
     printed: Counter[str] = Counter()
 
     async def stranger(number: int) -> None:
@@ -80,7 +80,7 @@ async def flooded(session: ClientSession, user: tuple[str, str], networks: int, 
 async def measure(
     server: Server, directory: Path, arguments: argparse.Namespace, done: Callable[[int], None]
 ) -> list[Flood]:
-    """Make a user, log in once, and measure beside one flood after the other."""
+    """Create a user, log in once, and measure logins during one flood of guesses after the other."""
     file = directory / "credentials.json"
     settings = Settings.from_environment(
         {**os.environ, **ENVIRONMENT, "DATABASE_URL": server.database.app_url}, command="api"

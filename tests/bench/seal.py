@@ -1,4 +1,4 @@
-"""What the order of the log costs: appends with a sealer beside them, a backlog, and a sealer that has nothing to do.
+"""Measures the sealer: appends while it runs, a backlog, and its cost while nothing is written.
 
     python3 shared/boot.py run python -m tests.bench.seal                        a backlog of a million, some minutes
     python3 shared/boot.py run python -m tests.bench.seal --backlog 100000
@@ -47,7 +47,7 @@ select md5((subject % 100)::text)::uuid, 'token', md5('subject ' || subject)::uu
 
 
 class Sealed(msgspec.Struct, frozen=True):
-    """What it came to."""
+    """The result."""
 
     appends_alone: float
     appends_sealed: float
@@ -99,7 +99,7 @@ async def _caught_up(database: Database) -> None:
 
 
 async def backlog(postgres: Postgres, events: int) -> tuple[Database, float, float]:
-    """Seal so many events that nobody has sealed; return their database, and how many a second at what CPU each."""
+    """Seal a backlog of this many events; return their database, events a second, and processor time for each."""
     postgres.run(f"create database backlog owner {OWNER};")
     database = postgres.database("backlog")
     await migrate(database.owner_url, app_role=APPLICATION)
@@ -118,7 +118,7 @@ async def backlog(postgres: Postgres, events: int) -> tuple[Database, float, flo
 
 
 async def idle_passes(database: Database) -> tuple[float, float]:
-    """Return how many milliseconds a look for news takes, and a pass over nothing that is written down."""
+    """Return the milliseconds of a check for new events, and of a whole pass without any."""
     connection = await connect_sealer(database.app_url)
     sealing = Sealing(connection)
     await sealing.step()
@@ -136,7 +136,7 @@ async def idle_passes(database: Database) -> tuple[float, float]:
 
 
 async def idle_shares(database: Database, log: Path, seconds: float) -> tuple[float, float]:
-    """Return which share of a core a sealer with nothing to do takes: its process, and Postgres for it."""
+    """Return the shares of a core that an idle sealer takes: its process, and its sessions in Postgres."""
     connection = await asyncpg.connect(database.owner_url)
     with sealer(database, log) as process:
         while not (pids := await connection.fetch(_SESSIONS)):  # noqa: ASYNC110 - another process's
@@ -160,7 +160,7 @@ def _cpu(pid: int) -> float:
 
 
 def main() -> None:
-    """Measure all of it, and print what it came to."""
+    """Measure, and print the result."""
     arguments = _arguments()
     with tempfile.TemporaryDirectory(prefix="cf-bench-", dir="/tmp") as directory, ExitStack() as ending:
         postgres = ending.enter_context(embedded_postgres(State.at(Path(directory))))

@@ -1,4 +1,4 @@
-"""How long it takes from a commit to a line of a live stream, and what very many streams cost.
+"""Measures the time from a commit to a line of a live stream, and the cost of many streams.
 
     python3 shared/boot.py run python -m tests.bench.streams --streams 200 --stalled 100 --rate 1000
 
@@ -35,7 +35,7 @@ _TOKENS = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What it came to."""
+    """The result."""
 
     streams: int
     stalled: int
@@ -44,13 +44,13 @@ class Figures:
     p50_ms: float
     p99_ms: float
     cpu_of_an_api_process: float
-    """Of one core."""
+    """The share of one core."""
     megabytes_grown: float
-    """Of the process that grew more."""
+    """The growth of the process that grew more."""
 
 
 async def figures_of(servers: list[Server], arguments: argparse.Namespace) -> Figures:
-    """Let all of them follow while events are written."""
+    """Follow with all readers while events are written."""
     urls = [f"http://{HOST}:{server.port}" for server in servers]
     database, credentials = servers[0].database, f"Bearer {secret(0).plain}"
     account = await account_of(database)
@@ -80,10 +80,10 @@ async def figures_of(servers: list[Server], arguments: argparse.Namespace) -> Fi
 
 
 async def _sealed(database: Database, account: UUID) -> int:
-    """Wait until all is sealed, and return where the account's log ends."""
+    """Wait until all events are sealed, and return the end of the account's log."""
     connection = await asyncpg.connect(database.owner_url)
     try:
-        while await connection.fetchval("select (select count(*) from event) > (select size from head)"):  # noqa: ASYNC110 - the sealer's doing
+        while await connection.fetchval("select (select count(*) from event) > (select size from head)"):  # noqa: ASYNC110 - another process seals
             await asyncio.sleep(0.05)
         return int(await connection.fetchval("select max(account_pos) from sealed where account_id = $1", account))
     finally:
@@ -91,7 +91,7 @@ async def _sealed(database: Database, account: UUID) -> int:
 
 
 def main() -> None:
-    """Build the stage, follow, print."""
+    """Build the stage, measure, and print the result."""
     parser = argparse.ArgumentParser(prog="tests.bench.streams", description=__doc__.splitlines()[0])
     parser.add_argument("--streams", type=int, default=200)
     parser.add_argument("--stalled", type=int, default=100, help="how many of them read nothing")

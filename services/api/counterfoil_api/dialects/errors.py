@@ -1,4 +1,4 @@
-"""Refusals of dialects: each dialect states the status and the document; the rest is shared."""
+"""Refusals of dialects: each dialect states the status and the document of a refusal; the rest is shared."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field

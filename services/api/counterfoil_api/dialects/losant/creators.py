@@ -16,7 +16,7 @@ from counterfoil_api.limits.expiring_map import ExpiringMap
 
 _MOST: Final = 10_000
 _NAME_SECONDS: Final = 60.0
-"""How long an old name may still be shown."""
+"""How long a cached name is shown after a change."""
 _known_callers: Final[ExpiringMap[tuple[UUID, UUID], Creator]] = ExpiringMap(_MOST)
 
 

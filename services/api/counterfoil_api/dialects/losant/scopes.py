@@ -1,6 +1,6 @@
 """Losant's scopes: https://docs.losant.com/rest-api/overview.
 
-The ledger stores a word within its group, so that its own rule of containment applies: `all.Application` is
+The ledger stores a word as a scope below its group, so that a wider scope contains it: `all.Application` is
 `losant.application.*`, and `devices.get` is `losant.application.devices.get`.
 """
 
@@ -16,7 +16,7 @@ _PARTS: Final = ("read", "cli", "bounded")
 
 
 def _each_scope() -> Iterable[tuple[str, str, str]]:
-    """Yield the group, the word and the scope of each."""
+    """Yield the group, the word and the scope of each scope."""
     for group, text in WORDS.items():
         whole, space = f"all.{group.capitalize()}", f"{_PREFIX}{group}."
         yield group, whole, f"{space}*"
@@ -67,7 +67,7 @@ POST: Final = _any(*_ALL, "applicationApiTokens.*", "applicationApiTokens.post")
 GET: Final = _any(*_READING, "applicationApiToken.*", "applicationApiToken.get")
 PATCH: Final = _any(*_ALL, "applicationApiToken.*", "applicationApiToken.patch")
 DELETE: Final = _any(*_ALL, "applicationApiToken.*", "applicationApiToken.delete")
-"""The scopes of which an operation needs one, as its page says."""
+"""The scopes that allow each operation, one of which is enough, as its page says."""
 _NATIVE: Final = {
     "tokens.read": (*LIST, *GET),
     "tokens.create": POST,

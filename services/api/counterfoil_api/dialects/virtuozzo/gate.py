@@ -1,4 +1,4 @@
-"""All other methods: this checks whether the token allows them, and then calls the platform.
+"""All other methods: the gate checks whether the token allows a method, and forwards the call to the platform.
 
 The platform gets the caller's identity and the parameters without session and password, and none of the caller's
 headers. Parameters are neither logged nor repeated in errors.

@@ -1,4 +1,4 @@
-"""Sessions: sign in, sign out, list one's own; and read one's user."""
+"""Sessions: sign in, sign out, and list the caller's sessions; and read the caller's user."""
 
 from typing import Final
 
