@@ -1,8 +1,8 @@
-"""Logs which caller reads what does not belong to it: reads of the log before the answer, others about a second later.
+"""Writes events about reads: which caller read tokens of other owners, or the log.
 
-Lists and look-ups are counted in memory and written through the door, one event per reader: the first event a second
-after the first read, further ones at growing intervals while the reader goes on. A crash loses at most the counts since
-the last event: those of the last second, or of the last minute if the reader never paused.
+`record` writes the event before the request is answered. `note` counts a read in memory, and one event per reader
+follows: the first a second after the first read, further events at growing intervals while the reader continues. A
+crash loses the counts since the last event: at most those of a second, or of a minute if the reader never paused.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LONGEST_PAUSE_SECONDS: Final = 60.0
 
 @dataclass(slots=True)
 class _Pace:
-    """When the next event about a reader may be written; times are seconds on the event loop's clock."""
+    """When the next event about a reader is due, and the interval before it; seconds on the event loop's clock."""
 
     due: float
     pause: float
@@ -61,24 +61,24 @@ class AccessLog:
         self._paces.setdefault(reader, _Pace(now + self._pause, self._pause))
 
     async def record(self, caller: Principal, what: What, *, rows: int, tokens: tuple[UUID, ...] = ()) -> None:
-        """Log a read before it is answered: what cannot be logged is not shown."""
+        """Write the event of a read. Call it before the answer: if it raises, the read must fail."""
         await write(self._door, (caller.account, caller.actor), _reads({what: 1}, rows, tokens))
 
     async def record_log(
         self, caller: Principal, *, first: int, last: int, rows: int = 0, filters: Collection[str] = (),
         tokens: tuple[UUID, ...] = (), whole: bool = False,
     ) -> None:  # fmt: skip
-        """Return when an event of the last hour says that this caller reads the log; without it nothing is shown.
+        """Return once an event of the last hour says that this caller reads the log; if it raises, the read must fail.
 
         `filters` are the names of the filters of the request, `tokens` the tokens that it names. With `whole` the
-        positions are those of all accounts' log.
+        positions are those of the log of all accounts.
         """
         reads = _reads({_which(whole): 1}, rows, tokens)
         reads.log = LogRange(first=first, last=last, filters=dict.fromkeys(filters, 1) or {"none": 1})
         await self._log.record(((caller.account, caller.actor), _which(whole)), reads)
 
     def note_log(self, caller: Principal, *, first: int, last: int, rows: int, whole: bool = False) -> None:
-        """Count what a request has shown since its `record_log`; the next event contains it."""
+        """Count the rows that a request has returned since its `record_log`; the next event includes them."""
         reads = _reads({_which(whole): 0}, rows, ())
         reads.log = LogRange(first=first, last=last)
         self._log.note(((caller.account, caller.actor), _which(whole)), reads)

@@ -1,7 +1,7 @@
-"""Founding of an account, with its administrator and a token that may do everything in it.
+"""Founds an account with its administrator and a token that may do everything in it.
 
-Everything is minted and written down before anything is asked of the ledger, so that a crash at any moment
-leaves either nothing, or a file from which the same account is founded again:
+All ids and secrets are made and written to a file before the first command. So a crash at any moment leaves either
+nothing, or a file from which the next call founds the same account:
 
     FILE.new (mode 0600, on disk)  →  CreateAccount, CreateUser, Create together  →  FILE.new becomes FILE
 """
@@ -60,8 +60,8 @@ async def found(
 ) -> bool:
     """Found the account whose credentials go into the file; return False if the file has them already.
 
-    With examples it has one of each thing that vendors' clients ask for. May be repeated after any failure: the same
-    command finishes what was begun, as it was begun.
+    With `examples` the account has one of each thing that vendors' clients need. After a failure, the same call
+    finishes the founding with the ids and secrets in the file.
     """
     new = file.with_name(file.name + ".new")
     with turn(file.parent):

@@ -1,6 +1,7 @@
-"""Back in when everybody is locked out: done where the database is, by the system, through the same door.
+"""Restores an administrator's access when everybody is locked out. The operator runs it with access to the database.
 
-Whoever may run this has the database and the peppers, and could read all there is. What is done is in the log.
+The system is the actor, and the commands go through the door, so that the log has their events. It gives no new power:
+an operator with the database and the peppers can read everything anyway.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ class Recovered(NamedTuple):
 async def recover(settings: Settings, *, email: str, account: UUID | None, any_network: bool) -> Recovered:
     """Make the user with this address an administrator again, and return the new password, which is shown once.
 
-    They are enabled, asked for no one-time code, and from anywhere if `any_network`. May be repeated after a failure.
-    Raises NobodySo, or SeveralSo if no account is named.
+    It enables the user, removes one-time codes, and with `any_network` allows all networks. It may be repeated after a
+    failure. Raises NobodySo, or SeveralSo if no account is named.
     """
     async with await open_pool(settings.database_url, size=1) as pool:
         known = _the_one(await users_by_email(pool, email), account)

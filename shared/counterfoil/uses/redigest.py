@@ -20,7 +20,7 @@ _REMEMBERED: Final = 10_000
 class Redigest(WriteBehind[bytes, sql.Again]):
     """`async with Redigest(pool, peppers) as redigest`, then `redigest.note(secret, pepper_id)` for each good secret.
 
-    A secret that is lost on the way is digested again at its next use.
+    If a digest is lost before it is written, the secret is digested again at its next use.
     """
 
     def __init__(self, pool: Pool, peppers: Peppers) -> None:

@@ -28,7 +28,7 @@ _lines: Final = msgspec.json.Decoder(LogLine)
 
 
 class AccountLog:
-    """What was read of an account's log up to `position`, and what its events came to."""
+    """An account's log as read up to `position`: the history and state of each subject."""
 
     def __init__(self, account: UUID) -> None:
         self.account = account
@@ -38,7 +38,7 @@ class AccountLog:
         """The chain of the latest line; None if it has none."""
 
     def add(self, text: bytes | msgspec.Raw) -> Iterator[Finding]:
-        """Check one more line and fold its event."""
+        """Check one more line and apply its event."""
         self.latest = None
         try:
             line = _lines.decode(text)
@@ -63,7 +63,7 @@ class AccountLog:
             )
             return
         chain = self.chains.get(entry.subject.id) or Chain(self.account, entry.subject.id)
-        if not comes_late or entry.version == chain.version + 1:  # what came twice is not folded twice
+        if not comes_late or entry.version == chain.version + 1:  # a repeated event is not applied again
             self.latest = self.chains[chain.subject] = chain
             for finding in chain.add(_stored(entry, line)):
                 yield replace(finding, position=line.position)
@@ -75,7 +75,7 @@ class AccountLog:
             self.position = position
 
     def surroundings(self, token: Token) -> Context:
-        """Return what the account and the owner of a token add to it now."""
+        """Return the present context of a token: its account and its owner."""
         user = token.owner.user
         return context_of(self._state(self.account, Account), None if user is None else self._state(user, User))
 

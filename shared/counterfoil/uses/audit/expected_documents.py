@@ -1,7 +1,7 @@
 """The document that the API should show of a subject, derived from its state, and each field that differs.
 
-Pure. What a document says that no event says is not compared: last uses, how far a running bulk revocation is, the
-present names of people, and what they log in with.
+Pure. Fields that do not come from events are not compared: last uses, the progress of a bulk revocation, present names
+of users, and their logins.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PROBLEMS: Final[Mapping[type[Denied], str]] = {
 }  # fmt: skip
 """What the API calls the refusals of a token's present secret."""
 USED_UP: Final = "uses-exhausted"
-"""The one that no event records."""
+"""The only refusal that no event records."""
 
 
 class Difference(NamedTuple):
@@ -54,7 +54,7 @@ def differences(
 ) -> list[Difference]:
     """Return where a document that was shown at this moment differs from the state.
 
-    Without `private`, fields that come from private parts are left out. `around` is what surrounds a token.
+    Without `private`, fields that come from private parts are omitted. `context` is that of a token.
     """
     early, late = (expected(state, moment, context) for moment in (at - LEEWAY, at + LEEWAY))
     said = {name: reduce(getattr, name.split("."), document) for name in early if private or name not in PRIVATE}

@@ -39,7 +39,7 @@ class Suspect:
     def explained(self, log: AccountLog) -> bool:
         """Compare the document with the present state of the log; return whether every field is explained.
 
-        What one state since then explains stays so: it was shown while the subject was changing.
+        A field that an earlier comparison explained stays explained: the subject changed while it was read.
         """
         found = self._against(log)
         if self.found and _UNKNOWN not in self.found:
@@ -49,7 +49,7 @@ class Suspect:
 
     def _against(self, log: AccountLog) -> dict[str, Finding]:
         chain = log.chains.get(self.subject)
-        if chain is not None and chain.broken:  # what it came to is not known, which was said already
+        if chain is not None and chain.broken:  # its state is unknown, and the audit has reported why
             return {}
         if chain is None or chain.kind != self.kind or (state := chain.state) is None:
             return {_UNKNOWN: self._finding(log, _UNKNOWN)}
