@@ -39,7 +39,7 @@ WhichLog = Literal["log", "whole_log"]
 
 
 class LogRange(msgspec.Struct, frozen=True, kw_only=True):
-    """The positions that were read, from the lowest to the highest; none, if `last` is below `first`.
+    """The positions that were read, from the lowest to the highest; if `last` is below `first`, none was read.
 
     `filters` counts the calls that used each filter; those that used none stand under `none`.
     """
@@ -49,7 +49,7 @@ class LogRange(msgspec.Struct, frozen=True, kw_only=True):
     filters: dict[str, int] = msgspec.field(default_factory=dict)
 
     def joined(self, other: LogRange) -> LogRange:
-        """Return the range that holds both."""
+        """Return the range that contains both."""
         filters = self.filters | {name: self.filters.get(name, 0) + calls for name, calls in other.filters.items()}
         if other.last < other.first:
             return replace(self, filters=filters)
@@ -59,7 +59,7 @@ class LogRange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Read(Event, frozen=True, kw_only=True):
-    """A reader made these calls in the `seconds` before, and was shown so many rows.
+    """A reader made these calls in the `seconds` before, and received so many `rows`.
 
     `tokens` are those that were requested by id or number. `log` is the range of a read of the log by position.
     """

@@ -24,9 +24,9 @@ OPEN: Final = frozenset({"accepted", "running"})
 
 
 class Children(msgspec.Struct, frozen=True, kw_only=True):
-    """What a revocation revokes besides its plan: what those tokens made, and what that made, whenever it was made.
+    """The tokens that a revocation revokes besides its plan: those that its tokens created, at any depth.
 
-    With `made_by`, also what this user or token made. With `owner`, this owner's tokens alone: others are left alone.
+    With `made_by`, also the tokens that this user or token created. With `owner`, only tokens of this owner.
     """
 
     made_by: UUID | None = None
