@@ -47,10 +47,6 @@ _PASSING: Final = (
 """Errors after which the door tries a command again."""
 
 
-def _unobserved(_batch: Batch, _waited: float, _took: float) -> None:
-    pass
-
-
 def _queued(command: Request, claim: IdempotencyClaim | None = None, reply: Reply | None = None) -> QueuedCommand:
     loop = asyncio.get_running_loop()
     return QueuedCommand(command, claim, reply, loop.create_future(), loop.time(), command.lane)
@@ -63,7 +59,7 @@ class Door:
     and how long the transaction took.
     """
 
-    def __init__(self, url: str, *, observe: Callable[[Batch, float, float], None] = _unobserved) -> None:
+    def __init__(self, url: str, *, observe: Callable[[Batch, float, float], None] = lambda *_: None) -> None:
         self._url = url
         self._observe = observe
         self._queue = Queue()

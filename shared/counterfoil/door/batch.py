@@ -15,7 +15,6 @@ from uuid import UUID
 
 from msgspec import structs
 
-from counterfoil.core.locked import Locked
 from counterfoil.core.refusals import KeyReused, Refusal, SecretNoLongerAvailable
 from counterfoil.core.subjects.subject import Command, Key, Unresolved
 from counterfoil.core.unit_of_work import RETRY, AllOrNothing, Answer, Outcome, Request, UnitOfWork
@@ -111,7 +110,7 @@ class Batch:
         commands = [command for queued in self._unanswered() for command in self._commands(queued)]
         self.xid, locked = await stores.take(connection, commands, patience=self.patience)
         await stores.read(connection, commands, locked)
-        self.new = _missing(locked)
+        self.new = frozenset(key for key, row in locked.rows.items() if row.state is None)
         work = self.work = UnitOfWork(locked, salt=os.urandom)
         for queued in self._unanswered():
             replay = self.replays.get(queued)
@@ -186,10 +185,6 @@ class Batch:
 async def _begin(connection: Connection) -> None:
     if not connection.is_in_transaction():
         await connection.execute("begin")
-
-
-def _missing(locked: Locked) -> frozenset[Key]:
-    return frozenset(key for key, row in locked.rows.items() if row.state is None)
 
 
 def _lookup_of(claim: IdempotencyClaim) -> tuple[UUID, bytes, timedelta, bytes | None]:

@@ -91,7 +91,7 @@ class LogReads:
 
     async def record(self, reading: Reading, reads: Reads) -> None:
         """Count a read; return once an event of this hour is stored. Raises the errors of the door."""
-        while not self._is_covered(reading):
+        while self._covered_until.get(reading, 0.0) <= asyncio.get_running_loop().time():
             if reading not in self._tasks:
                 await self._write(reading, reads)
                 return
@@ -119,9 +119,6 @@ class LogReads:
             log.info(
                 "log_reads_unwritten", account=account, reader=actor.id, kind=actor.kind, which=which, **reads.range
             )
-
-    def _is_covered(self, reading: Reading) -> bool:
-        return self._covered_until.get(reading, 0.0) > asyncio.get_running_loop().time()
 
     async def _write_all(self, readings: list[Reading]) -> None:
         free = [each for each in readings if each not in self._tasks]

@@ -91,9 +91,6 @@ class Keys:
             await self._reread()
         else:
             self._as_of = max(self._as_of, as_of)
-        await self._carry_on(at)
-
-    async def _carry_on(self, at: datetime) -> None:
         # Every process tries this. The door accepts one of them, because each command requires the present revision.
         if self._known and (step := due(self._known[0], at, self._rotation_seconds, self._sealing)):
             with suppress(Refusal):
