@@ -106,7 +106,7 @@ async def test_the_calling_user_is_shown(with_password: Caller, here: Account) -
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "said"),
+    ("body", "status", "result"),
     [
         (b"{}", 422, {"errors": {"name": ["can't be blank"]}}),
         (b'{"token":{"name":"  "}}', 422, {"errors": {"name": ["can't be blank"]}}),
