@@ -29,7 +29,7 @@ class DialectErrors:
         """Return the response to a refusal."""
         return refusal_response(refusal, self.document(refusal), status=self.status(refusal), headers=self.headers)
 
-    def shown(self, kinds: Iterable[type[Refusal]]) -> Mapping[int, Mapping[str, object]]:
+    def examples(self, kinds: Iterable[type[Refusal]]) -> Mapping[int, Mapping[str, object]]:
         """Return examples of refusals by status and name."""
         found: dict[int, dict[str, object]] = {}
         for each in kinds:

@@ -119,7 +119,7 @@ def _formatted(error_format: ErrorFormat, refusals: Iterable[type[Refusal]], sch
     Requests that do not reach it are refused in problem documents, unless the `whole` API has the format.
     """
     refusals_by_status = {} if whole else refused(_ALWAYS, schemas)
-    for status, examples in sorted(error_format.shown(refusals).items()):
+    for status, examples in sorted(error_format.examples(refusals).items()):
         examples_by_name = {name: {"value": example} for name, example in examples.items()}
         headers = _headers(("WWW-Authenticate", "Retry-After", "X-Request-Id"))
         response = refusals_by_status.setdefault(str(status), {"description": "", "headers": headers, "content": {}})
