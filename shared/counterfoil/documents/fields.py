@@ -9,15 +9,7 @@ from msgspec import Meta
 from counterfoil.core import glob, moments, text
 from counterfoil.core.cursor import BadCursor
 from counterfoil.core.emails import EMAIL_PATTERN
-from counterfoil.core.refusals import (
-    BadDuration,
-    BadMetadata,
-    BadNetwork,
-    BadRateLimit,
-    BadScope,
-    BadText,
-    Refuses,
-)
+from counterfoil.core.refusals import BadDuration, BadMetadata, BadNetwork, BadRateLimit, BadScope, BadText, Refuses
 
 T = TypeVar("T")
 

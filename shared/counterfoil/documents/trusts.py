@@ -6,10 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from counterfoil.core import trust
-from counterfoil.core.refusals import (
-    BadTrust,
-    Refuses,
-)
+from counterfoil.core.refusals import BadTrust, Refuses
 from counterfoil.documents.fields import Given, TrustedValue
 
 
