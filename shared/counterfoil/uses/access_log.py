@@ -27,11 +27,15 @@ LONGEST_PAUSE_SECONDS: Final = 60.0
 
 
 @dataclass(slots=True)
-class _Pace:
-    """When the next event about a reader is due, and the interval before it; seconds on the event loop's clock."""
+class _Pending:
+    """The reads of a reader since the last event (None: no read), and when the next event is due.
+
+    Times are seconds on the event loop's clock; `pause` is the interval before the next event.
+    """
 
     due: float
     pause: float
+    reads: Reads | None = None
 
 
 class AccessLog:
@@ -40,8 +44,7 @@ class AccessLog:
     def __init__(self, door: Doorway, *, pause_seconds: float = PAUSE_SECONDS) -> None:
         self._door = door
         self._pause = pause_seconds
-        self._gathered: dict[Reader, Reads] = {}
-        self._paces: dict[Reader, _Pace] = {}
+        self._pending: dict[Reader, _Pending] = {}
         self._log = LogReads(door)
         self._writing = Repeating(self._write_due, seconds=pause_seconds / 4, failure_event="reads_not_written")
 
@@ -56,9 +59,7 @@ class AccessLog:
 
     def note(self, caller: Principal, what: What, *, rows: int, tokens: tuple[UUID, ...] = ()) -> None:
         """Count a read; an event about it follows within about a second."""
-        reader, now = (caller.account, caller.actor), asyncio.get_running_loop().time()
-        self._gathered.setdefault(reader, Reads(now)).add(_reads({what: 1}, rows, tokens))
-        self._paces.setdefault(reader, _Pace(now + self._pause, self._pause))
+        self._gather((caller.account, caller.actor), _reads({what: 1}, rows, tokens))
 
     async def record(self, caller: Principal, what: What, *, rows: int, tokens: tuple[UUID, ...] = ()) -> None:
         """Write the event of a read. Call it before the answer: if it raises, the read must fail."""
@@ -85,35 +86,36 @@ class AccessLog:
 
     async def flush(self) -> None:
         """Write all reads now."""
-        await self._write_all(list(self._gathered))
+        await self._write_all(list(self._pending))
+
+    def _gather(self, reader: Reader, reads: Reads) -> None:
+        now = asyncio.get_running_loop().time()
+        pending = self._pending.setdefault(reader, _Pending(now + self._pause, self._pause))
+        if pending.reads is None:
+            pending.reads = reads
+        else:
+            pending.reads.add(reads)
 
     async def _write_due(self) -> None:
         now = asyncio.get_running_loop().time()
-        due = [reader for reader, pace in self._paces.items() if pace.due <= now]
-        for reader in due:
-            self._set_pace(reader, now)
-        await self._write_all([reader for reader in due if reader in self._gathered])
+        await self._write_all([reader for reader, pending in self._pending.items() if pending.due <= now])
         await self._log.write_due()
 
-    def _set_pace(self, reader: Reader, now: float) -> None:
-        """Double the pause of a reader that has read again since the last event; otherwise reset it."""
-        pace = self._paces.pop(reader)
-        if reader in self._gathered:
-            longer = min(2 * pace.pause, LONGEST_PAUSE_SECONDS * self._pause)
-            self._paces[reader] = _Pace(now + longer, longer)
-
     async def _write_all(self, readers: list[Reader]) -> None:
-        taken = {reader: self._gathered.pop(reader) for reader in readers}
+        now = asyncio.get_running_loop().time()
+        taken: dict[Reader, Reads] = {}
+        for reader in readers:
+            pending = self._pending.pop(reader)  # a reader that paused begins with the shortest interval again
+            if pending.reads is not None:
+                longer = min(2 * pending.pause, LONGEST_PAUSE_SECONDS * self._pause)
+                self._pending[reader] = _Pending(now + longer, longer)
+                taken[reader] = pending.reads
         # Together, so that they share one batch.
         results = await asyncio.gather(*(write(self._door, *each) for each in taken.items()), return_exceptions=True)
         for (reader, reads), result in zip(taken.items(), results, strict=True):
             if isinstance(result, BaseException):
-                self._keep_back(reader, reads)
+                self._gather(reader, reads)
                 log.warning("reads_kept_back", error=type(result).__name__)
-
-    def _keep_back(self, reader: Reader, reads: Reads) -> None:
-        self._gathered.setdefault(reader, Reads(reads.since)).add(reads)
-        self._paces.setdefault(reader, _Pace(asyncio.get_running_loop().time() + self._pause, self._pause))
 
 
 def _reads(calls: dict[str, int], rows: int, tokens: tuple[UUID, ...]) -> Reads:

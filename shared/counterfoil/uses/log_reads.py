@@ -100,10 +100,7 @@ class LogReads:
 
     def note(self, reading: Reading, reads: Reads) -> None:
         """Count a read for the event after this hour."""
-        if reading in self._gathered:
-            self._gathered[reading].add(reads)
-        else:
-            self._gathered[reading] = reads
+        self._gathered.setdefault(reading, Reads(reads.since)).add(reads)
 
     async def write_due(self) -> None:
         """Write the reads of each reader whose hour is over."""
