@@ -98,11 +98,11 @@ class BulkRevocations(Shifts):
             await self._door.execute(
                 StartBulkRevocation(account=revocation.account, id=revocation.id, by=_system(revocation))
             )
-        done = await self._together(revocation, min(ends, time.monotonic() + _TURN_SECONDS))
+        done = await self._parts_at_once(revocation, min(ends, time.monotonic() + _TURN_SECONDS))
         await self._finish(revocation)
         return done
 
-    async def _together(self, revocation: BulkRevocation, until: float) -> int:
+    async def _parts_at_once(self, revocation: BulkRevocation, until: float) -> int:
         """Work on several parts at a time, and return when none of them is under way any more."""
         found = await asyncio.gather(*(self._parts(revocation, until) for _ in range(_AT_ONCE)), return_exceptions=True)
         done = 0
@@ -154,7 +154,7 @@ class BulkRevocations(Shifts):
                 _log(revocation).error("bulk_revocation_incomplete", total=revocation.total, done=far.planned)
             self._known[revocation.id].warned = True
             return
-        if not await self._ended_with_children(revocation, far.parts):
+        if not await self._has_no_children_left(revocation, far.parts):
             return
         command = FinishBulkRevocation(
             account=revocation.account, id=revocation.id, by=_system(revocation), revoked=far.revoked, failed=far.failed
@@ -162,7 +162,7 @@ class BulkRevocations(Shifts):
         if (await self._door.execute(command)).facts:
             _log(revocation).info("bulk_revocation_finished", total=far.total, revoked=far.revoked, failed=far.failed)
 
-    async def _ended_with_children(self, revocation: BulkRevocation, parts: int) -> bool:
+    async def _has_no_children_left(self, revocation: BulkRevocation, parts: int) -> bool:
         """Return whether its tokens have no unrevoked children; if they have, add them as further parts.
 
         Revoked tokens cannot create children. But a transaction that began before the revocation may still commit one,

@@ -15,7 +15,7 @@ from counterfoil.postgres.subject_row import COLUMNS, state_of
 
 _ANNOUNCED: Final = "counterfoil, peppers "
 
-Again = tuple[bytes, bytes, int]
+Redigested = tuple[bytes, bytes, int]
 """A stored digest, the digest of the same secret under another pepper, and that pepper."""
 
 
@@ -46,7 +46,7 @@ class _Details(msgspec.Struct, frozen=True):
     peppers: tuple[Pepper, ...]
 
 
-async def keep_again(pool: Pool, digests: Sequence[Again]) -> int:
+async def store_redigested(pool: Pool, digests: Sequence[Redigested]) -> int:
     """Store secrets under another pepper as well; return how many are new.
 
     It skips secrets of retired peppers: a process that did not know yet of the retirement may have accepted them.

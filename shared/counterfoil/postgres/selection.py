@@ -74,7 +74,7 @@ select s.tokens, s.digest, (select o.tokens from others o) as left_alone
   from whole s"""
 
 
-class OwnerMeant(msgspec.Struct, frozen=True, kw_only=True):
+class SelectedOwner(msgspec.Struct, frozen=True, kw_only=True):
     """An owner, how many of their tokens are selected, and how many of those were used within a week."""
 
     type: str
@@ -83,7 +83,7 @@ class OwnerMeant(msgspec.Struct, frozen=True, kw_only=True):
     used_in_week: int
 
 
-class TokenMeant(msgspec.Struct, frozen=True, kw_only=True):
+class SelectedToken(msgspec.Struct, frozen=True, kw_only=True):
     """One of the selected tokens."""
 
     id: UUID
@@ -108,8 +108,8 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     used_in_week: int
     never_used: int
     includes: bool
-    owners: list[OwnerMeant]
-    used_last: list[TokenMeant]
+    owners: list[SelectedOwner]
+    used_last: list[SelectedToken]
 
 
 _WHAT: Final = f"t.token_id, t.number, t.generation, t.name, t.owner_type, t.owner_id, {LAST_USED} as used"

@@ -86,7 +86,7 @@ def write(file: Path, charter: Charter) -> None:
 
 
 @contextmanager
-def turn(directory: Path) -> Iterator[None]:
+def locked_directory(directory: Path) -> Iterator[None]:
     """Make two foundings in one directory run one after the other."""
     handle = os.open(directory, os.O_RDONLY)
     try:

@@ -42,9 +42,9 @@ from counterfoil.uses.credentials_file import (
     AnotherFounding,
     Charter,
     WithExamples,
+    locked_directory,
     present,
     read,
-    turn,
     write,
 )
 from counterfoil.uses.example_tokens import PASSWORD_BYTES
@@ -64,7 +64,7 @@ async def found(
     finishes the founding with the ids and secrets in the file.
     """
     new = file.with_name(file.name + ".new")
-    with turn(file.parent):
+    with locked_directory(file.parent):
         if file.exists():  # noqa: ASYNC240 - nobody else waits in this process
             _refuse_another(read(file), name, email)
             return False
@@ -84,7 +84,7 @@ async def found(
 
 async def renew_token(settings: Settings, *, file: Path, lifetime: str | None = None) -> datetime | None:
     """Renew the token in a file of credentials, by this lifetime or its own, and return its expiry."""
-    with turn(file.parent):
+    with locked_directory(file.parent):
         charter = present(file)
         charter = replace(charter, admin_token_lifetime=lifetime or charter.admin_token_lifetime)
         command = Renew(
@@ -132,14 +132,14 @@ async def _execute(settings: Settings, charter: Charter) -> None:
         finally:
             await connection.close()
         with suppress(AlreadyExists):  # an earlier attempt succeeded, and its reply was lost
-            await door.execute(_all_of_it(charter, peppers))
+            await door.execute(_founding(charter, peppers))
 
 
 def _founder(charter: Charter) -> Principal:
     return Principal(actor=Actor("system", NIL), account=charter.account, scopes=(EVERYTHING,))
 
 
-def _all_of_it(charter: Charter, peppers: Peppers) -> AllOrNothing:
+def _founding(charter: Charter, peppers: Peppers) -> AllOrNothing:
     founder = _founder(charter)
     account = CreateAccount(account=charter.account, id=charter.account, by=founder, name=charter.account_name)
     administrator = CreateUser(

@@ -74,7 +74,7 @@ class AccountLog:
             yield self._misplaced(position + 1)
             self.position = position
 
-    def surroundings(self, token: Token) -> Context:
+    def context_for(self, token: Token) -> Context:
         """Return the present context of a token: its account and its owner."""
         user = token.owner.user
         return context_of(self._state(self.account, Account), None if user is None else self._state(user, User))

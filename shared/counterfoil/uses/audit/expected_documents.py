@@ -25,7 +25,7 @@ LEEWAY: Final = timedelta(minutes=5)
 """Clocks differ: a field that changes with time alone may be this much early or late."""
 PRIVATE: Final = frozenset({"name", "description", "metadata", "reason", "email", "sentence", "filter"})
 """Fields of documents that come from private parts of events."""
-SURROUNDED: Final = frozenset({"effective_scopes", "refused"})
+FROM_CONTEXT: Final = frozenset({"effective_scopes", "refused"})
 """Fields of a token's document that depend on its owner and account."""
 PROBLEMS: Final[Mapping[type[Denied], str]] = {
     TokenRevoked: "token-revoked", SecretEnded: "secret-ended", OwnerDisabled: "owner-disabled",
@@ -57,10 +57,12 @@ def differences(
     Without `private`, fields that come from private parts are omitted. `context` is that of a token.
     """
     early, late = (expected(state, moment, context) for moment in (at - LEEWAY, at + LEEWAY))
-    said = {name: reduce(getattr, name.split("."), document) for name in early if private or name not in PRIVATE}
+    shown_fields = {
+        name: reduce(getattr, name.split("."), document) for name in early if private or name not in PRIVATE
+    }
     return [
         Difference(name, shown, late[name])
-        for name, shown in said.items()
+        for name, shown in shown_fields.items()
         if shown not in (early[name], late[name]) and not _used_up(state, name, shown, late[name])
     ]
 

@@ -135,7 +135,7 @@ class _Audit:
 
         The account or owner may have changed at nearly the same time, and the log has no exact order between subjects.
         """
-        doubtful = [each for each in self._suspects.values() if each.by_surroundings_alone]
+        doubtful = [each for each in self._suspects.values() if each.by_context_alone]
         for suspect in doubtful[:_ASKED_AGAIN]:
             if isinstance(token := suspect.document, Token):
                 born = token.created_at
