@@ -1,4 +1,4 @@
-"""Tokens that tokens created, at any depth: their number, and those that a bulk revocation has still to revoke."""
+"""Tokens that tokens created, at any depth: how many there are, and which a bulk revocation must still revoke."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ because it cannot estimate the depth.
 
 
 def whose(first: int) -> str:
-    """Return the condition on a token `t` that it is of the owner whose type and id are these arguments, or of any."""
+    """Return the condition that a token `t` belongs to the owner in two arguments (type, id); null: to any owner."""
     return f"(${first}::text is null or (t.owner_type, t.owner_id) = (${first}::text, ${first + 1}::text))"
 
 

@@ -1,4 +1,4 @@
-"""Looks once a second whether the signing keys or the peppers have a new version, and calls those who use them."""
+"""Looks once a second whether the signing keys or the peppers have a new version, and calls their listeners."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping

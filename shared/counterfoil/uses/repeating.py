@@ -13,7 +13,7 @@ log = structlog.get_logger()
 
 @asynccontextmanager
 async def in_background(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
-    """Run this work beside the block, and cancel it at the end of the block."""
+    """Run this work during the block, and cancel it at the end of the block."""
     task = asyncio.create_task(work)
     try:
         yield

@@ -29,7 +29,7 @@ class Suspect:
 
     @property
     def by_context_alone(self) -> bool:
-        """Whether the difference may come from its owner or its account alone."""
+        """Whether only fields that depend on its owner or its account differ."""
         return self.found.keys() <= FROM_CONTEXT
 
     def show(self, document: object, at: datetime) -> None:
