@@ -135,14 +135,14 @@ def install(lock: Path) -> None:
 
 def why_not() -> str:
     """Return why nothing could be installed; the output of the installers is in a file."""
-    said = DETAILS.read_text(encoding="utf-8", errors="replace") if DETAILS.exists() else ""
-    if NO_NETWORK.search(said):
+    log_text = DETAILS.read_text(encoding="utf-8", errors="replace") if DETAILS.exists() else ""
+    if NO_NETWORK.search(log_text):
         return (
             "The packages that Counterfoil needs could not be fetched: the package index cannot be reached from here.\n"
             "Connect to a network, set HTTPS_PROXY if it has a proxy, or fill the cache of uv or pip, then try again."
             f" The output of the installers is in {DETAILS}."
         )
-    last = next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "no output")
+    last = next((line.strip() for line in reversed(log_text.splitlines()) if line.strip()), "no output")
     return f"The installation failed ({last}). The output of the installers is in {DETAILS}."
 
 

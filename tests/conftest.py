@@ -1,5 +1,6 @@
 """Real servers for the tests: one Postgres and one Valkey for each process, a fresh database for each test."""
 
+import gc
 import signal
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
@@ -10,6 +11,8 @@ import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
+from counterfoil.door import Door
+from counterfoil.postgres.connection import Connection, Pool, open_pool
 from counterfoil.postgres.migrate import migrate
 from counterfoil_dev.postgres import APPLICATION, OWNER, Database, Postgres, embedded_postgres
 from counterfoil_dev.state import State
@@ -26,6 +29,14 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # The machine may be busy, so no property has a deadline.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
+gc.disable()  # until the tests are collected: what that makes is kept
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector ignore the collected tests, and run seldom: else it takes a fifth of the time."""
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
@@ -72,6 +83,27 @@ async def database(postgres_server: Postgres, template: str) -> AsyncIterator[Da
     await _administrate(postgres_server, f"create database {name} owner {OWNER} template {template} strategy file_copy")
     yield postgres_server.database(name)
     await _administrate(postgres_server, f"drop database if exists {name} with (force)")
+
+
+@pytest_asyncio.fixture
+async def door(database: Database) -> AsyncIterator[Door]:
+    async with Door(database.app_url) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture
+async def pool(database: Database) -> AsyncIterator[Pool]:
+    """Connections with the rights of the application."""
+    async with await open_pool(database.app_url, size=4) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture
+async def owner(database: Database) -> AsyncIterator[Connection]:
+    """A connection with the rights of the database's owner."""
+    connection = await asyncpg.connect(database.owner_url)
+    yield connection
+    await connection.close()
 
 
 async def _administrate(server: Postgres, statement: str) -> None:

@@ -71,10 +71,10 @@ def _refuse_bad_host(host: str) -> None:
 
 def _refuse_unknown(query: str, known: frozenset[str]) -> None:
     try:
-        said = parse_qsl(query, keep_blank_values=True, strict_parsing=True) if query else []
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True) if query else []
     except ValueError:
         raise ValueError("has to end with parameters such as ?name=value&name=value, or with none") from None
-    for name, value in said:
+    for name, value in pairs:
         if name not in known:
             raise ValueError(f"has the parameter {name!r}, which a connection does not have; leave it out")
         if value not in _CHOICES.get(name, (value,)):

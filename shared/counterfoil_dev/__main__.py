@@ -14,7 +14,7 @@ from counterfoil.postgres.migrate import DatabaseAhead, EditedMigration
 from counterfoil.settings import VARIABLES
 from counterfoil_dev.binaries import NoBinaries
 from counterfoil_dev.child import ChildFailed
-from counterfoil_dev.stack import PortTaken, Stack, running_stack, service_environment_of
+from counterfoil_dev.stack import PortTaken, Stack, running_stack
 from counterfoil_dev.state import State, StateInUse
 
 _FAILURES = (ChildFailed, DatabaseAhead, EditedMigration, NoBinaries, PortTaken, StateInUse)
@@ -22,19 +22,19 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> int:
-    """Run until a signal stops us. Return 0 then, or 1 after printing why it could not run."""
+    """Run until a signal. Return 0 then, or 1 after printing why it could not run."""
     arguments = _arguments()
     for number in _SIGNALS:
         signal.signal(number, _stop)
     try:
-        with running_stack(State.at(arguments.state), port=arguments.port, tell=_tell) as stack:
-            _tell(_where_to_go(stack))
+        with running_stack(State.at(arguments.state), port=arguments.port, report=_report) as stack:
+            _report(_where_to_go(stack))
             stack.keep_alive()
     except _FAILURES as failure:
         sys.stderr.write(f"{failure}\n")
         return 1
     except SystemExit:
-        _tell("stopped; all data is kept in " + _shown(arguments.state))
+        _report("stopped; all data is kept in " + _shown(arguments.state))
     return 0
 
 
@@ -53,14 +53,14 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
 
 
 def _where_to_go(stack: Stack) -> str:
-    credentials = _shown(stack.credentials)
+    credentials = _shown(stack.state.credentials)
     return f"""
 Counterfoil is running.
 
   address      {stack.url}
-  credentials  {credentials} (administrator, member, and a first token of each that {_lives(stack)})
-  settings     {_shown(service_environment_of(stack.state))} (the environment of the processes)
-{_given(stack)}  logs         {_shown(stack.state.logs)}/
+  credentials  {credentials} (administrator, member, and a first token of each that {_lifetime(stack)})
+  settings     {_shown(stack.state.service_environment)} (the environment of the processes)
+{_given_settings(stack)}  logs         {_shown(stack.state.logs)}/
 
 Ask who you are:
 
@@ -71,14 +71,14 @@ Ctrl-C stops everything; the next `up` continues with the same data.
 """
 
 
-def _lives(stack: Stack) -> str:
-    lifetime = json.loads(stack.credentials.read_text(encoding="utf-8")).get("admin_token_lifetime", "forever")
+def _lifetime(stack: Stack) -> str:
+    lifetime = json.loads(stack.state.credentials.read_text(encoding="utf-8")).get("admin_token_lifetime", "forever")
     return "never expires" if lifetime == "forever" else f"lives for {lifetime}"
 
 
-def _given(stack: Stack) -> str:
-    """List the settings that came from our environment, and whether they are used; hide values that may be secret."""
-    decided = {line.partition("=")[0] for line in service_environment_of(stack.state).read_text().splitlines()}
+def _given_settings(stack: Stack) -> str:
+    """List the settings from the environment, and whether they are used; hide values that may be secret."""
+    decided = {line.partition("=")[0] for line in stack.state.service_environment.read_text().splitlines()}
     given = [variable for variable in VARIABLES if os.environ.get(variable.name, "").strip()]
     passed_on = [
         f"{each.name}={'…' if each.secret else shlex.quote(os.environ[each.name].strip())}"
@@ -99,7 +99,7 @@ def _shown(path: Path) -> str:
     return os.path.relpath(absolute) if absolute.is_relative_to(Path.cwd()) else str(absolute)
 
 
-def _tell(line: str) -> None:
+def _report(line: str) -> None:
     sys.stdout.write(f"{time.strftime('%H:%M:%S')} {line}\n" if not line.startswith("\n") else f"{line}\n")
     sys.stdout.flush()
 

@@ -1,4 +1,4 @@
-"""Finds the programs of Postgres and Valkey, which two wheels contain."""
+"""Finds the programs of Postgres and Valkey in two wheels."""
 
 import os
 import shutil
@@ -67,7 +67,7 @@ def _within_reach(state: State, *, package: str, parts: Iterable[Path], program:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a file or tree and let every account read and run it, whatever our umask is."""
+    """Copy a file or tree and let every account read and run it, regardless of the umask."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
         shutil.copytree(source, target)

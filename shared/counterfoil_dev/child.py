@@ -1,4 +1,4 @@
-"""A child process that ends when we end. If it survives us, the next supervisor finds and ends it."""
+"""A child process that ends with its supervisor; the next supervisor ends one that survived."""
 
 import ctypes
 import os
@@ -36,13 +36,13 @@ class Child:
     ending: signal.Signals = signal.SIGTERM
     patience_seconds: float = 20.0
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
-    asked: bool = field(default=False, init=False)
+    asked_to_end: bool = field(default=False, init=False)
     log_begins: int = field(default=0, init=False)
 
     def start(self) -> None:
-        """Start the command in a session of its own, so that a terminal's Ctrl-C reaches us alone."""
+        """Start the command in a session of its own, so that a terminal's Ctrl-C reaches only the supervisor."""
         end_leftover(self.pid_file, ending=self.ending)
-        self.asked = False
+        self.asked_to_end = False
         self.trim_log()
         with self.log.open("ab") as log:
             self.log_begins = log.tell()
@@ -74,9 +74,9 @@ class Child:
         return self.process.pid
 
     def ask_to_end(self) -> None:
-        """Send the signal, once, and do not wait: on a second signal some programs drop their work."""
-        if self.process is not None and self.alive and not self.asked:
-            self.asked = True
+        """Send the signal once, and do not wait: a second signal makes some programs abort their work."""
+        if self.process is not None and self.alive and not self.asked_to_end:
+            self.asked_to_end = True
             self.process.send_signal(self.ending)
 
     def stop(self) -> None:
@@ -94,13 +94,13 @@ class Child:
         self.pid_file.unlink(missing_ok=True)
 
     def kill(self) -> None:
-        """Kill it, as a crash would; nothing is cleaned up."""
+        """Kill it without a cleanup, to simulate a crash."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
 
     def sweep(self) -> None:
-        """Kill the processes that a dead group leader left behind."""
+        """Kill the remaining processes of a group whose leader is dead."""
         if self.process is not None:
             try:
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -116,7 +116,7 @@ class Child:
         return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
 
     def trim_log(self) -> None:
-        """Move a long log aside. Its writer keeps the file open, so it is copied and emptied in place."""
+        """Copy a long log to another file and truncate it in place, because its writer keeps it open."""
         if self.log.exists() and self.log.stat().st_size > _LONGEST_LOG_BYTES:
             shutil.copyfile(self.log, self.log.with_suffix(".log.1"))
             os.truncate(self.log, 0)
@@ -189,7 +189,7 @@ def _listed(column: str, pid: int) -> str:
 
 
 def _end_with_parent(ending: signal.Signals) -> Callable[[], None] | None:
-    """Return what the child calls between fork and exec: the kernel then ends it when its parent dies.
+    """Return the function that the child calls between fork and exec, so that the kernel ends it with its parent.
 
     It runs after the change of user, which would undo it. Only Linux can do this; on other systems `end_leftover` ends
     the process later.

@@ -1,4 +1,4 @@
-"""The account that the database servers run as: our own, or an unprivileged one if we are root."""
+"""The account that the database servers run as: the current one, or for root an unprivileged one."""
 
 import os
 import pwd
@@ -42,7 +42,7 @@ class ServerUser:
 
     def can_enter(self, directory: Path) -> bool:
         """Return whether this account can work in the directory."""
-        # The shell changes directory itself: `cwd` would be entered while we are still root.
+        # The shell changes directory: Popen would enter `cwd` before it changes the account.
         run = subprocess.run(  # noqa: S603 - a constant script
             ["/bin/sh", "-c", 'cd "$1"', "sh", directory], cwd="/", capture_output=True, check=False, **self.run_as
         )

@@ -19,7 +19,7 @@ class Keeper:
 
     child: Child
     start: Callable[[], None]
-    tell: Callable[[str], None]
+    report: Callable[[str], None]
     clock: Callable[[], float] = time.monotonic
     delay_seconds: float = FIRST_DELAY_SECONDS
     restart_at: float | None = field(default=None, init=False)
@@ -35,7 +35,7 @@ class Keeper:
         elif self.restart_at is None:
             self.child.sweep()
             self.restart_at = now + self.delay_seconds
-            self.tell(f"{self.child.name} {self.child.end}; starting it again in {self.delay_seconds:.1f} s")
+            self.report(f"{self.child.name} {self.child.end}; starting it again in {self.delay_seconds:.1f} s")
             self.delay_seconds = min(self.delay_seconds * 2, LONGEST_DELAY_SECONDS)
         elif now >= self.restart_at:
             self.restart_at = None

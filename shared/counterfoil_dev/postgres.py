@@ -26,7 +26,7 @@ _OLD_SERVER_SECONDS = 30.0
 _OPTIONS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
-    # An acknowledged event is on disk. These are Postgres' defaults; they are stated because we promise them.
+    # They keep the promise that an acknowledged event is on disk. They are the defaults of Postgres.
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
@@ -98,7 +98,7 @@ class Postgres:
     def start(self) -> None:
         """Start it and wait until it accepts connections.
 
-        After a crash it refuses to start until the backends of the old server have ended; then it is tried again.
+        After a crash Postgres refuses to start until the backends of the old server have ended; this retries.
         """
         deadline = time.monotonic() + _OLD_SERVER_SECONDS
         while True:
@@ -112,12 +112,12 @@ class Postgres:
                 time.sleep(0.1)
 
     def begin(self) -> None:
-        """Start it and do not wait."""
+        """Start it without waiting."""
         _remove_foreign_locks(self._data, self.sockets)
         self.child.start()
 
     def ready(self) -> bool:
-        """Return whether the server is ready, by the file that pg_ctl reads, too."""
+        """Return whether the server is ready, according to its postmaster.pid, as pg_ctl does."""
         lines = _postmaster_file(self._data)
         return len(lines) > 7 and lines[0] == str(self.child.pid) and lines[7].strip() == "ready"
 
@@ -166,7 +166,7 @@ def _command(programs: Path, *, data: Path, sockets: Path, options: Mapping[str,
 
 
 def _initialise(state: State, *, data: Path, programs: Path) -> None:
-    """Create the cluster under another name and rename it, so that a killed initdb leaves nothing half made."""
+    """Create the cluster under another name and rename it, so that a killed initdb leaves no incomplete cluster."""
     if data.exists():
         return
     half = data.with_name("half-made")
@@ -189,9 +189,9 @@ def _initialise(state: State, *, data: Path, programs: Path) -> None:
 
 
 def _locale(programs: Path) -> list[str]:
-    """Return a locale whose sorting no upgrade of the system's C library can change."""
-    said = subprocess.check_output([programs / "postgres", "--version"], text=True)  # noqa: S603 - our own binary
-    if int(said.split()[2].split(".")[0]) >= _FIRST_WITH_BUILTIN_LOCALES:
+    """Return a locale whose sort order does not depend on the system's C library."""
+    printed = subprocess.check_output([programs / "postgres", "--version"], text=True)  # noqa: S603 - our own binary
+    if int(printed.split()[2].split(".")[0]) >= _FIRST_WITH_BUILTIN_LOCALES:
         return ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     return ["--locale=C"]
 
@@ -206,11 +206,11 @@ def _postmaster_file(data: Path) -> list[str]:
 def _remove_foreign_locks(data: Path, sockets: Path) -> None:
     """Remove lock files whose process id now belongs to another program or to a zombie.
 
-    Postgres would believe that its old server is still running. If no process has the id, it notices that itself.
+    Postgres would take that process for its old server. Postgres itself ignores a lock whose process does not exist.
     """
     for lock in (data / "postmaster.pid", sockets / ".s.PGSQL.5432.lock"):
         lines = lock.read_text().splitlines() if lock.exists() else []
-        # Without the lock Postgres could not detect that backends of the old server are alive.
+        # Postgres needs the lock to detect living backends of the old server.
         if lines and _is_foreign(int(lines[0]), data) and not _in_use(data):
             lock.unlink()
 
@@ -232,5 +232,5 @@ def _in_use(data: Path) -> bool:
             if process.readlink() == data:
                 return True
         except OSError:
-            continue  # it ended, or is not ours
+            continue  # the process ended, or belongs to another account
     return False

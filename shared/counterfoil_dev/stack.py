@@ -15,10 +15,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from counterfoil import private_files
 from counterfoil.postgres.migrate import migrate
 from counterfoil_dev.child import Child, ChildFailed
 from counterfoil_dev.keeper import Keeper
-from counterfoil_dev.keys import secret_environment, write_private
+from counterfoil_dev.keys import secret_environment
 from counterfoil_dev.postgres import APPLICATION, Postgres, embedded_postgres
 from counterfoil_dev.state import State
 from counterfoil_dev.valkey import Valkey, embedded_valkey
@@ -38,13 +39,8 @@ class Stack:
     url: str
     keepers: tuple[Keeper, ...]
 
-    @property
-    def credentials(self) -> Path:
-        """The file with the credentials of the first account."""
-        return credentials_of(self.state)
-
     def keep_alive(self) -> None:
-        """Restart every process that dies, until an exception, such as that of a signal."""
+        """Restart every process that dies, until an exception, such as the one that a signal raises, ends it."""
         while True:
             for keeper in self.keepers:
                 keeper.look()
@@ -52,19 +48,19 @@ class Stack:
 
 
 @contextmanager
-def running_stack(state: State, *, port: int, tell: Callable[[str], None] = print) -> Iterator[Stack]:
+def running_stack(state: State, *, port: int, report: Callable[[str], None] = print) -> Iterator[Stack]:
     """Lock the state and run everything in it; stop everything at the end."""
     with ExitStack() as ending:
         ending.enter_context(state.locked())
         url = f"http://{_HOST}:{_free_port(port)}"
-        tell("starting Postgres and Valkey")
+        report("starting Postgres and Valkey")
         postgres = ending.enter_context(embedded_postgres(state))
         valkey = ending.enter_context(embedded_valkey(state))
         environment = _environment(state, url=url, postgres=postgres, valkey=valkey)
         for name in asyncio.run(migrate(postgres.database().owner_url, app_role=APPLICATION)):
-            tell(f"migrated {name}")
+            report(f"migrated {name}")
         _create_first_account(state, environment=environment, url=url)
-        tell("starting API, worker and sealer")
+        report("starting API, worker and sealer")
         processes = [_process(state, name, environment) for name in ("api", "worker", "sealer")]
         ending.callback(_stop, processes)
         for process in processes:
@@ -73,17 +69,7 @@ def running_stack(state: State, *, port: int, tell: Callable[[str], None] = prin
         ready = state.pids / "url"
         ready.write_text(url)
         ending.callback(ready.unlink, missing_ok=True)
-        yield Stack(state, url, _keepers(postgres, valkey, processes, tell))
-
-
-def credentials_of(state: State) -> Path:
-    """Return the file with the credentials of the first account."""
-    return state.root / "credentials.json"
-
-
-def service_environment_of(state: State) -> Path:
-    """Return the file with the environment of the processes, which a shell can read."""
-    return state.root / "service.env"
+        yield Stack(state, url, _keepers(postgres, valkey, processes, report))
 
 
 def _environment(state: State, *, url: str, postgres: Postgres, valkey: Valkey) -> dict[str, str]:
@@ -102,15 +88,14 @@ def _environment(state: State, *, url: str, postgres: Postgres, valkey: Valkey) 
         "API_PORT": url.rpartition(":")[2],
         "PROMETHEUS_MULTIPROC_DIR": str(metrics),
     }
-    write_private(
-        service_environment_of(state), "".join(f"{name}={shlex.quote(value)}\n" for name, value in ours.items())
-    )
+    lines = "".join(f"{name}={shlex.quote(value)}\n" for name, value in ours.items())
+    private_files.write(state.service_environment, lines.encode())
     return {**os.environ, **ours}
 
 
 def _create_first_account(state: State, *, environment: dict[str, str], url: str) -> None:
     """Create the first account with examples for vendors' clients, once; later only update its address."""
-    file = credentials_of(state)
+    file = state.credentials
     if not file.exists():
         command = (_counterfoil(), "account", "create", "first", "--admin-email", "admin@counterfoil.example")
         done = subprocess.run(  # noqa: S603 - our own command
@@ -121,7 +106,7 @@ def _create_first_account(state: State, *, environment: dict[str, str], url: str
             raise ChildFailed(f"The first account could not be created:\n{done.stderr or done.stdout}")
     credentials = json.loads(file.read_text(encoding="utf-8"))
     if credentials["url"] != url:
-        write_private(file, json.dumps({**credentials, "url": url}, indent=2) + "\n")
+        private_files.write(file, json.dumps({**credentials, "url": url}, indent=2).encode() + b"\n")
 
 
 def _process(state: State, name: str, environment: dict[str, str]) -> Child:
@@ -140,18 +125,18 @@ def _counterfoil() -> Path:
 
 
 def _keepers(
-    postgres: Postgres, valkey: Valkey, processes: list[Child], tell: Callable[[str], None]
+    postgres: Postgres, valkey: Valkey, processes: list[Child], report: Callable[[str], None]
 ) -> tuple[Keeper, ...]:
-    # We do not wait until a server is ready again: its clients try until it is.
+    # A restart does not wait until a server is ready: its clients retry.
     return (
-        Keeper(postgres.child, postgres.begin, tell),
-        Keeper(valkey.child, valkey.child.start, tell),
-        *(Keeper(process, process.start, tell) for process in processes),
+        Keeper(postgres.child, postgres.begin, report),
+        Keeper(valkey.child, valkey.child.start, report),
+        *(Keeper(process, process.start, report) for process in processes),
     )
 
 
 def _stop(processes: list[Child]) -> None:
-    """Ask all of them first, so that they end at the same time."""
+    """Signal all processes before waiting for the first, so that they end at the same time."""
     for process in processes:
         process.ask_to_end()
     for process in processes:

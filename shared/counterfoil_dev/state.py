@@ -34,7 +34,7 @@ class State:
         """Return the state in this directory; create it if it is missing."""
         root = root.absolute()
         root.mkdir(parents=True, exist_ok=True)
-        # Others may pass through, not look around: the servers may run as another account.
+        # Execute permission without read: the servers may run as another account.
         root.chmod(0o711 if os.geteuid() == 0 else 0o700)
         user = server_user()
         return cls(root=root, home=root if user.can_enter(root) else _elsewhere(root), user=user)
@@ -48,10 +48,20 @@ class State:
 
     @property
     def pids(self) -> Path:
-        """The directory of the process ids, by which the next supervisor ends what a killed one left."""
+        """The directory of the process ids, by which the next supervisor ends processes of a killed one."""
         directory = self.root / "run"
         directory.mkdir(mode=0o700, exist_ok=True)
         return directory
+
+    @property
+    def credentials(self) -> Path:
+        """The file with the credentials of the first account."""
+        return self.root / "credentials.json"
+
+    @property
+    def service_environment(self) -> Path:
+        """The file with the environment of the processes, which a shell can read."""
+        return self.root / "service.env"
 
     def data(self, name: str) -> Path:
         """Return the directory for one server's data, which only that server can read."""
@@ -105,7 +115,7 @@ def temporary_state(place: str | None = None) -> Iterator[State]:
 
 
 def _elsewhere(root: Path) -> Path:
-    """Return a directory outside any private home; a file in the state remembers it."""
+    """Return a directory outside any private home; a file in the state names it."""
     note = root / "servers-are-in"
     if note.exists() and (place := Path(note.read_text().strip())).is_dir():
         return place

@@ -35,6 +35,7 @@ from counterfoil_dev.valkey import Valkey, embedded_valkey
 
 HOUR = 3_600_000
 FAILING = (5, HOUR, 2 * HOUR, 100, 24 * HOUR, 48 * HOUR)
+PEPPERS = Peppers({1: b"1" * 32})
 """A turn that waits from the fifth failure on."""
 
 
@@ -275,7 +276,7 @@ async def test_thousands_of_refused_requests_are_not_counted_and_evict_nothing(
     monkeypatch.setattr(Cells.__init__, "__defaults__", (1_000,))
     home, away = ip_address("192.0.2.1"), ip_address("198.51.100.1")
     async with open_counters("") as counters:
-        logins = Logins(Quotas(counters), Peppers({1: b"1" * 32}), Attempts(cast("Pool", None)), Quota(10, 600))
+        logins = Logins(Quotas(counters), PEPPERS, Attempts(cast("Pool", None)), Quota(10, 600))
         async with logins.turn(NIL, "victim", home) as login:
             login.passed()
         for _ in range(5):
@@ -293,7 +294,7 @@ async def test_thousands_of_refused_requests_are_not_counted_and_evict_nothing(
 
 async def test_a_mark_made_in_one_process_is_known_in_all(url: str) -> None:
     async with open_counters(url) as one, open_counters(url) as other:
-        here, there = SeenSecrets(one, digest), SeenSecrets(other, digest)
+        here, there = SeenSecrets(one, PEPPERS), SeenSecrets(other, PEPPERS)
         met = [SecretGiven(f"secret {number}") for number in range(600)]
         for each in met:
             here.add(each)
@@ -306,7 +307,7 @@ async def test_a_mark_made_in_one_process_is_known_in_all(url: str) -> None:
 
 async def test_marks_take_constant_memory(url: str) -> None:
     async with open_counters(url) as counters, Redis.from_url(url) as redis:
-        seen_secrets = SeenSecrets(counters, digest)
+        seen_secrets = SeenSecrets(counters, PEPPERS)
         for number in range(3_000):
             seen_secrets.add(SecretGiven(str(number)))
         await seen_secrets.flush()
@@ -316,11 +317,7 @@ async def test_marks_take_constant_memory(url: str) -> None:
 
 
 async def test_without_valkey_a_process_knows_its_own_marks() -> None:
-    async with open_counters("") as counters, SeenSecrets(counters, digest) as seen_secrets:
+    async with open_counters("") as counters, SeenSecrets(counters, PEPPERS) as seen_secrets:
         seen_secrets.add(SecretGiven("met"))
         assert await seen_secrets.knows(SecretGiven("met"))
         assert not await seen_secrets.knows(SecretGiven("never"))
-
-
-def digest(given: SecretGiven) -> bytes:
-    return random.Random(given.plain).randbytes(32)

@@ -36,7 +36,7 @@ async def test_reading_the_log_by_position_is_one_event_an_hour_before_the_first
     (first,) = await reads_of(admin, reader)
     assert first["calls"] == {"log": 1}
     assert first["log"] == {"first": 1, "last": page.json["after"], "filters": {"none": 1}}
-    assert first["shown"] == len(page.json["items"]) == 2
+    assert first["rows"] == len(page.json["items"]) == 2
     for _ in range(3):
         assert (await asker.ask("GET", "/v1/events", headers=NDJSON)).status == 200
         assert (await asker.get("/v1/events", type="created", limit=5)).status == 200

@@ -39,7 +39,7 @@ class HtmlErrors:
         response.content_type = self.media_type
         return response
 
-    def shown(self, kinds: Iterable[type[Refusal]]) -> Mapping[int, Mapping[str, object]]:
+    def examples(self, kinds: Iterable[type[Refusal]]) -> Mapping[int, Mapping[str, object]]:
         found: dict[int, dict[str, object]] = {}
         for each in kinds:
             found.setdefault(KINDS[each].status, {})[KINDS[each].name] = f"<h1>{escape(each().detail)}</h1>"

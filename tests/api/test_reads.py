@@ -44,7 +44,7 @@ async def test_reading_tokens_of_others_is_an_event(admin: Caller) -> None:
         assert (each["reader"]["kind"], each["reader"]["id"]) == ("token", reader)
     assert calls == {"list": 1, "token": 1, "alerts": 1}
     assert [token for each in found for token in each["tokens"]] == [other]
-    assert sum(each["shown"] for each in found) >= len(listed.json["items"]) + 1
+    assert sum(each["rows"] for each in found) >= len(listed.json["items"]) + 1
 
 
 async def test_reading_the_log_is_an_event_before_the_answer(admin: Caller) -> None:
@@ -59,7 +59,7 @@ async def test_reading_the_log_is_an_event_before_the_answer(admin: Caller) -> N
     for path, what in ((f"/v1/tokens/{other}/events", "events"), (f"/v1/tokens/{other}?as_of=1", "past")):
         assert (await caller.ask("GET", path)).status == 200
         event = await newest()
-        assert (event["calls"], event["shown"], event["tokens"]) == ({what: 1}, 1, [other])
+        assert (event["calls"], event["rows"], event["tokens"]) == ({what: 1}, 1, [other])
     assert (await caller.get("/v1/reads", limit=1)).status == 200
     assert (await newest())["calls"] == {"reads": 1}
 
@@ -68,9 +68,9 @@ async def test_reads_of_the_log_record_their_range(admin: Caller, ours: dict[str
     _, reader = await auditor(admin)
     caller = Principal(actor=Actor("token", UUID(reader)), account=UUID(ours["account"]), scopes=())
     async with Door(api_settings.database_url) as door, AccessLog(door) as witness:
-        await witness.tell_log(caller, first=1, last=20, shown=3, filters=("type",))
-        await witness.tell_log(caller, first=1, last=90, shown=90, whole=True)
-        await witness.tell(caller, "reads", shown=1)
+        await witness.record_log(caller, first=1, last=20, rows=3, filters=("type",))
+        await witness.record_log(caller, first=1, last=90, rows=90, whole=True)
+        await witness.record(caller, "reads", rows=1)
     found = await reads(admin, reader, least=3)
     assert [(each["calls"], each["log"]) for each in found] == [
         ({"reads": 1}, None),

@@ -5,7 +5,6 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
-import asyncpg
 import pytest
 from aiohttp import ClientSession
 
@@ -24,13 +23,6 @@ async def anybody(database: Database, tmp_path: Path) -> AsyncIterator[Caller]:
     await founded(settings, "ours", tmp_path)
     async with served(make_app(settings)) as url, ClientSession(url) as session:
         yield Caller(session, "")
-
-
-@pytest.fixture
-async def owner(database: Database) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(database.owner_url)
-    yield connection
-    await connection.close()
 
 
 async def ready(anybody: Caller) -> Answer:

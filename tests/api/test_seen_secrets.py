@@ -2,7 +2,7 @@
 
 from counterfoil.core.credentials import BearerGiven, SecretGiven
 from counterfoil.core.secret import Peppers, mint
-from counterfoil_api.limits.known import digest_of
+from counterfoil_api.limits.credential_digests import digest_of
 
 
 def test_a_secret_has_the_same_mark_when_another_pepper_signs() -> None:

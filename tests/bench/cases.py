@@ -1,4 +1,4 @@
-"""What is compared with what, and what must come of it."""
+"""The cases: what is compared with what, and the limits of the results."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -11,7 +11,7 @@ GROWN_BY: Final = 1 / 1.2
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of two that take turns: where the tokens are, how many, and whether a stranger holds the row of one."""
+    """One of two sides that take turns: storage, number of tokens, and whether another transaction locks a row."""
 
     storage: Storage = "postgres"
     grown: bool = False
@@ -20,7 +20,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A kind of request on one side and the other; `least` is the ratio of their rates that must be kept."""
+    """A kind of request on both sides; `least` is the lowest ratio of their rates that is allowed."""
 
     name: str
     kind: Kind
@@ -36,7 +36,7 @@ TWIN: Final = Side(storage="memory")
 GROWN: Final = Side(grown=True)
 HELD: Final = Side(held=True)
 
-# What leaves no trace comes first, and what grows the smaller table last.
+# Cases that write nothing come first, and those that grow the smaller table last.
 CASES: Final = (
     Case("introspect", "introspect", "its in-memory twin", POSTGRES, TWIN, least=0.8),
     Case("exchange", "exchange", "its in-memory twin", POSTGRES, TWIN, least=0.7, p99_below_ms=25),

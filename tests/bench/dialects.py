@@ -1,4 +1,4 @@
-"""What speaking a vendor's dialect costs: each dialect's list, create and exchange beside the native call.
+"""Measures what a dialect costs: its list, create and exchange, each compared with the native call.
 
     python3 shared/boot.py run python -m tests.bench.dialects
 
@@ -37,14 +37,14 @@ from .sample import ENVIRONMENT
 from .stage import Server, Stage
 
 MOST_EXTRA: Final = 1.2
-"""What a dialect's call may cost, in native calls."""
+"""The highest ratio that is allowed: processor time of a dialect's call to that of the native call."""
 JSON: Final = {"Content-Type": "application/json"}
 FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, the same each time."""
+    """A request that is sent repeatedly."""
 
     method: str
     path: str
@@ -54,7 +54,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A dialect's call, and the native one that does the same."""
+    """A call of a dialect, and the native call that does the same."""
 
     name: str
     dialect: Call
@@ -62,7 +62,7 @@ class Pair:
 
 
 class Cost(msgspec.Struct, frozen=True):
-    """What one pair came to: answers a second, microseconds of the API process for each, and how they compare."""
+    """The result for a pair: answers a second, and microseconds of processor time of the API process per answer."""
 
     name: str
     per_second: float
@@ -72,13 +72,13 @@ class Cost(msgspec.Struct, frozen=True):
 
     @property
     def ratio(self) -> float:
-        """How many native calls the dialect's costs."""
+        """The ratio of the processor times."""
         return self.cpu_us / self.native_cpu_us
 
 
 @dataclass(slots=True)
 class Side:
-    """All rounds of one of two calls."""
+    """All rounds of one call of a pair."""
 
     answers: int = 0
     seconds: float = 0.0
@@ -86,20 +86,20 @@ class Side:
 
 
 def bearer(secret: str) -> dict[str, str]:
-    """Credentials in the usual header."""
+    """Return credentials as a bearer."""
     return {"Authorization": f"Bearer {secret}"}
 
 
 @dataclass(slots=True)
 class Setting:
-    """The account on the server, and what was made in it."""
+    """The account on the server, and its tokens."""
 
     session: ClientSession
     account: WithExamples
-    told: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
 
     async def ask(self, call: Call) -> Any:
-        """Ask once, and insist on a good answer."""
+        """Send one request, and fail unless it succeeds."""
         async with self.session.request(call.method, call.path, headers=call.headers, data=call.body) as answer:
             body = await answer.read()
             if answer.status >= 300:
@@ -107,7 +107,7 @@ class Setting:
             return msgspec.json.decode(body)
 
     async def pairs(self, tokens: int) -> list[Pair]:
-        """Make as many tokens for each list, and return what is compared."""
+        """Create this many tokens for each list, and return the pairs to compare."""
         account = self.account
         member, admin = bearer(account.member_token), bearer(account.admin_token)
         owners = {
@@ -169,7 +169,7 @@ class Setting:
 
 
 async def turn(session: ClientSession, call: Call, server: Server, seconds: float, connections: int) -> Side:
-    """Ask again and again on so many connections."""
+    """Send a request in a closed loop on this many connections."""
     side = Side()
     until = time.perf_counter() + seconds
 
@@ -189,9 +189,9 @@ async def turn(session: ClientSession, call: Call, server: Server, seconds: floa
 
 
 async def measure(
-    server: Server, directory: Path, asked: argparse.Namespace, done: Callable[[str], None]
+    server: Server, directory: Path, arguments: argparse.Namespace, done: Callable[[str], None]
 ) -> list[Cost]:
-    """Found an account, and let each pair take turns."""
+    """Create an account, and run the calls of each pair in turns."""
     settings = Settings.from_environment(
         {**os.environ, **ENVIRONMENT, "DATABASE_URL": server.database.app_url}, command="api"
     )
@@ -200,13 +200,13 @@ async def measure(
     account = msgspec.json.decode(file.read_bytes(), type=WithExamples)
     costs = []
     async with ClientSession(f"http://{HOST}:{server.port}") as session:
-        for pair in await Setting(session, account).pairs(asked.tokens):
-            if asked.only and not any(each in pair.name for each in asked.only):
+        for pair in await Setting(session, account).pairs(arguments.tokens):
+            if arguments.only and not any(each in pair.name for each in arguments.only):
                 continue
             sides = (Side(), Side())
-            for _ in range(asked.rounds):
+            for _ in range(arguments.rounds):
                 for side, call in zip(sides, (pair.dialect, pair.native), strict=True):
-                    made = await turn(session, call, server, asked.seconds, asked.connections)
+                    made = await turn(session, call, server, arguments.seconds, arguments.connections)
                     side.answers += made.answers
                     side.seconds += made.seconds
                     side.cpu_seconds += made.cpu_seconds
@@ -239,14 +239,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each turn")
     parser.add_argument("--json", action="store_true", help="print plain values")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     os.environ |= {"REDIS_URL": "unix:///nowhere"}
     console = Console(stderr=True)
     with tempfile.TemporaryDirectory(prefix="cf-bench-", dir="/tmp") as directory, ExitStack() as ending:
         postgres = ending.enter_context(embedded_postgres(State.at(Path(directory))))
         server = Stage(postgres, Path(directory), ending).server("postgres", 100)
-        costs = asyncio.run(measure(server, Path(directory), asked, lambda name: console.print(f"{name}: done")))
-    if asked.json:
+        costs = asyncio.run(measure(server, Path(directory), arguments, lambda name: console.print(f"{name}: done")))
+    if arguments.json:
         sys.stdout.write(msgspec.json.encode(costs).decode() + "\n")
     else:
         Console(width=None if sys.stdout.isatty() else 160).print(table_of(costs))

@@ -1,4 +1,4 @@
-"""Many tokens at once: one that the door made, multiplied in SQL with entries, leaf hashes and secrets of their own."""
+"""Fills a database with tokens: SQL copies one that the door created, with an entry, a leaf hash and a secret each."""
 
 from typing import Final
 from uuid import UUID
@@ -16,8 +16,8 @@ from counterfoil_dev.postgres import Database
 
 from .sample import PEPPERS, digest, secret
 
-# The first token says all that its copies say, but for these. A replaced word is replaced by one of the same place in
-# the canonical order, so an entry stays canonical; its salt stays good, its commitment is made anew.
+# A copy differs from the first token only in these values. Each replacement keeps its place in the canonical order, so
+# the entry stays canonical; the copy keeps the salt, and its commitment is computed again.
 _SOW: Final = """
 create temporary table sown as
   with copy as (
@@ -59,7 +59,7 @@ select {", ".join(("s." if column in _OWN else "t.") + column for column in COLU
 
 
 async def fill(database: Database, *, tokens: int) -> UUID:
-    """Make an account with so many tokens of the sample, and number 0, which may do everything in it."""
+    """Create an account with this many tokens of the sample, and token number 0, which has all scopes."""
     account = uuid7()
     async with Door(database.app_url) as door:
         await door.execute(_creation(account, 0, scopes=(EVERYTHING,), lifetime="forever"))

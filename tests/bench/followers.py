@@ -1,4 +1,4 @@
-"""Very many readers of live streams, and a writer beside them: who gets which line how long after it was written."""
+"""Readers of live streams, and a writer: measures how long after its event each line arrives."""
 
 import asyncio
 import math
@@ -23,7 +23,7 @@ _EVENT: Final = b',"entry":'
 _SMALL_BUFFER: Final = 16_384
 _WRITES_A_SECOND: Final = 20
 
-# One event a line, each of the next version of a subject of its own kind of nothing: what it says is its time.
+# Inserts events of consecutive versions of one subject; the entry of each contains only the time of its insertion.
 _WRITE: Final = """
 insert into event (account_id, kind, subject_id, version, type, at, entry)
 select $1::uuid, 'token', $2::uuid, version, 'renewed', at,
@@ -44,35 +44,35 @@ class _At(msgspec.Struct):
 
 @dataclass(slots=True)
 class Follower:
-    """One reader, who insists on every position."""
+    """A reader that fails if a position is missing."""
 
     session: ClientSession
     url: str
     position: int
     until: float = math.inf
-    """Where it stops, once that is known: the next line will tell, be there an event or not."""
+    """The position at which the reader stops, once it is known; lines without an event also state a position."""
     query: str = "follow=true"
     events: int = 0
     checksum: int = 0
-    """Of all lines, as they came."""
+    """A checksum of all received lines."""
     tenths: Counter[int] = field(default_factory=Counter)
-    """How many of the lines that were looked at took how many tenths of a millisecond since they were written."""
+    """Counts of sampled lines by their delay, in tenths of a millisecond."""
     cut: bool = False
     _rest: bytes = b""
 
     async def read(self) -> None:
-        """Read until it is at its end, or the stream is."""
+        """Read until the end position, or until the stream ends."""
         async with self.open() as answer:
             await self.read_on(answer)
 
     def open(self) -> "aiohttp.client._RequestContextManager":
-        """Ask for what follows."""
+        """Request the stream from the current position on."""
         self._rest = b""
         patience = ClientTimeout(total=None, sock_read=60)
         return self.session.get(f"{self.url}/v1/events?{self.query}&after={self.position}", timeout=patience)
 
     async def read_on(self, answer: aiohttp.ClientResponse) -> None:
-        """Read on until it is at its end, or the stream is."""
+        """Continue to read until the end position, or until the stream ends."""
         assert answer.status == 200, answer.status
         try:
             async for chunk in answer.content.iter_any():
@@ -104,7 +104,7 @@ class Follower:
 
 
 def session_of(credentials: str, *, stalls: bool = False) -> ClientSession:
-    """Return a session of very many connections; one who stalls also has room for little that is not read."""
+    """Return a session with an unlimited number of connections; a stalled reader also gets a small receive buffer."""
 
     def small(address: tuple[object, ...]) -> socket.socket:
         opened = socket.socket(address[0], address[1], address[2])  # type: ignore[arg-type] # as getaddrinfo gives them
@@ -118,7 +118,7 @@ def session_of(credentials: str, *, stalls: bool = False) -> ClientSession:
 
 
 async def account_of(database: Database) -> UUID:
-    """Return the account whose tokens the database was filled with."""
+    """Return the account that `fill` created."""
     connection = await asyncpg.connect(database.owner_url)
     try:
         return UUID(str(await connection.fetchval("select account_id from token limit 1")))
@@ -127,7 +127,7 @@ async def account_of(database: Database) -> UUID:
 
 
 async def write(url: str, account: UUID, *, rate: int, seconds: float) -> int:
-    """Write so many events a second past the door, which would cost more than all of the rest; return how many."""
+    """Insert events at this rate without the door, which would cost more than everything else; return their number."""
     connection = await asyncpg.connect(url)
     subject, version, began = uuid4(), 0, monotonic()
     try:
@@ -143,7 +143,7 @@ async def write(url: str, account: UUID, *, rate: int, seconds: float) -> int:
 
 
 def milliseconds(followers: Sequence[Follower], percent: float) -> float:
-    """Return within how long so many percent of the lines that were looked at had come."""
+    """Return a percentile of the delays of the sampled lines."""
     taken = sum((each.tenths for each in followers), Counter[int]())
     left = taken.total() * percent / 100
     for tenth, count in sorted(taken.items()):
@@ -154,7 +154,7 @@ def milliseconds(followers: Sequence[Follower], percent: float) -> float:
 
 
 async def figures(session: ClientSession, url: str) -> tuple[float, float]:
-    """Return how many megabytes a process has in memory, and how many seconds of processor time it has had."""
+    """Return a process's resident memory in megabytes, and its processor time in seconds."""
     async with session.get(f"{url}/metrics") as answer:
         lines = dict(line.rsplit(" ", 1) for line in (await answer.text()).splitlines() if line[0] != "#")
     return float(lines["process_resident_memory_bytes"]) / 2**20, float(lines["process_cpu_seconds_total"])

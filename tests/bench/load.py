@@ -22,13 +22,13 @@ Kind = Literal["exchange", "introspect", "create", "list"]
 
 HOST: Final = "127.0.0.1"
 WARMING_SECONDS: Final = 0.3
-"""Connections are opened and the first answers given before anything counts."""
+"""Warm-up: answers within this time are not counted."""
 _LAST_ANSWERS_SECONDS: Final = 10.0
 _MOST_REQUESTS: Final = 20_000
 
 
 class Round(msgspec.Struct, frozen=True, kw_only=True):
-    """So many seconds of one kind of request, to one server with so many tokens."""
+    """One kind of request for a number of seconds, to a server with a number of tokens."""
 
     kind: Kind
     port: int
@@ -40,7 +40,7 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tally(msgspec.Struct, frozen=True):
-    """How many answers took how many tenths of a millisecond, and how many were of which status.
+    """Counts of answers by duration in tenths of a millisecond, and by status.
 
     `answers` counts also those that came before and after the seconds that count.
     """
@@ -52,7 +52,7 @@ class Tally(msgspec.Struct, frozen=True):
 
 
 def requests(this: Round) -> list[bytes]:
-    """Build the requests of a round; which tokens they are about is random, so that no page is warmer than others."""
+    """Build the requests of a round. The tokens are random, so that all database pages are equally likely cached."""
     picks = random.Random(this.seed)
     return [_request(this, picks.randrange(1, this.tokens + 1)) for _ in range(_MOST_REQUESTS)]
 
@@ -80,7 +80,7 @@ def _written(method: str, path: str, asker: str, *, body: str = "", media: str =
 
 
 class Run:
-    """One round under way: what is sent next, until when, and what came back."""
+    """A running round: the next request, the end, and the counts."""
 
     def __init__(self, this: Round) -> None:
         self.loop = asyncio.get_running_loop()
@@ -92,7 +92,7 @@ class Run:
         self.statuses: Counter[int] = Counter()
 
     def answered(self, status: int, sent_at: float) -> None:
-        """Count an answer, if it came in time."""
+        """Count an answer that arrived before the end."""
         now = perf_counter()
         self.answers += 1
         if self.counts_from <= now < self.until:
@@ -101,7 +101,7 @@ class Run:
 
 
 class Connection(asyncio.Protocol):
-    """One connection: sends, waits for the whole answer, sends again."""
+    """A connection that sends a request, waits for the whole answer, and sends the next one."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -110,12 +110,12 @@ class Connection(asyncio.Protocol):
         self.done = run.loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
+        """Send the first request."""
         self._transport: asyncio.Transport = transport  # type: ignore[assignment] # uvloop's is one in all but name
         self._send()
 
     def data_received(self, data: bytes) -> None:
-        """Go on once the answer is whole."""
+        """Send the next request once the answer is complete."""
         self._received += data
         end = self._received.find(b"\r\n\r\n")
         if end < 0 or len(self._received) < end + 4 + _length_of(self._received[:end]):
@@ -125,7 +125,7 @@ class Connection(asyncio.Protocol):
         self._send()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Whoever hangs up on us in mid-round spoils it."""
+        """Fail the round if the server closes the connection before its end."""
         if not self.done.done():
             self.done.set_exception(exc or ConnectionError("the server hung up"))
 
@@ -145,7 +145,7 @@ def _length_of(head: bytes) -> int:
 
 
 async def tally_of(this: Round) -> Tally:
-    """Run a round."""
+    """Run a round, and return its counts."""
     run = Run(this)
     opened = await asyncio.gather(
         *(run.loop.create_connection(lambda: Connection(run), HOST, this.port) for _ in range(this.connections))
@@ -156,7 +156,7 @@ async def tally_of(this: Round) -> Tally:
 
 
 def main() -> None:
-    """Answer rounds with tallies until the input ends."""
+    """Read rounds from the input and print their tallies until the input ends."""
     gc.disable()
     for line in sys.stdin.buffer:
         tally = uvloop.run(tally_of(msgspec.json.decode(line, type=Round)))

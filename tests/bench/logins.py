@@ -1,4 +1,4 @@
-"""How many good logins are refused while strangers try passwords, from one network or from many.
+"""Measures how many valid logins are refused while others guess passwords, from one network or from many.
 
     python3 shared/boot.py run python -m tests.bench.logins
 
@@ -37,7 +37,7 @@ HOME = "192.0.2.7"
 
 
 class Flood(msgspec.Struct, frozen=True):
-    """What became of the user's logins beside a flood from so many networks, and what the strangers were answered."""
+    """The results of a user's logins during guesses from a number of networks, and the statuses of the guesses."""
 
     networks: int
     logins: int
@@ -55,18 +55,18 @@ async def login(session: ClientSession, who: tuple[str, str], address: str) -> i
         return answer.status
 
 
-async def flooded(session: ClientSession, user: tuple[str, str], networks: int, asked: argparse.Namespace) -> Flood:
-    """Log in while strangers from so many networks do."""
-    said: Counter[str] = Counter()
+async def flooded(session: ClientSession, user: tuple[str, str], networks: int, arguments: argparse.Namespace) -> Flood:
+    """Log in while others guess passwords from this many networks."""
+    printed: Counter[str] = Counter()
 
     async def stranger(number: int) -> None:
         while True:
             address = f"10.{networks}.{number % networks}.{number}"
-            said[str(await login(session, (f"nobody-{number}@x.example", "wrong"), address))] += 1
+            printed[str(await login(session, (f"nobody-{number}@x.example", "wrong"), address))] += 1
 
-    strangers = [asyncio.create_task(stranger(number)) for number in range(asked.connections if networks else 0)]
+    strangers = [asyncio.create_task(stranger(number)) for number in range(arguments.connections if networks else 0)]
     home, elsewhere, took = [], [], []
-    for number in range(asked.logins):
+    for number in range(arguments.logins):
         began = time.perf_counter()
         home.append(await login(session, user, HOME))
         took.append(time.perf_counter() - began)
@@ -74,13 +74,13 @@ async def flooded(session: ClientSession, user: tuple[str, str], networks: int, 
     for task in strangers:
         task.cancel()
     refused = [sum(status != 200 for status in each) for each in (home, elsewhere)]
-    return Flood(networks, asked.logins, refused[0], refused[1], median(took), dict(sorted(said.items())))
+    return Flood(networks, arguments.logins, refused[0], refused[1], median(took), dict(sorted(printed.items())))
 
 
 async def measure(
-    server: Server, directory: Path, asked: argparse.Namespace, done: Callable[[int], None]
+    server: Server, directory: Path, arguments: argparse.Namespace, done: Callable[[int], None]
 ) -> list[Flood]:
-    """Make a user, log in once, and measure beside one flood after the other."""
+    """Create a user, log in once, and measure logins during one flood of guesses after the other."""
     file = directory / "credentials.json"
     settings = Settings.from_environment(
         {**os.environ, **ENVIRONMENT, "DATABASE_URL": server.database.app_url}, command="api"
@@ -92,8 +92,8 @@ async def measure(
     async with ClientSession(f"http://{HOST}:{server.port}") as session:
         if await login(session, user, HOME) != 200:
             raise SystemExit("the user cannot log in")
-        for networks in asked.networks:
-            floods.append(await flooded(session, user, networks, asked))
+        for networks in arguments.networks:
+            floods.append(await flooded(session, user, networks, arguments))
             done(networks)
     return floods
 
@@ -117,16 +117,16 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=40)
     parser.add_argument("--logins", type=int, default=30)
     parser.add_argument("--json", action="store_true", help="print plain values")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     os.environ |= {"TRUSTED_PROXIES": "127.0.0.1/32", "REDIS_URL": "unix:///nowhere"}
     console = Console(stderr=True)
     with tempfile.TemporaryDirectory(prefix="cf-bench-", dir="/tmp") as directory, ExitStack() as ending:
         postgres = ending.enter_context(embedded_postgres(State.at(Path(directory))))
         server = Stage(postgres, Path(directory), ending).server("postgres", 100)
         floods = asyncio.run(
-            measure(server, Path(directory), asked, lambda networks: console.print(f"{networks} networks: done"))
+            measure(server, Path(directory), arguments, lambda networks: console.print(f"{networks} networks: done"))
         )
-    if asked.json:
+    if arguments.json:
         sys.stdout.write(msgspec.json.encode(floods).decode() + "\n")
     else:
         Console(width=None if sys.stdout.isatty() else 160).print(table_of(floods))

@@ -1,4 +1,4 @@
-"""How fast one API process replays the log of an account over HTTP, and whether its memory stays as it is.
+"""Measures how fast one API process replays an account's log over HTTP, and whether its memory grows.
 
     python3 shared/boot.py run python -m tests.bench.replay                  two logs, the longer of 200,000 events
     python3 shared/boot.py run python -m tests.bench.replay --events 1000000
@@ -44,13 +44,13 @@ select s.account_pos, e.entry, e.private, e.salt
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What it came to; rates are events a second."""
+    """The result; rates are events a second."""
 
     events: int
     plain_rate: float
     gzip_rate: float
     gzip_share_of_bytes: float
-    """Of the bytes of the plain answer."""
+    """The share of the plain answer's bytes."""
     bare_rate: float
     of_bare: float
     of_wanted: float
@@ -59,7 +59,7 @@ class Figures:
 
 
 async def figures_of(server: Server, events: int) -> Figures:
-    """Replay a quarter of the log, then all of it, plain and with gzip; then read the rows alone."""
+    """Replay a quarter of the log, then all of it, plain and with gzip; then read the rows from Postgres."""
     account = await account_of(server.database)
     url = f"http://{HOST}:{server.port}/v1/events"
     async with session_of(f"Bearer {secret(0).plain}") as session:
@@ -78,7 +78,7 @@ async def figures_of(server: Server, events: int) -> Figures:
 
 
 async def _grown(database: Database, account: UUID, events: int) -> None:
-    """Have about so many more events in the log, and sealed."""
+    """Insert about this many events, and seal them."""
     while events > 0:
         events -= await write(database.owner_url, account, rate=min(events, 40_000), seconds=1)
     connection = await connect_sealer(database.app_url)
@@ -89,7 +89,7 @@ async def _grown(database: Database, account: UUID, events: int) -> None:
 
 
 async def _replayed(session: ClientSession, url: str, coding: str) -> tuple[int, float, int]:
-    """Return how many lines came, in how many seconds, in how many bytes as they were sent."""
+    """Return the number of lines, the seconds, and the bytes on the wire."""
     began, length, lines = monotonic(), 0, 0
     unpack = zlib.decompressobj(wbits=31).decompress if coding == "gzip" else bytes
     async with session.get(url, headers={"Accept-Encoding": coding}, auto_decompress=False) as answer:
@@ -121,16 +121,16 @@ def _peak_mb(pid: int) -> float:
 
 
 def main() -> None:
-    """Build the stage, replay, print."""
+    """Build the stage, measure, and print the result."""
     parser = argparse.ArgumentParser(prog="tests.bench.replay", description=__doc__.splitlines()[0])
     parser.add_argument("--events", type=int, default=200_000, help="about how many, in the longer log")
     parser.add_argument("--json", action="store_true", help="print plain values")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="cf-replay-", dir="/tmp") as directory, ExitStack() as ending:
         postgres = ending.enter_context(embedded_postgres(State.at(Path(directory))))
         server = Stage(postgres, Path(directory), ending).server("postgres", _TOKENS)
-        found = asyncio.run(figures_of(server, asked.events))
-    sys.stdout.write(msgspec.json.encode(asdict(found)).decode() + "\n" if asked.json else _text(found))
+        found = asyncio.run(figures_of(server, arguments.events))
+    sys.stdout.write(msgspec.json.encode(asdict(found)).decode() + "\n" if arguments.json else _text(found))
 
 
 def _text(found: Figures) -> str:

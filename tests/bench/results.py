@@ -1,4 +1,4 @@
-"""What a case came to, and the table of it."""
+"""The results of cases, and their table."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -21,27 +21,27 @@ class Half:
 
     @property
     def rates(self) -> list[float]:
-        """Good answers a second, round by round."""
+        """Successful answers a second, for each round."""
         return [_good(tally) / tally.seconds for tally in self.tallies]
 
     @property
     def events_per_transaction(self) -> float | None:
-        """How many commands shared one transaction, if any was asked for."""
+        """The mean number of commands in a transaction, if there were any."""
         transactions = sum(each.transactions for each in self.spent)
         return sum(each.commands for each in self.spent) / transactions if transactions else None
 
     @property
     def cpu_microseconds(self) -> float:
-        """Processor time of the API process for one answer, which a busy machine changes least."""
+        """Processor time of the API process for an answer; load on the machine changes it least."""
         return 1e6 * sum(each.cpu_seconds for each in self.spent) / sum(tally.answers for tally in self.tallies)
 
     @property
     def refused(self) -> int:
-        """How many answers were not what was asked for."""
+        """The number of unsuccessful answers."""
         return sum(sum(tally.statuses.values()) - _good(tally) for tally in self.tallies)
 
     def milliseconds(self, percent: float) -> float:
-        """Return how long so many percent of all answers took at most."""
+        """Return a percentile of the durations."""
         taken = sum((Counter(tally.tenths) for tally in self.tallies), Counter[int]())
         left = taken.total() * percent / 100
         for tenth, count in sorted(taken.items()):
@@ -72,12 +72,12 @@ class Result:
 
     @property
     def ratios(self) -> list[float]:
-        """Each round against the one beside it: what slows the whole machine slows both."""
+        """The ratio of each round to the round beside it: load on the machine slows both."""
         return [one / other for one, other in zip(self.side.rates, self.other.rates, strict=True)]
 
     @property
     def kept(self) -> bool:
-        """Whether it came out as it must."""
+        """Whether the result meets the limits."""
         case = self.case
         fast = case.least is None or median(self.ratios) >= case.least
         return fast and (case.p99_below_ms is None or self.side.milliseconds(99) < case.p99_below_ms)

@@ -1,4 +1,4 @@
-"""The tokens of a bench, by number: every process derives the same secrets, so that none has to be handed over."""
+"""The tokens of a bench, by number. Every process derives the same secrets, so none is passed between processes."""
 
 import base64
 import hashlib
@@ -12,15 +12,15 @@ ENVIRONMENT: Final = {
     "PEPPERS": f"1:{base64.b64encode(PEPPER).decode()}",
     "KEY_ENCRYPTION_KEY": base64.b64encode(hashlib.sha256(b"a bench's key").digest()).decode(),
 }
-"""What makes our secrets good ones to an API process."""
+"""The settings with which an API process accepts these secrets."""
 
 
 def secret(n: int) -> Secret:
-    """Return the secret of the n-th token: of the right form, and only as random as a bench needs."""
+    """Return the secret of the n-th token; it has the right form and is not random."""
     body = PREFIXES["service"] + hashlib.sha256(f"token {n}".encode()).hexdigest()[:43]
     return Secret(body + checksum(body))
 
 
 def digest(n: int) -> bytes:
-    """Return what the ledger keeps of the n-th token's secret."""
+    """Return the digest of the n-th token's secret."""
     return PEPPERS.digests(secret(n))[0]

@@ -1,4 +1,4 @@
-"""What the order of the log costs: appends with a sealer beside them, a backlog, and a sealer that has nothing to do.
+"""Measures the sealer: appends while it runs, a backlog, and its cost while nothing is written.
 
     python3 shared/boot.py run python -m tests.bench.seal                        a backlog of a million, some minutes
     python3 shared/boot.py run python -m tests.bench.seal --backlog 100000
@@ -47,7 +47,7 @@ select md5((subject % 100)::text)::uuid, 'token', md5('subject ' || subject)::uu
 
 
 class Sealed(msgspec.Struct, frozen=True):
-    """What it came to."""
+    """The result."""
 
     appends_alone: float
     appends_sealed: float
@@ -73,13 +73,13 @@ def sealer(database: Database, log: Path) -> Iterator[subprocess.Popen[bytes]]:
             process.terminate()
 
 
-def appends(stage: Stage, server: Server, asked: argparse.Namespace) -> tuple[Half, Half]:
+def appends(stage: Stage, server: Server, arguments: argparse.Namespace) -> tuple[Half, Half]:
     """Exchange tokens without and with a sealer, in turns."""
     alone, sealed = Half(), Half()
-    for turn in range(asked.rounds):
+    for turn in range(arguments.rounds):
         this = Round(
             kind="exchange", port=server.port, tokens=server.tokens, asker=secret(0).plain, seed=turn,
-            seconds=asked.seconds, connections=asked.connections,
+            seconds=arguments.seconds, connections=arguments.connections,
         )  # fmt: skip
         alone.tallies.append(stage.play(this))
         with sealer(server.database, stage.logs / "sealer.log"):
@@ -99,7 +99,7 @@ async def _caught_up(database: Database) -> None:
 
 
 async def backlog(postgres: Postgres, events: int) -> tuple[Database, float, float]:
-    """Seal so many events that nobody has sealed; return their database, and how many a second at what CPU each."""
+    """Seal a backlog of this many events; return their database, events a second, and processor time for each."""
     postgres.run(f"create database backlog owner {OWNER};")
     database = postgres.database("backlog")
     await migrate(database.owner_url, app_role=APPLICATION)
@@ -118,7 +118,7 @@ async def backlog(postgres: Postgres, events: int) -> tuple[Database, float, flo
 
 
 async def idle_passes(database: Database) -> tuple[float, float]:
-    """Return how many milliseconds a look for news takes, and a pass over nothing that is written down."""
+    """Return the milliseconds of a check for new events, and of a whole pass without any."""
     connection = await connect_sealer(database.app_url)
     sealing = Sealing(connection)
     await sealing.step()
@@ -136,7 +136,7 @@ async def idle_passes(database: Database) -> tuple[float, float]:
 
 
 async def idle_shares(database: Database, log: Path, seconds: float) -> tuple[float, float]:
-    """Return which share of a core a sealer with nothing to do takes: its process, and Postgres for it."""
+    """Return the shares of a core that an idle sealer takes: its process, and its sessions in Postgres."""
     connection = await asyncpg.connect(database.owner_url)
     with sealer(database, log) as process:
         while not (pids := await connection.fetch(_SESSIONS)):  # noqa: ASYNC110 - another process's
@@ -160,20 +160,19 @@ def _cpu(pid: int) -> float:
 
 
 def main() -> None:
-    """Measure all of it, and print what it came to."""
-    asked = _arguments()
+    """Measure, and print the result."""
+    arguments = _arguments()
     with tempfile.TemporaryDirectory(prefix="cf-bench-", dir="/tmp") as directory, ExitStack() as ending:
         postgres = ending.enter_context(embedded_postgres(State.at(Path(directory))))
         stage = Stage(postgres, Path(directory), ending)
-        alone, sealed = appends(stage, stage.server("postgres", asked.tokens), asked)
-        database, rate, cpu = asyncio.run(backlog(postgres, asked.backlog))
+        alone, sealed = appends(stage, stage.server("postgres", arguments.tokens), arguments)
+        database, rate, cpu = asyncio.run(backlog(postgres, arguments.backlog))
         look, whole = asyncio.run(idle_passes(database))
-        share, postgres_share = asyncio.run(idle_shares(database, Path(directory) / "idle.log", asked.idle_seconds))
+        share, postgres_share = asyncio.run(idle_shares(database, Path(directory) / "idle.log", arguments.idle_seconds))
     ratios = [one / other for one, other in zip(sealed.rates, alone.rates, strict=True)]
-    came = Sealed(
-        median(alone.rates), median(sealed.rates), ratios, asked.backlog, rate, cpu, look, whole, share, postgres_share
-    )
-    sys.stdout.write(msgspec.json.encode(came).decode() + "\n" if asked.json else _text(came))
+    measured = (rate, cpu, look, whole, share, postgres_share)
+    came = Sealed(median(alone.rates), median(sealed.rates), ratios, arguments.backlog, *measured)
+    sys.stdout.write(msgspec.json.encode(came).decode() + "\n" if arguments.json else _text(came))
 
 
 def _text(came: Sealed) -> str:
@@ -198,12 +197,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--json", action="store_true", help="print plain values")
     parser.add_argument("--quick", action="store_true", help="only see that it runs: its figures say nothing")
-    asked = parser.parse_args()
-    asked.tokens, asked.idle_seconds = TOKENS, IDLE_SECONDS
-    if asked.quick:
-        asked.backlog, asked.seconds, asked.rounds, asked.connections = 10_000, 0.3, 1, 8
-        asked.tokens, asked.idle_seconds = 2_000, 1.0
-    return asked
+    arguments = parser.parse_args()
+    arguments.tokens, arguments.idle_seconds = TOKENS, IDLE_SECONDS
+    if arguments.quick:
+        arguments.backlog, arguments.seconds, arguments.rounds, arguments.connections = 10_000, 0.3, 1, 8
+        arguments.tokens, arguments.idle_seconds = 2_000, 1.0
+    return arguments
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`python -m tests.bench.serve postgres|memory`: one API process, with the real ledger or its twin; says its port."""
+"""`python -m tests.bench.serve postgres|memory`: one API process with the real ledger or its twin; prints its port."""
 
 import asyncio
 import signal
@@ -19,16 +19,16 @@ OPENERS = {"postgres": open_services, "memory": services_in_memory}
 
 
 async def serve(storage: str) -> None:
-    """Serve until asked to stop."""
+    """Serve until SIGTERM."""
     settings = Settings.from_environment(command="api")
     logging.configure(settings.log_format, settings.log_level)
     runner = Runner(make_app(settings, opening=OPENERS[storage]))
     await runner.setup()
     await web.TCPSite(runner, settings.api_host, 0).start()
-    print(runner.addresses[0][1], flush=True)  # noqa: T201 - whoever started us reads it
-    asked = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asked.set)
-    await asked.wait()
+    print(runner.addresses[0][1], flush=True)  # noqa: T201 - the parent process reads it
+    arguments = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, arguments.set)
+    await arguments.wait()
     await runner.cleanup()
 
 

@@ -1,4 +1,4 @@
-"""What a bench plays on: one Postgres, a database of each size, API processes, and the load beside them."""
+"""What a bench runs on: one Postgres, a database for each size, API processes, and the process that makes the load."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ select
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What an API process has used up, since it was started or between two looks."""
+    """What an API process has used since its start, or between two measurements."""
 
     commands: float = 0
     transactions: float = 0
@@ -57,19 +57,19 @@ class Server:
     tokens: int
 
     def spent(self) -> Spent:
-        """Return what it says of itself: commands committed, in how many transactions, in how much processor time."""
+        """Return its metrics: committed commands, transactions, and processor time."""
         with urlopen(f"http://{HOST}:{self.port}/metrics", timeout=10) as reply:
             lines = dict(line.rsplit(" ", 1) for line in reply.read().decode().splitlines() if line[0] != "#")
         return Spent(
             float(lines["counterfoil_batch_jobs_sum"]),
             float(lines["counterfoil_batch_jobs_count"]),
-            float(lines.get("process_cpu_seconds_total", "nan")),  # which only Linux tells
+            float(lines.get("process_cpu_seconds_total", "nan")),  # only on Linux
         )
 
 
 @dataclass(slots=True)
 class Stage:
-    """Builds what is asked for when it is first asked for, and takes all of it down at the end."""
+    """Builds databases and processes at their first use, and ends all of them at its end."""
 
     postgres: Postgres
     logs: Path
@@ -79,23 +79,23 @@ class Stage:
     load: subprocess.Popen[bytes] | None = None
 
     def server(self, storage: Storage, tokens: int) -> Server:
-        """Return the API process with this storage and so many tokens."""
+        """Return the API process with this storage and number of tokens."""
         if (storage, tokens) not in self.servers:
             self.servers[storage, tokens] = self._started(storage, tokens)
         return self.servers[storage, tokens]
 
     def another(self, storage: Storage, tokens: int) -> Server:
-        """Return one more API process over the same database."""
+        """Return another API process on the same database."""
         return self._started(storage, tokens)
 
     def play(self, this: Round) -> Tally:
-        """Let the load process run a round."""
+        """Run a round in the load process."""
         if self.load is None:
             self.load = self._run("load", {}, stdin=subprocess.PIPE)
         assert self.load.stdin is not None
         self.load.stdin.write(msgspec.json.encode(this) + b"\n")
         self.load.stdin.flush()
-        return msgspec.json.decode(self._said(self.load), type=Tally)
+        return msgspec.json.decode(self._metrics(self.load), type=Tally)
 
     def _started(self, storage: Storage, tokens: int) -> Server:
         database = self.databases.get(tokens) or self._filled(tokens)
@@ -106,7 +106,7 @@ class Stage:
             "LOG_FORMAT": "json",
         }
         process = self._run("serve", environment, storage)
-        return Server(process, int(self._said(process)), database, tokens)
+        return Server(process, int(self._metrics(process)), database, tokens)
 
     def _filled(self, tokens: int) -> Database:
         name = f"bench_{tokens}"
@@ -117,7 +117,7 @@ class Stage:
         self.postgres.run("checkpoint")
         return database
 
-    def _said(self, process: subprocess.Popen[bytes]) -> bytes:
+    def _metrics(self, process: subprocess.Popen[bytes]) -> bytes:
         assert process.stdout is not None
         if line := process.stdout.readline():
             return line
@@ -142,7 +142,7 @@ class Stage:
 
 @contextmanager
 def held(server: Server, n: int) -> Iterator[None]:
-    """Hold the row of the n-th token in a transaction of somebody else's."""
+    """Lock the row of the n-th token in another transaction."""
     with asyncio.Runner() as runner:
         connection = runner.run(asyncpg.connect(server.database.owner_url))
         try:

@@ -21,9 +21,9 @@ def test_the_bench_measures_every_case() -> None:
     command = [sys.executable, "-m", "tests.bench", "--quick", "--json"]
     done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    said = msgspec.json.decode(done.stdout, type=list[dict[str, object]])
-    assert [each["name"] for each in said] == [case.name for case in CASES]
-    for each in said:
+    printed = msgspec.json.decode(done.stdout, type=list[dict[str, object]])
+    assert [each["name"] for each in printed] == [case.name for case in CASES]
+    for each in printed:
         assert msgspec.convert(each["ratio"], float) > 0
         for side in (each["side"], each["other"]):
             figures = msgspec.convert(side, dict[str, float | None])

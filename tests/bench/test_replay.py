@@ -15,6 +15,6 @@ def test_a_replay_is_measured() -> None:
     command = [sys.executable, "-m", "tests.bench.replay", "--events", "2000", "--json"]
     done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    said = msgspec.json.decode(done.stdout, type=dict[str, float])
-    assert said["events"] > 1_000
-    assert min(said.values()) > 0
+    printed = msgspec.json.decode(done.stdout, type=dict[str, float])
+    assert printed["events"] > 1_000
+    assert min(printed.values()) > 0

@@ -1,4 +1,4 @@
-"""The ledger's twin: everything is as in production but the storage, which is a dictionary.
+"""The twin of the ledger: like production, but its storage is a dictionary.
 
 Commands are decided, folded and sealed by the code that stands behind the real door: only Postgres is missing.
 """
@@ -38,7 +38,7 @@ from counterfoil_api.services import open_services
 
 
 class MemoryDoor(Door):
-    """Answers at once, and forgets everything when the process ends."""
+    """A door that answers at once and stores everything in memory."""
 
     def __init__(self, locked: Locked) -> None:
         super().__init__("")
@@ -47,7 +47,7 @@ class MemoryDoor(Door):
     async def execute(
         self, command: Request, claim: IdempotencyClaim | None = None, reply: Reply | None = None
     ) -> Outcome:
-        """Carry out a command, without a key: no bench sends one."""
+        """Execute a command; benches send no idempotency keys."""
         assert claim is None
         assert reply is None
         locked = self._locked
@@ -65,13 +65,13 @@ class MemoryDoor(Door):
 
 
 class MemoryLookup(Lookup):
-    """Finds tokens where the memory door keeps them."""
+    """Looks up tokens in the memory of the door."""
 
     def __init__(self, locked: Locked) -> None:
         self._locked = locked
 
     async def by_digests(self, digests: tuple[bytes, ...]) -> Seen | None:
-        """Return the token that one of these digests opens."""
+        """Return the token with one of these digests."""
         for digest in digests:
             if found := self._locked.of(TokenReads).opened.get(digest):
                 account, token_id, generation = found
@@ -97,13 +97,13 @@ class MemoryNumbers(Numbers):
 
 @asynccontextmanager
 async def services_in_memory(settings: Settings) -> AsyncIterator[Services]:
-    """Open the real services, read its tokens once, and put memory in the place of its door and look-ups."""
-    # A dictionary of rows makes full collections long, and Postgres would not: the twin goes without them.
+    """Open the real services, read the tokens once, and replace the door and the look-ups by those in memory."""
+    # A large dictionary makes full garbage collections long, unlike rows in Postgres: the twin switches them off.
     gc.set_threshold(*gc.get_threshold()[:2], 1_000_000)
     async with open_services(settings) as real:
         pool = real.get(Writing).reading.pool
         locked = await _read(pool)
-        # These uses are never entered: they count, and write nothing.
+        # These uses are counted and never written.
         verifying = replace(real.get(Verifying), lookup=MemoryLookup(locked), uses=Uses(pool))
         numbers = MemoryNumbers(len(locked.rows) + 1)
         writing = replace(real.get(Writing), door=MemoryDoor(locked), token_numbers=numbers)

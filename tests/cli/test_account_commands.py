@@ -7,17 +7,18 @@ from cli.shell import Shell
 
 async def test_the_policy_is_changed_one_rule_at_a_time(shell: Shell) -> None:
     assert "max lifetime    any" in (await shell("account", "show")).out
-    said = await shell("account", "update", "--max-lifetime", "90d", "--notice", "7d", "--notice", "36h")
-    assert said.code == 0, said.err
-    assert "max lifetime    90d" in said.out
-    assert "notices         7d 36h" in said.out
-    said = await shell("account", "update", "--network", "127.0.0.0/8", "--network", "::1/128", "--json")
-    assert json.loads(said.out)["policy"] == {
+    result = await shell("account", "update", "--max-lifetime", "90d", "--notice", "7d", "--notice", "36h")
+    assert result.code == 0, result.err
+    assert "max lifetime    90d" in result.out
+    assert "notices         7d 36h" in result.out
+    result = await shell("account", "update", "--network", "127.0.0.0/8", "--network", "::1/128", "--json")
+    assert json.loads(result.out)["policy"] == {
         "max_lifetime": "90d", "default_lifetime": None, "notices": ["7d", "36h"],
         "networks": ["127.0.0.0/8", "::1/128"], "catalogue_closed": False,
     }  # fmt: skip
-    said = await shell("account", "update", "--max-lifetime", "none", "--notice", "none", "--network", "none", "--json")
-    assert json.loads(said.out)["policy"] == {
+    removed = ("--max-lifetime", "none", "--notice", "none", "--network", "none")
+    result = await shell("account", "update", *removed, "--json")
+    assert json.loads(result.out)["policy"] == {
         "max_lifetime": None, "default_lifetime": None, "notices": None, "networks": [],
         "catalogue_closed": False,
     }  # fmt: skip
@@ -32,9 +33,9 @@ async def test_the_policy_is_changed_one_rule_at_a_time(shell: Shell) -> None:
 async def test_account_events_are_listed_with_actor_and_both_values(shell: Shell) -> None:
     for longest in ("90d", "30d"):
         assert (await shell("account", "update", "--max-lifetime", longest)).code == 0
-    told = (await shell("account", "events", "--since", "1h")).out
-    assert "policy.max_lifetime: 90d → 30d" in told
-    assert "token 1 administrator" in told
+    reported = (await shell("account", "events", "--since", "1h")).out
+    assert "policy.max_lifetime: 90d → 30d" in reported
+    assert "token 1 administrator" in reported
     latest = json.loads((await shell("account", "events", "--json")).out.splitlines()[0])
     assert latest["by"]["name"] == "administrator"
     assert latest["changes"]["policy.max_lifetime"] == {"before": "90d", "after": "30d"}
@@ -47,9 +48,9 @@ async def test_account_events_are_listed_with_actor_and_both_values(shell: Shell
 async def test_ending_all_secrets_asks_for_confirmation_and_also_ends_the_callers_own(shell: Shell) -> None:
     assert (await shell("account", "end-secrets", "--reason", "copied")).code != 0
     assert (await shell("account", "show")).code == 0
-    said = await shell("account", "end-secrets", "--reason", "copied", "--yes")
-    assert said.code == 0, said.err
-    assert "rotate the tokens that are still needed" in said.err
+    result = await shell("account", "end-secrets", "--reason", "copied", "--yes")
+    assert result.code == 0, result.err
+    assert "rotate the tokens that are still needed" in result.err
     refused = await shell("account", "show")
     assert (refused.code, "secret-ended" in refused.err) == (1, True)
 
@@ -62,8 +63,8 @@ async def test_the_catalogue_is_written_read_and_used_for_grants(shell: Shell) -
          "--sentence", "For the till."),
     ]  # fmt: skip
     for step in steps:
-        said = await shell(*step)
-        assert said.code == 0, said.err
+        result = await shell(*step)
+        assert result.code == 0, result.err
     listed = (await shell("scope", "list")).out
     assert "Read invoices." in listed
     assert link in listed

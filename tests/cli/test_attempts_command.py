@@ -19,12 +19,12 @@ async def test_failed_attempts_are_listed(shell: Shell, service: Service) -> Non
             async with session.get("/v1/tokens", headers={"Authorization": f"Bearer {secret}"}) as answer:
                 assert answer.status == 401
     async with asyncio.timeout(20):
-        while not (told := (await shell("attempts", "--json")).out):
+        while not (reported := (await shell("attempts", "--json")).out):
             pass
-    (attempt,) = [json.loads(line) for line in told.splitlines()]
+    (attempt,) = [json.loads(line) for line in reported.splitlines()]
     assert (attempt["kind"], attempt["subject"], attempt["count"]) == ("token-revoked", token, 3)
     assert attempt["network"] == "127.0.0.0/24"
-    said = await shell("attempts", "--kind", "token-revoked")
-    assert (said.code, said.err) == (0, "")
-    assert "\ttoken 2 ended\t" in said.out
+    result = await shell("attempts", "--kind", "token-revoked")
+    assert (result.code, result.err) == (0, "")
+    assert "\ttoken 2 ended\t" in result.out
     assert (await shell("attempts", "--kind", "token-expired")).err == "There is nothing to show.\n"

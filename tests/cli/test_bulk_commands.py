@@ -116,8 +116,8 @@ async def test_a_file_is_imported_line_by_line_and_can_be_repeated(shell: Shell,
     assert [line.partition(":")[0] for line in first.err.splitlines()] == ["line 2", "line 5", "line 6"]
     assert not any(secret in first.out + first.err for secret in good)
     again = await shell("token", "import", str(file), "--json")
-    told = [json.loads(line) for line in again.out.splitlines()]
-    assert sorted((each["line"], each["status"]) for each in told) == [
+    reported = [json.loads(line) for line in again.out.splitlines()]
+    assert sorted((each["line"], each["status"]) for each in reported) == [
         (1, "already"), (2, "refused"), (3, "already"), (5, "refused"), (6, "refused"), (7, "already"),
     ]  # fmt: skip
     for secret in good:
@@ -134,10 +134,10 @@ async def test_an_expired_token_is_refused_with_its_line(
         f"fresh,service:backup,90d,{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d},{secrets.token_hex(20)}\n"
         f"over,service:backup,90d,2024-02-01,{secrets.token_hex(20)}\n"
     )
-    said = await shell("token", "import", str(file), *dry_run)
-    assert (said.code, said.out.endswith(" 0 already, 1 refused\n")) == (1, True)
-    assert said.err.startswith("line 3: This token expired on 2024-05-01, 90d after it was made")
-    assert said.err.endswith("(lifetime)\n")
+    result = await shell("token", "import", str(file), *dry_run)
+    assert (result.code, result.out.endswith(" 0 already, 1 refused\n")) == (1, True)
+    assert result.err.startswith("line 3: This token expired on 2024-05-01, 90d after it was made")
+    assert result.err.endswith("(lifetime)\n")
 
 
 async def test_a_table_is_imported_by_its_column_names(shell: Shell, tmp_path: Path) -> None:
@@ -179,8 +179,8 @@ async def test_an_import_survives_an_outage_of_the_database(
             while not any(line.get("status") == 503 for line in lines):  # noqa: ASYNC110 - it is told by nobody else
                 await asyncio.sleep(0.1)
         await owner.close()
-        said = await running
-    assert (said.code, said.out) == (0, "3 imported, 0 already, 0 refused\n")
+        result = await running
+    assert (result.code, result.out) == (0, "3 imported, 0 already, 0 refused\n")
     assert await service.tokens() == 3
 
 

@@ -10,9 +10,9 @@ from cli.shell import Shell
 
 async def issued(shell: Shell, *words: str, by: str = "") -> tuple[dict[str, Any], str]:
     more = {"COUNTERFOIL_TOKEN": by} if by else {}
-    said = await shell("token", "create", *words, "--json", **more)  # type: ignore[arg-type] # no other name is in it
-    assert said.code == 0, said.err
-    document = json.loads(said.out)
+    result = await shell("token", "create", *words, "--json", **more)  # type: ignore[arg-type] # no other name is in it
+    assert result.code == 0, result.err
+    document = json.loads(result.out)
     return document["token"], document["secret"]
 
 

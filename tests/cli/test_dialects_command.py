@@ -18,6 +18,6 @@ async def test_the_command_shows_the_addresses_for_vendors_clients(
     (dialect,) = await ledger.dialects()
     (document,) = [json.loads(line) for line in (await shell("dialects", "--json")).out.splitlines()]
     assert Dialect(**document) == dialect
-    said = await shell("dialects")
-    assert (said.code, said.err) == (0, "")
-    assert said.out.split("\t") == ["pretend", "no", dialect.base_url, dialect.openapi, "Pretend\n"]
+    result = await shell("dialects")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.split("\t") == ["pretend", "no", dialect.base_url, dialect.openapi, "Pretend\n"]

@@ -30,8 +30,8 @@ async def test_a_missing_subject_is_reported_with_the_list_command_of_its_kind(s
         (("scope-set", "remove", "x"), "counterfoil scope-set list"),
         (("token", "revocations", "watch", NOBODY), "counterfoil token revocations list"),
     ):  # fmt: skip
-        said = await shell(*words)
-        assert (said.code, f"`{advice}` shows what there is." in said.err) == (1, True), said.err
+        result = await shell(*words)
+        assert (result.code, f"`{advice}` shows what there is." in result.err) == (1, True), result.err
     stale = await shell("user", "update", "self", "--role", "auditor", "--if-match", "7")
     assert "counterfoil user show" in stale.err
 
@@ -48,20 +48,20 @@ async def test_a_refusal_is_shown_in_words_with_matching_advice(shell: Shell) ->
 
 
 async def test_an_invalid_kind_of_attempt_is_refused_with_the_valid_ones(shell: Shell) -> None:
-    said = await shell("attempts", "--kind", "foo")
-    assert (said.code, said.out) == (1, "")
+    result = await shell("attempts", "--kind", "foo")
+    assert (result.code, result.out) == (1, "")
     for word in ("'foo' is not a kind of attempt", "login-failed", "token-expired", "scope-missing", "secret-taken"):
-        assert word in said.err
+        assert word in result.err
 
 
 async def test_an_unreachable_service_is_reported_before_the_client_gives_up(shell: Shell) -> None:
-    said = await shell("token", "list", COUNTERFOIL_URL="http://127.0.0.1:1")
-    assert said.code == 3
-    waiting, what, *todo = said.err.splitlines()
+    result = await shell("token", "list", COUNTERFOIL_URL="http://127.0.0.1:1")
+    assert result.code == 3
+    waiting, what, *todo = result.err.splitlines()
     trouble = "counterfoil: http://127.0.0.1:1 cannot be reached: nothing listens at 127.0.0.1 port 1"
     assert (waiting, what) == (f"{trouble}; still trying.", trouble)
     assert "COUNTERFOIL_URL" in "".join(todo)
-    assert "ssl:" not in said.err
+    assert "ssl:" not in result.err
 
 
 @pytest.mark.parametrize(
@@ -79,11 +79,11 @@ async def test_an_unreachable_service_is_reported_before_the_client_gives_up(she
     ],
 )  # fmt: skip
 async def test_a_usage_error_is_a_document_with_json(shell: Shell, words: tuple[str, ...], wrong: str) -> None:
-    said = await shell(*words)
-    assert (said.code, said.out, wrong in said.err) == (2, "", True), said.err
-    said = await shell(*words, "--json")
-    assert (said.code, said.out) == (2, "")
-    document = json.loads(said.err)
+    result = await shell(*words)
+    assert (result.code, result.out, wrong in result.err) == (2, "", True), result.err
+    result = await shell(*words, "--json")
+    assert (result.code, result.out) == (2, "")
+    document = json.loads(result.err)
     assert (document["exit_code"], document["error"]["type"]) == (2, "usage")
     assert wrong in document["error"]["title"] + document["error"].get("detail", "")
 
@@ -100,17 +100,17 @@ NAIVE = "2027-03-01T12:00:00"
     ],
 )  # fmt: skip
 async def test_a_time_without_a_zone_is_refused_as_by_the_api(shell: Shell, words: tuple[str, ...]) -> None:
-    said = await shell(*words, "--json")
-    assert (said.code, said.out) == (2, "")
-    error = json.loads(said.err)["error"]
+    result = await shell(*words, "--json")
+    assert (result.code, result.out) == (2, "")
+    error = json.loads(result.err)["error"]
     assert str(moments.zoneless(NAIVE)) in error["title"] + error.get("detail", "")
 
 
 async def test_help_texts_name_no_types_of_a_programming_language(shell: Shell) -> None:
     for words in (("token", "create"), ("login",), ("token", "revoke-many"), ()):
-        said = await shell(*words, "--help")
-        assert said.code == 0
-        assert not re.search(r"<\w+(\[\w+\])?>", said.out.replace("<str>", "")), said.out
+        result = await shell(*words, "--help")
+        assert result.code == 0
+        assert not re.search(r"<\w+(\[\w+\])?>", result.out.replace("<str>", "")), result.out
     for _, each in every(command()):
         for option in each.get_params(typer.Context(each)):
             if option.param_type_name == "option":

@@ -118,8 +118,10 @@ async def test_a_position_beyond_the_end_is_refused_with_the_reason(
 async def tailing(shell: Shell, *words: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """The command in a separate process, ended by Ctrl-C without an error."""
     command = [str(Path(sys.executable).with_name("counterfoil")), "events", "tail", *words]
-    told = {**os.environ, **shell.environment}
-    process = await asyncio.create_subprocess_exec(*command, cwd=shell.directory, env=told, stdout=PIPE, stderr=PIPE)
+    environment = {**os.environ, **shell.environment}
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=shell.directory, env=environment, stdout=PIPE, stderr=PIPE
+    )
     try:
         yield process
         process.send_signal(signal.SIGINT)

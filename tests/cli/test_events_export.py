@@ -19,7 +19,7 @@ from cli.test_output import called
 from client import cutting
 from client.cutting import Proxy
 from client.running import Service
-from client.scripted import line, said, scripted
+from client.scripted import line, log_reply, scripted
 from counterfoil.client import Client
 from postgres.sealing import seal_all
 
@@ -135,7 +135,7 @@ async def test_a_file_of_another_ledger_is_not_continued(
     shell: Shell, ledger: Client, service: Service, form: str
 ) -> None:
     await filled(ledger, service, 0)
-    async with scripted(said(line(1), head=1)) as other:
+    async with scripted(log_reply(line(1), head=1)) as other:
         assert (await exported(shell, "log", "--format", form, url=other.url)).code == 0
     held = (shell.directory / "log").read_bytes()
     refused = await exported(shell, "log", "--format", form)
@@ -144,10 +144,10 @@ async def test_a_file_of_another_ledger_is_not_continued(
 
 
 async def test_a_duration_keeps_its_moment_when_an_export_continues(shell: Shell) -> None:
-    async with scripted(said(line(1), b'{"position":2}', head=2), said(line(1), line(3), head=3)) as server:
+    async with scripted(log_reply(line(1), b'{"position":2}', head=2), log_reply(line(1), line(3), head=3)) as server:
         for _ in range(2):
             assert (await exported(shell, "log", "--since", "7d", url=server.url)).code == 0
-    first, second = (asked.partition("since=")[2].partition("&")[0] for asked in server.asked)
+    first, second = (requests.partition("since=")[2].partition("&")[0] for requests in server.requests)
     assert first == second
     assert first.startswith("20")
 

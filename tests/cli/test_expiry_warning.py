@@ -32,46 +32,46 @@ async def test_commands_that_read_change_or_are_refused_warn_once_on_stderr_alon
         (("whoami",), 0), (("token", "list"), 0), (("token", "create", "copy", "--lifetime", "1h", "--quiet"), 0),
         (("user", "list"), 1),
     ):  # fmt: skip
-        said = await shell(*words, COUNTERFOIL_TOKEN=ending)
-        assert said.code == code, said.err
-        assert WARNING.match(said.err), words
-        assert said.err.count("warning: your token") == 1
-        assert "expires in 3 d" not in said.out
-        assert ending not in said.err
+        result = await shell(*words, COUNTERFOIL_TOKEN=ending)
+        assert result.code == code, result.err
+        assert WARNING.match(result.err), words
+        assert result.err.count("warning: your token") == 1
+        assert "expires in 3 d" not in result.out
+        assert ending not in result.err
 
 
 async def test_with_json_the_warning_is_a_document_of_its_own(shell: Shell, ending: str) -> None:
-    said = await shell("whoami", "--json", COUNTERFOIL_TOKEN=ending)
-    token = json.loads(said.out)["token"]
-    (warning,) = [json.loads(line)["warning"] for line in said.err.splitlines()]
+    result = await shell("whoami", "--json", COUNTERFOIL_TOKEN=ending)
+    token = json.loads(result.out)["token"]
+    (warning,) = [json.loads(line)["warning"] for line in result.err.splitlines()]
     assert (warning["type"], warning["token"]) == ("token-expires", token["number"])
     assert warning["expires_at"] == token["expires_at"].partition(".")[0].removesuffix("Z") + "Z"
     assert warning["title"].startswith(f"your token {token['number']} expires in 3 d")
 
 
 async def test_the_warning_can_be_switched_off(shell: Shell, ending: str) -> None:
-    said = await shell("whoami", COUNTERFOIL_TOKEN=ending, COUNTERFOIL_NO_EXPIRY_WARNING="1")
-    assert (said.code, said.err) == (0, "")
+    result = await shell("whoami", COUNTERFOIL_TOKEN=ending, COUNTERFOIL_NO_EXPIRY_WARNING="1")
+    assert (result.code, result.err) == (0, "")
 
 
 async def test_a_token_that_lives_on_and_completion_print_no_warning(shell: Shell, ending: str) -> None:
     assert (await shell("whoami")).err == ""
-    said = await shell(
+    result = await shell(
         _COUNTERFOIL_COMPLETE="complete_bash", COMP_WORDS="counterfoil token show ", COMP_CWORD="3",
         COUNTERFOIL_TOKEN=ending,
     )  # fmt: skip
-    assert (said.code, said.err) == (0, "")
-    assert said.out
+    assert (result.code, result.err) == (0, "")
+    assert result.out
 
 
 async def test_a_replaced_secret_is_to_be_exchanged_for_the_new_one(shell: Shell) -> None:
     token, secret = await issued(shell, "nightly", "--lifetime", "90d")
     await shell("token", "rotate", str(token["number"]), "--grace", "3h")
-    said = await shell("whoami", COUNTERFOIL_TOKEN=secret)
+    result = await shell("whoami", COUNTERFOIL_TOKEN=secret)
     assert re.match(
         rf"counterfoil: warning: your secret of token {token['number']} was replaced and ends in 3 h "
         r"\(.*Z\); use the new one\n",
-        said.err,
+        result.err,
     )
 
 

@@ -1,23 +1,14 @@
 """`counterfoil` shows operators the followers of the log."""
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
-import asyncpg
 import pytest
 
 from cli.shell import Said, Shell
 from counterfoil.postgres.connection import Connection
 from counterfoil_dev.postgres import Database
 from postgres.sealing import seal_all
-
-
-@pytest.fixture
-async def owner(database: Database) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(database.owner_url)
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture
@@ -33,9 +24,9 @@ async def at(owner: Connection, **positions: int) -> None:
         await owner.execute("insert into follower (name, position) values ($1, $2)", name, position)
 
 
-def rows(said: Said) -> list[dict[str, Any]]:
-    assert (said.code, said.err) == (0, "")
-    return [json.loads(line) for line in said.out.splitlines()]
+def rows(result: Said) -> list[dict[str, Any]]:
+    assert (result.code, result.err) == (0, "")
+    return [json.loads(line) for line in result.out.splitlines()]
 
 
 async def test_each_follower_is_shown_with_its_position_and_its_lag(
@@ -51,9 +42,9 @@ async def test_each_follower_is_shown_with_its_position_and_its_lag(
     assert (new["name"], new["status"], new["lag"], new["position"]) == ("new", "behind", head, 0)
     assert new["waiting_seconds"] >= 0
     assert new["moved_seconds"] >= 3 * 86_400
-    said = await server_side("followers", "list", COLUMNS="150")
-    assert (said.code, said.err) == (0, "")
-    line = next(line for line in said.out.splitlines() if line.startswith("new "))
+    result = await server_side("followers", "list", COLUMNS="150")
+    assert (result.code, result.err) == (0, "")
+    line = next(line for line in result.out.splitlines() if line.startswith("new "))
     assert "behind" in line
     assert "(3 d ago)" in line
 

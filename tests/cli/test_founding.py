@@ -50,20 +50,20 @@ def place(settings: Settings, tmp_path: Path) -> Place:
 
 async def test_a_founded_account_has_an_administrator_and_an_unrestricted_token(place: Place) -> None:
     assert await place.found()
-    said = json.loads(place.file.read_text())
+    result = json.loads(place.file.read_text())
     assert place.file.stat().st_mode & 0o777 == 0o600
-    assert said["url"] == place.settings.public_url
+    assert result["url"] == place.settings.public_url
     assert [
         row["type"] for row in await place.rows("select type from event where kind <> 'peppers' order by ins_seq")
     ] == ["created"] * 3
     (user,) = await place.rows("select p.hash, s.name from password p join subject s on s.subject_id = p.user_id")
-    assert user["name"] == said["admin_email"]
-    assert PasswordHasher().verify(user["hash"], said["admin_password"])
+    assert user["name"] == result["admin_email"]
+    assert PasswordHasher().verify(user["hash"], result["admin_password"])
     (token,) = await place.rows("select t.*, s.digest from token t join secret s using (account_id, token_id)")
-    secret = recognised(said["admin_token"])
+    secret = recognised(result["admin_token"])
     assert secret is not None
     assert token["digest"] in Peppers({1: PEPPER}).digests(secret)
-    assert (token["scopes"], str(token["account_id"])) == ('["all"]', said["account"])
+    assert (token["scopes"], str(token["account_id"])) == ('["all"]', result["account"])
 
 
 async def test_founding_again_changes_nothing(place: Place) -> None:
@@ -76,25 +76,25 @@ async def test_founding_again_changes_nothing(place: Place) -> None:
 
 async def test_with_examples_there_is_one_of_each_thing_that_vendors_clients_need(place: Place) -> None:
     assert await place.found(examples=True)
-    said = json.loads(place.file.read_text())
-    assert (said["admin_user_number"], said["member_user_number"]) == (1, 2)
-    assert said["member_email"] == said["member_login"] == "member@counterfoil.example"
-    assert re.fullmatch("[0-9a-f]{24}", said["application_id"])
-    assert re.fullmatch("[0-9a-f]{32}", said["zone_id"])
-    (hashed,) = await place.rows(f"select hash from password where user_id = '{said['member_user_id']}'")
-    assert PasswordHasher().verify(hashed["hash"], said["member_password"])
+    result = json.loads(place.file.read_text())
+    assert (result["admin_user_number"], result["member_user_number"]) == (1, 2)
+    assert result["member_email"] == result["member_login"] == "member@counterfoil.example"
+    assert re.fullmatch("[0-9a-f]{24}", result["application_id"])
+    assert re.fullmatch("[0-9a-f]{32}", result["zone_id"])
+    (hashed,) = await place.rows(f"select hash from password where user_id = '{result['member_user_id']}'")
+    assert PasswordHasher().verify(hashed["hash"], result["member_password"])
     tokens = await place.rows("select * from token order by number")
     assert [(row["number"], row["owner_type"], row["owner_id"], row["status"]) for row in tokens] == [
-        (1, "user", said["admin_user_id"], "active"),
-        (2, "user", said["member_user_id"], "active"),
-        (3, "application", said["application_id"], "revoked"),
-        (4, "service", said["zone_id"], "revoked"),
+        (1, "user", result["admin_user_id"], "active"),
+        (2, "user", result["member_user_id"], "active"),
+        (3, "application", result["application_id"], "revoked"),
+        (4, "service", result["zone_id"], "revoked"),
     ]
     assert json.loads(tokens[1]["scopes"]) == ["own.*", "scopes.read", "losant.application.*", "virtuozzo.*"]
-    assert str(tokens[1]["token_id"]) == said["member_token_id"]
-    secret = recognised(said["member_token"])
+    assert str(tokens[1]["token_id"]) == result["member_token_id"]
+    secret = recognised(result["member_token"])
     assert secret is not None
-    (kept,) = await place.rows(f"select digest from secret where token_id = '{said['member_token_id']}'")
+    (kept,) = await place.rows(f"select digest from secret where token_id = '{result['member_token_id']}'")
     assert kept["digest"] in Peppers({1: PEPPER}).digests(secret)
     sets = await place.rows("select name from subject where kind = 'scope_set'")
     assert {row["name"] for row in sets} == set(TEMPLATES)
@@ -108,12 +108,12 @@ async def test_a_member_needs_another_address_than_the_administrator(place: Plac
 
 async def test_the_file_of_an_earlier_founding_is_accepted(place: Place) -> None:
     await place.found()
-    said = json.loads(place.file.read_text())
-    del said["admin_user_number"]
-    place.file.write_text(json.dumps(said))
+    result = json.loads(place.file.read_text())
+    del result["admin_user_number"]
+    place.file.write_text(json.dumps(result))
     assert not await place.found(examples=True)
     await found_account.renew_token(place.settings, file=place.file)
-    assert json.loads(place.file.read_text()) == {**said, "admin_user_number": 1}
+    assert json.loads(place.file.read_text()) == {**result, "admin_user_number": 1}
 
 
 @pytest.mark.parametrize("examples", [False, True])
@@ -181,8 +181,8 @@ async def test_one_address_founds_several_accounts_and_each_file_names_the_login
     second = place.file.with_name("second.json")
     assert await found(place.settings, name="second", email=EMAIL.upper(), file=second)
     assert json.loads(place.file.read_text())["admin_login"] == EMAIL
-    said = json.loads(second.read_text())
-    assert said["admin_login"] == f"{said['account']}/{EMAIL.upper()}"
+    result = json.loads(second.read_text())
+    assert result["admin_login"] == f"{result['account']}/{EMAIL.upper()}"
 
 
 async def test_an_invalid_address_leaves_no_file_behind(place: Place) -> None:
@@ -213,8 +213,8 @@ async def test_the_first_token_lives_for_a_year_unless_another_lifetime_is_state
 
 async def test_the_first_token_has_the_stated_lifetime_and_is_renewed_on_the_server(place: Place) -> None:
     await found(place.settings, name="first", email=EMAIL, file=place.file, lifetime="90d")
-    said = json.loads(place.file.read_text())
-    assert said["admin_token_lifetime"] == "90d"
+    result = json.loads(place.file.read_text())
+    assert result["admin_token_lifetime"] == "90d"
 
     async def left() -> timedelta | None:
         (row,) = await place.rows("select expires_at - clock_timestamp() as left from token")
@@ -225,7 +225,7 @@ async def test_the_first_token_has_the_stated_lifetime_and_is_renewed_on_the_ser
     ends = await found_account.renew_token(place.settings, file=place.file, lifetime="30d")
     assert ends is not None
     assert timedelta(days=29) < (await left() or timedelta(0)) <= timedelta(days=30)
-    assert json.loads(place.file.read_text()) == {**said, "admin_token_lifetime": "30d"}
+    assert json.loads(place.file.read_text()) == {**result, "admin_token_lifetime": "30d"}
     assert place.file.stat().st_mode & 0o777 == 0o600
     await found_account.renew_token(place.settings, file=place.file)
     assert json.loads(place.file.read_text())["admin_token_lifetime"] == "30d"

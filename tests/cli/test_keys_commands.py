@@ -14,13 +14,13 @@ from counterfoil_dev.postgres import Database
 OTHER = b64encode(b"o" * 32).decode()
 
 
-def rows(said: Said) -> list[dict[str, Any]]:
-    assert (said.code, said.err) == (0, "")
-    return [json.loads(line) for line in said.out.splitlines()]
+def rows(result: Said) -> list[dict[str, Any]]:
+    assert (result.code, result.err) == (0, "")
+    return [json.loads(line) for line in result.out.splitlines()]
 
 
-def statuses(said: Said) -> list[str]:
-    return [row["status"] for row in rows(said)]
+def statuses(result: Said) -> list[str]:
+    return [row["status"] for row in rows(result)]
 
 
 async def test_keys_are_published_activated_and_removed(server_side: Shell) -> None:
@@ -29,14 +29,14 @@ async def test_keys_are_published_activated_and_removed(server_side: Shell) -> N
     published = await server_side("keys", "rotate", "--json")
     assert statuses(published) == ["active", "published"]
     assert rows(published)[1]["next_at"] > rows(published)[1]["published_at"]
-    for words, told in (
+    for words, reported in (
         (("rotate",), "is published already"),
         (("activate", "2"), "activate it after"),
         (("remove", "1"), "to remove it in an emergency"),
         (("remove", "9", "--emergency", "--reason", "x"), "there is no key '9'"),
     ):
         refused = await server_side("keys", *words)
-        assert (refused.code, told in refused.err) == (1, True), refused.err
+        assert (refused.code, reported in refused.err) == (1, True), refused.err
     assert statuses(await server_side("keys", "activate", "2", "--emergency", "--json")) == ["retired", "active"]
     shown = await server_side("keys", "list")
     assert "retired" in shown.out
@@ -62,11 +62,11 @@ async def test_an_emergency_needs_a_reason_and_makes_another_key_sign_at_once(
 async def test_a_wrong_encryption_key_is_named_and_adds_nothing(server_side: Shell) -> None:
     await server_side("keys", "rotate")
     for words in (("keys", "rotate"), ("keys", "list"), ("api",)):
-        said = await server_side(*words, KEY_ENCRYPTION_KEY=OTHER)
-        assert (said.code, "Traceback" in said.err) == (2, False)
-        assert "KEY_ENCRYPTION_KEY is not the one" in said.err
-    said = await server_side("api", KEY_ENCRYPTION_KEY=OTHER, API_PROCESSES="2")
-    assert (said.code, "KEY_ENCRYPTION_KEY is not the one" in said.err) == (2, True)
+        result = await server_side(*words, KEY_ENCRYPTION_KEY=OTHER)
+        assert (result.code, "Traceback" in result.err) == (2, False)
+        assert "KEY_ENCRYPTION_KEY is not the one" in result.err
+    result = await server_side("api", KEY_ENCRYPTION_KEY=OTHER, API_PROCESSES="2")
+    assert (result.code, "KEY_ENCRYPTION_KEY is not the one" in result.err) == (2, True)
     assert statuses(await server_side("keys", "list", "--json")) == ["active"]
 
 
@@ -75,9 +75,9 @@ async def test_a_wrong_pepper_is_named_by_every_command_that_would_use_it(server
     assert (await server_side(*words)).code == 0
     other = (*words[:2], "second", words[3], "other@counterfoil.example", words[5], "d.json")
     for command in (("api",), ("pepper", "list"), other):
-        said = await server_side(*command, PEPPERS=f"1:{OTHER}")
-        assert (said.code, "Traceback" in said.err) == (2, False), said.err
-        assert "PEPPERS: 1 is not the key that this database knows under that number" in said.err
+        result = await server_side(*command, PEPPERS=f"1:{OTHER}")
+        assert (result.code, "Traceback" in result.err) == (2, False), result.err
+        assert "PEPPERS: 1 is not the key that this database knows under that number" in result.err
 
 
 async def test_a_pepper_signs_when_every_process_has_it_and_is_retired_when_no_secret_needs_it(
@@ -100,9 +100,9 @@ async def test_a_pepper_signs_when_every_process_has_it_and_is_retired_when_no_s
     assert statuses(await server_side("pepper", "activate", "2", "--force", "--json", **both)) == [
         "verifying", "signing",
     ]  # fmt: skip
-    for words, told in ((("retire", "2"), "activate another one first"), (("retire", "1"), "try again at")):
+    for words, reported in ((("retire", "2"), "activate another one first"), (("retire", "1"), "try again at")):
         refused = await server_side("pepper", *words, **both)
-        assert (refused.code, told in refused.err) == (1, True)
+        assert (refused.code, reported in refused.err) == (1, True)
     retired = rows(await server_side("pepper", "retire", "1", "--force", "--json", **both))
     assert [(row["status"], row["alone"]) for row in retired] == [("retired", 2), ("signing", 0)]
     assert "PEPPERS lacks 2" in (await server_side("pepper", "list")).err
@@ -112,5 +112,5 @@ async def test_a_pepper_signs_when_every_process_has_it_and_is_retired_when_no_s
 async def test_a_missing_environment_variable_is_named(server_side: Shell, words: tuple[str, ...]) -> None:
     needed = {"keys": "KEY_ENCRYPTION_KEY", "pepper": "PEPPERS"}[words[0]]
     empty: dict[str, Any] = {needed: ""}
-    said = await server_side(*words, **empty)
-    assert (said.code, f"{needed} is not set" in said.err) == (2, True)
+    result = await server_side(*words, **empty)
+    assert (result.code, f"{needed} is not set" in result.err) == (2, True)

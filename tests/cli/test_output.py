@@ -39,11 +39,11 @@ def output(kind: str) -> Iterator[int]:
         os.close(handle)
 
 
-def key_of(said: Said) -> str:
+def key_of(result: Said) -> str:
     found = re.search(
-        r"--idempotency-key ([0-9a-f]{32})$", said.err, re.MULTILINE
+        r"--idempotency-key ([0-9a-f]{32})$", result.err, re.MULTILINE
     )  # at the end of a line, easy to copy
-    assert found, said.err
+    assert found, result.err
     return found[1]
 
 
@@ -78,14 +78,14 @@ async def test_a_token_that_could_not_be_shown_is_shown_again_under_the_named_ke
 ) -> None:
     words = ("token", "create", "nightly", "--lifetime", "90d", *form)
     with output(kind) as taken:
-        said = await shell(*words, stdout=taken)
-    assert (said.code, "done, but not shown" in said.err) == (4, True), said.err
+        result = await shell(*words, stdout=taken)
+    assert (result.code, "done, but not shown" in result.err) == (4, True), result.err
     if form == ("--json",):
-        error = json.loads(said.err)
+        error = json.loads(result.err)
         assert (error["exit_code"], error["error"]["type"]) == (4, "not-shown")
         key = error["error"]["idempotency_key"]
     else:
-        key = key_of(said)
+        key = key_of(result)
     first, second = [await shell(*words, "--idempotency-key", key) for _ in range(2)]
     found = SECRET.search(first.out)
     assert found, first.err
@@ -145,9 +145,9 @@ async def test_a_new_own_password_is_shown_again_to_the_holder_of_the_old_one(sh
 async def test_a_login_that_could_not_be_saved_is_saved_under_its_key(shell: Shell) -> None:
     ada = await added(shell)
     words, typed = ("login", ada["email"], "--save"), f"{ada['password']}\n"
-    (shell.directory / "login.json.new").mkdir()
+    (shell.directory / "login.json.part").mkdir()
     lost = await shell(*words, "login.json", typed=typed)
-    assert (lost.code, "login.json.new cannot be written" in lost.err) == (4, True), lost.err
+    assert (lost.code, "login.json cannot be written" in lost.err) == (4, True), lost.err
     saved = await shell(*words, "other.json", "--idempotency-key", key_of(lost), typed=typed)
     assert saved.code == 0, saved.err
     listed = (await shell("token", "list", "--name", "login", "--json")).out.splitlines()
@@ -160,17 +160,17 @@ async def test_a_login_that_could_not_be_saved_is_saved_under_its_key(shell: She
 async def test_a_change_without_a_secret_is_reported_too(shell: Shell) -> None:
     ada = await added(shell)
     with output("full") as taken:
-        said = await shell("user", "disable", str(ada["number"]), "--reason", "on leave", stdout=taken)
-    assert said.code == 4
-    assert "this is done, but not shown: No space left on device" in said.err
+        result = await shell("user", "disable", str(ada["number"]), "--reason", "on leave", stdout=taken)
+    assert result.code == 4
+    assert "this is done, but not shown: No space left on device" in result.err
 
 
 async def test_a_reader_that_closes_the_pipe_causes_no_error(shell: Shell) -> None:
     await shell("token", "create", "another")
     with output("closed") as taken:
         for words in (("token", "list"), ("token", "list", "--json"), ("alerts",)):
-            said = await shell(*words, stdout=taken)
-            assert (said.code, said.err) in ((4, ""), (0, "There is nothing to show.\n"))
+            result = await shell(*words, stdout=taken)
+            assert (result.code, result.err) in ((4, ""), (0, "There is nothing to show.\n"))
 
 
 async def test_closed_streams_cause_no_crash(shell: Shell) -> None:

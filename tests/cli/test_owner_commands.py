@@ -6,10 +6,10 @@ from cli.shell import Shell
 
 
 async def test_a_quota_of_an_owner_is_set_shown_listed_and_removed(shell: Shell) -> None:
-    said = await shell(
+    result = await shell(
         "owner-quota", "set", "--owner", "service:backup", "--rate-limit", "6000/1m", "--max-tokens", "1", "--json"
     )
-    assert (json.loads(said.out)["max_tokens"], json.loads(said.out)["max_uses"]) == (1, None)
+    assert (json.loads(result.out)["max_tokens"], json.loads(result.out)["max_uses"]) == (1, None)
     assert (await shell("token", "create", "first", "--owner", "service:backup")).code == 0
     refused = await shell("token", "create", "second", "--owner", "service:backup")
     assert (refused.code, "revoke one of them, or raise the quota's max_tokens" in refused.err) == (1, True)

@@ -24,8 +24,8 @@ EMAIL = "admin@counterfoil.example"
 async def founded(server_side: Shell) -> dict[str, str]:
     words = ("account", "create", "first", "--admin-email", EMAIL, "--credentials", "c.json")
     assert (await server_side(*words)).code == 0
-    said: dict[str, str] = json.loads((server_side.directory / "c.json").read_text())
-    return said
+    result: dict[str, str] = json.loads((server_side.directory / "c.json").read_text())
+    return result
 
 
 async def test_an_administrator_locked_out_in_every_way_is_restored(
@@ -37,13 +37,13 @@ async def test_an_administrator_locked_out_in_every_way_is_restored(
         assert (await boss.patch("/v1/account", shut)).status == 200
         await lock_out(database, founded)
         assert (await boss.get("/v1/users/self")).status in (401, 403)
-        said = await server_side("account", "recover", "--email", EMAIL.upper())
-        assert said.code == 0, said.err
-        assert "not shown again" in said.err
-        back = Caller(session, basic(EMAIL, said.out.strip()))
+        result = await server_side("account", "recover", "--email", EMAIL.upper())
+        assert result.code == 0, result.err
+        assert "not shown again" in result.err
+        back = Caller(session, basic(EMAIL, result.out.strip()))
         assert (await back.get("/v1/users/self")).problem == "network-forbidden"
-        said = await server_side("account", "recover", "--email", EMAIL, "--any-network")
-        back = Caller(session, basic(EMAIL, said.out.strip()))
+        result = await server_side("account", "recover", "--email", EMAIL, "--any-network")
+        back = Caller(session, basic(EMAIL, result.out.strip()))
         me = (await back.get("/v1/users/self")).json
         assert (me["role"], me["status"], me["totp"]) == ("administrator", "active", False)
         events = (await back.get("/v1/users/self/events")).json["items"]
@@ -77,27 +77,27 @@ async def add_administrator(database: Database, account: UUID) -> None:
 
 
 async def test_a_missing_user_is_not_restored(server_side: Shell, founded: dict[str, str]) -> None:
-    said = await server_side("account", "recover", "--email", "nobody@counterfoil.example")
-    assert (said.code, said.out) == (1, "")
-    assert "No user has this e-mail address" in said.err
-    assert founded["admin_password"] not in said.err
+    result = await server_side("account", "recover", "--email", "nobody@counterfoil.example")
+    assert (result.code, result.out) == (1, "")
+    assert "No user has this e-mail address" in result.err
+    assert founded["admin_password"] not in result.err
 
 
 async def test_an_account_must_be_named_if_several_have_the_address(
     server_side: Shell, settings: Settings, founded: dict[str, str]
 ) -> None:
     words = ("account", "create", "second", "--admin-email", EMAIL.upper(), "--credentials", "d.json")
-    said = await server_side(*words)
+    result = await server_side(*words)
     second = json.loads((server_side.directory / "d.json").read_text())
-    assert f"logs in as {second['account']}/{EMAIL.upper()}." in said.err
+    assert f"logs in as {second['account']}/{EMAIL.upper()}." in result.err
     refused = await server_side("account", "recover", "--email", EMAIL)
     assert (refused.code, refused.out) == (1, "")
     assert all(f"--account {each['account']}" in refused.err for each in (founded, second))
     async with served(make_app(settings)) as url, ClientSession(url) as session:
         for account, login in ((founded["account"], EMAIL), (second["account"], second["admin_login"])):
-            said = await server_side("account", "recover", "--email", EMAIL, "--account", account)
-            assert f"Log in as {login} " in said.err
-            me = await Caller(session, basic(login, said.out.strip())).get("/v1/users/self")
+            result = await server_side("account", "recover", "--email", EMAIL, "--account", account)
+            assert f"Log in as {login} " in result.err
+            me = await Caller(session, basic(login, result.out.strip())).get("/v1/users/self")
             assert me.json["account"] == account
     nobody = await server_side("account", "recover", "--email", EMAIL, "--account", str(uuids.uuid7()))
     assert (nobody.code, nobody.out) == (1, "")

@@ -13,24 +13,24 @@ async def test_a_finder_revokes_leaked_secrets_without_a_login(shell: Shell, tmp
     found = tmp_path / "found.txt"
     found.write_text(f"  {issued['secret']}\n\n{mint('user').plain}\nnonsense\n")
     nobody = replace(shell, environment={"COUNTERFOIL_URL": shell.environment["COUNTERFOIL_URL"]})
-    said = await nobody("report-leak", str(found))
-    assert (said.code, said.err) == (0, "")
-    assert said.out == "3 reported. Tokens with these secrets are revoked; the answer does not say which exist.\n"
+    result = await nobody("report-leak", str(found))
+    assert (result.code, result.err) == (0, "")
+    assert result.out == "3 reported. Tokens with these secrets are revoked; the answer does not say which exist.\n"
     shown = json.loads((await shell("token", "show", issued["token"]["id"], "--json")).out)
     assert (shown["status"], shown["reason"]) == ("revoked", "Its secret was reported as leaked.")
     again = await nobody("report-leak", str(found), "--json")
     assert json.loads(again.out) == {"received": 3}
-    assert issued["secret"] not in said.out + again.out
+    assert issued["secret"] not in result.out + again.out
 
 
 async def test_an_empty_report_is_a_usage_error(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("\n \n")
     (tmp_path / "bytes").write_bytes(b"\xff\xfe")
     for words in ((str(tmp_path / "empty"),), (str(tmp_path / "bytes"),), (str(tmp_path / "absent"),), ()):
-        said = await shell("report-leak", *words)
-        assert said.code == 2, words
+        result = await shell("report-leak", *words)
+        assert result.code == 2, words
 
 
 async def test_a_bearer_is_issued_for_the_stated_time(shell: Shell) -> None:
-    said = await shell("token", "exchange", "--lifetime", "5m", "--json")
-    assert json.loads(said.out)["expires_in"] == 300
+    result = await shell("token", "exchange", "--lifetime", "5m", "--json")
+    assert json.loads(result.out)["expires_in"] == 300

@@ -34,8 +34,8 @@ def broken(text: str) -> list[str]:
 
 def printed(capsys: pytest.CaptureFixture[str], heads: list[str], rows: list[list[str]]) -> tuple[str, str]:
     table(heads, rows)
-    said = capsys.readouterr()
-    return said.out, said.err
+    result = capsys.readouterr()
+    return result.out, result.err
 
 
 ids = st.integers(0, 2**128 - 1).map(lambda number: str(UUID(int=number)))
@@ -108,10 +108,10 @@ async def test_every_table_fits_80_columns_and_breaks_no_id(shell: Shell, server
         (server_side, "keys", "list"), (server_side, "pepper", "list"),
     ]  # fmt: skip
     for where, *words in listings:
-        said = await where(*words, COLUMNS="80")
-        assert said.code == 0, (words, said.err)
-        assert not broken(said.out), words
-        assert all(cell_len(line) <= 80 for line in said.out.splitlines() if not line.startswith("plan ")), words
+        result = await where(*words, COLUMNS="80")
+        assert result.code == 0, (words, result.err)
+        assert not broken(result.out), words
+        assert all(cell_len(line) <= 80 for line in result.out.splitlines() if not line.startswith("plan ")), words
         plain = await where(*words)
         assert "─" not in plain.out, words
         for line in (await where(*words, "--json")).out.splitlines():
@@ -122,12 +122,12 @@ async def test_a_table_has_the_width_of_its_terminal(shell: Shell) -> None:
     ours, theirs = pty.openpty()
     try:
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
-        said = await shell("token", "list", stdout=theirs)
+        result = await shell("token", "list", stdout=theirs)
         seen = os.read(ours, 1 << 16).decode()
     finally:
         os.close(ours)
         os.close(theirs)
-    assert said.code == 0
+    assert result.code == 0
     assert "─" * 30 in seen
     assert max(len(line) for line in seen.splitlines()) <= 40
-    assert re.search(r"Left out at 40 columns: .*owner", said.err)
+    assert re.search(r"Left out at 40 columns: .*owner", result.err)

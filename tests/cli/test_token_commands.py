@@ -18,9 +18,9 @@ ALERTS = "counterfoil alerts --within 1d"
 
 
 async def issued(shell: Shell, *words: str) -> tuple[dict[str, Any], str]:
-    said = await shell("token", "create", *words, "--json")
-    assert said.code == 0, said.err
-    document = json.loads(said.out)
+    result = await shell("token", "create", *words, "--json")
+    assert result.code == 0, result.err
+    document = json.loads(result.out)
     return document["token"], document["secret"]
 
 
@@ -36,9 +36,9 @@ async def test_a_token_goes_through_its_whole_life_on_the_command_line(shell: Sh
         ("clone", ref, "--name", "copy"), ("show", ref, "--as-of", "1"),
     ]  # fmt: skip
     for step in steps:
-        said = await shell("token", *step, "--json")
-        assert (said.code, said.err) == (0, ""), step
-        json.loads(said.out)
+        result = await shell("token", *step, "--json")
+        assert (result.code, result.err) == (0, ""), step
+        json.loads(result.out)
     bearer = json.loads((await shell("token", "exchange", "--json", COUNTERFOIL_TOKEN=secret)).out)
     assert bearer["access_token"].count(".") == 2
     assert (await shell("token", "revoke", ref, "--reason", "done")).code == 0
@@ -79,22 +79,22 @@ async def test_networks_and_a_rate_limit_are_set_shown_and_removed(shell: Shell)
 
 
 async def test_a_script_gets_only_the_secret(shell: Shell) -> None:
-    said = await shell("token", "create", "nightly", "--lifetime", "90d", "--quiet")
-    assert SECRET.fullmatch(said.out.strip())
-    assert said.err == ""
-    bearer = await shell("token", "exchange", "-q", COUNTERFOIL_TOKEN=said.out.strip())
+    result = await shell("token", "create", "nightly", "--lifetime", "90d", "--quiet")
+    assert SECRET.fullmatch(result.out.strip())
+    assert result.err == ""
+    bearer = await shell("token", "exchange", "-q", COUNTERFOIL_TOKEN=result.out.strip())
     assert re.fullmatch(r"[\w-]+\.[\w-]+\.[\w-]+\n", bearer.out)
 
 
 async def test_a_terminal_shows_tables_and_the_secret_once(shell: Shell) -> None:
-    said = await shell("token", "create", "nightly", "--lifetime", "90d", "--description", "what it is for")
-    assert len(SECRET.findall(said.out)) == 1
-    assert "not shown again" in said.err
-    assert not SECRET.search(said.err)
+    result = await shell("token", "create", "nightly", "--lifetime", "90d", "--description", "what it is for")
+    assert len(SECRET.findall(result.out)) == 1
+    assert "not shown again" in result.err
+    assert not SECRET.search(result.err)
     for words in (("list",), ("show", "self"), ("events", "self")):
-        said = await shell("token", *words)
-        assert (said.code, said.err) == (0, "")
-        assert not SECRET.search(said.out)
+        result = await shell("token", *words)
+        assert (result.code, result.err) == (0, "")
+        assert not SECRET.search(result.out)
     assert "nightly" in (await shell("token", "list")).out
 
 
@@ -102,9 +102,9 @@ async def test_alerts_name_expired_tokens(shell: Shell, service: Service) -> Non
     assert (await shell("alerts")).err == "There is nothing to show.\n"
     token, _ = await issued(shell, "nightly", "--lifetime", "1us")
     await service.sweep(UUID(token["account"]), UUID(token["id"]))
-    said = await shell("alerts")
-    assert (said.code, said.err) == (0, "")
-    assert re.search(rf"{token['number']}\tnightly\texpired\t\S+ \S+Z \(\d+ s ago\)", said.out)
+    result = await shell("alerts")
+    assert (result.code, result.err) == (0, "")
+    assert re.search(rf"{token['number']}\tnightly\texpired\t\S+ \S+Z \(\d+ s ago\)", result.out)
     (alert,) = [json.loads(line) for line in (await shell("alerts", "--json")).out.splitlines()]
     assert (alert["kind"], alert["token"]["id"]) == ("expired", token["id"])
 
@@ -168,8 +168,8 @@ async def test_alerts_are_filtered_by_owner_and_by_use(shell: Shell) -> None:
     for owner in ("service:a", "service:b"):
         await issued(shell, f"of {owner}", "--owner", owner, "--lifetime", "20h")
     which = ("--owner", "service:a")
-    said = await shell("alerts", "--within", "1d", *which, "--unused", "--json")
-    (alert,) = [json.loads(line) for line in said.out.splitlines()]
+    outcome = await shell("alerts", "--within", "1d", *which, "--unused", "--json")
+    (alert,) = [json.loads(line) for line in outcome.out.splitlines()]
     assert alert["token"]["owner"] == {"type": "service", "id": "a"}
     assert (await shell("alerts", "--within", "1d", *which, "--used", "--json")).out == ""
     assert (
@@ -188,8 +188,8 @@ async def test_alerts_always_mention_tokens_that_expire_within_a_day(shell: Shel
     assert (shown.code, shown.err) == (0, "")
     for name in ("soon", "sooner", "later"):
         assert re.search(rf"\t{name}\t.*no notice", shown.out)
-    told = [json.loads(line) for line in (await shell("alerts", "--within", "1d", "--json")).out.splitlines()]
-    assert {each["token"]["name"]: each["at"] for each in told} == {"soon": None, "sooner": None}
+    reported = [json.loads(line) for line in (await shell("alerts", "--within", "1d", "--json")).out.splitlines()]
+    assert {each["token"]["name"]: each["at"] for each in reported} == {"soon": None, "sooner": None}
     wrong = await shell("alerts", "--within", "soon")
     assert wrong.code == 2
     assert "'soon' is not a duration" in wrong.err
@@ -198,9 +198,9 @@ async def test_alerts_always_mention_tokens_that_expire_within_a_day(shell: Shel
 async def test_a_list_reports_that_there_is_more(shell: Shell) -> None:
     for number in range(2):
         await issued(shell, f"job-{number}")
-    said = await shell("token", "list", "--limit", "2")
-    assert "job-1" not in said.out
-    assert "more than these 2" in said.err
+    result = await shell("token", "list", "--limit", "2")
+    assert "job-1" not in result.out
+    assert "more than these 2" in result.err
     assert len((await shell("token", "list", "--limit", "2", "--json")).out.splitlines()) == 2
 
 
@@ -212,29 +212,29 @@ async def test_the_command_warns_when_its_own_token_expires_soon(shell: Shell, s
         " where name = 'nightly'"
     )
     await connection.close()
-    said = await shell("token", "show", str(token["number"]))
-    assert re.search(r"warning: token \d+ expires in 48 h; renew it with: counterfoil token renew", said.err)
+    result = await shell("token", "show", str(token["number"]))
+    assert re.search(r"warning: token \d+ expires in 48 h; renew it with: counterfoil token renew", result.err)
 
 
 async def test_a_refusal_shows_what_why_and_the_request_id(shell: Shell) -> None:
     token, _ = await issued(shell, "nightly")
     await shell("token", "revoke", token["id"], "--reason", "done")
-    said = await shell("token", "rotate", token["id"], "--grace", "0s")
-    assert (said.code, said.out) == (1, "")
-    assert "issue a new one instead" in said.err
-    assert re.search(r"\(already-revoked, HTTP 409, request \w+\)", said.err)
-    said = await shell("token", "rotate", token["id"], "--grace", "0s", "--json")
-    assert json.loads(said.err)["error"]["status"] == 409
-    said = await shell("token", "list", COUNTERFOIL_TOKEN="cfl_user_wrong")
-    assert said.code == 1
-    assert "COUNTERFOIL_TOKEN" in said.err
+    result = await shell("token", "rotate", token["id"], "--grace", "0s")
+    assert (result.code, result.out) == (1, "")
+    assert "issue a new one instead" in result.err
+    assert re.search(r"\(already-revoked, HTTP 409, request \w+\)", result.err)
+    result = await shell("token", "rotate", token["id"], "--grace", "0s", "--json")
+    assert json.loads(result.err)["error"]["status"] == 409
+    result = await shell("token", "list", COUNTERFOIL_TOKEN="cfl_user_wrong")
+    assert result.code == 1
+    assert "COUNTERFOIL_TOKEN" in result.err
 
 
 async def test_a_rotation_requires_its_grace(shell: Shell) -> None:
-    said = await shell("token", "rotate", "1")
-    assert said.code == 2
-    assert "--grace 24h" in said.err
-    assert "--grace 0s" in said.err
+    result = await shell("token", "rotate", "1")
+    assert result.code == 2
+    assert "--grace 24h" in result.err
+    assert "--grace 0s" in result.err
 
 
 async def test_a_rotation_that_would_end_a_secret_early_needs_an_option(shell: Shell) -> None:
@@ -246,8 +246,8 @@ async def test_a_rotation_that_would_end_a_secret_early_needs_an_option(shell: S
     assert "(previous-secret-good, HTTP 409" in refused.err
     done = await shell(*words, "--ends-previous")
     assert (done.code, "An earlier secret, which was to be good until " in done.err) == (0, True)
-    told = json.loads((await shell(*words, "--ends-previous", "--json")).out)
-    assert told["ended_early"] < told["token"]["previous_secret_until"]
+    reported = json.loads((await shell(*words, "--ends-previous", "--json")).out)
+    assert reported["ended_early"] < reported["token"]["previous_secret_until"]
 
 
 @pytest.mark.parametrize(
@@ -259,9 +259,9 @@ async def test_a_rotation_that_would_end_a_secret_early_needs_an_option(shell: S
     ],
 )  # fmt: skip
 async def test_an_invalid_combination_is_a_usage_error(shell: Shell, words: tuple[str, ...]) -> None:
-    said = await shell(*words)
-    assert (said.code, said.out) == (2, "")
-    assert "Traceback" not in said.err
+    result = await shell(*words)
+    assert (result.code, result.out) == (2, "")
+    assert "Traceback" not in result.err
 
 
 async def test_credentials_come_from_a_file_or_the_environment_and_are_never_mixed(
@@ -271,16 +271,16 @@ async def test_credentials_come_from_a_file_or_the_environment_and_are_never_mix
     bare.directory.mkdir()
     assert "there is no .counterfoil/credentials.json" in (await bare("token", "list")).err
     assert (await bare("token", "show", "self", "--credentials", str(service.credentials))).code == 0
-    said = await bare("token", "list", COUNTERFOIL_URL=service.url)
-    assert said.code == 2
-    assert "without COUNTERFOIL_TOKEN" in said.err
+    result = await bare("token", "list", COUNTERFOIL_URL=service.url)
+    assert result.code == 2
+    assert "without COUNTERFOIL_TOKEN" in result.err
     (bare.directory / ".counterfoil").mkdir()
     default = bare.directory / ".counterfoil" / "credentials.json"
     default.write_bytes(service.credentials.read_bytes())
     default.chmod(0o644)
-    said = await bare("token", "show", "self")
-    assert said.code == 0
-    assert "others can read" in said.err
+    result = await bare("token", "show", "self")
+    assert result.code == 0
+    assert "others can read" in result.err
 
 
 async def test_text_from_the_server_cannot_control_the_terminal(shell: Shell, service: Service) -> None:
@@ -290,10 +290,10 @@ async def test_text_from_the_server_cannot_control_the_terminal(shell: Shell, se
     await connection.execute("update token set name = $1, description = $1", "a\x1b[31m\x9b1m\u202e[red]\nb")
     await connection.close()
     for words in (("show", token["id"]), ("list",), ("list", "--json")):
-        said = await shell("token", *words)
-        assert said.code == 0
-        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", said.out)
-        assert "[red]" in said.out
+        result = await shell("token", *words)
+        assert result.code == 0
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", result.out)
+        assert "[red]" in result.out
     assert json.loads((await shell("token", "show", token["id"], "--json")).out)["name"].startswith("a\x1b[31m")
 
 
@@ -302,18 +302,18 @@ async def test_a_rotation_with_an_unknown_outcome_names_the_next_command(shell: 
     async with cutting(service.url) as proxy:
         proxy.failures += [lose_the_answer] * 100  # more than the number of retries
         words = ("token", "rotate", "self", "--grace", "0s")
-        said = await shell(*words, COUNTERFOIL_URL=proxy.url, COUNTERFOIL_TOKEN=secret)
-    assert said.code == 3
-    assert re.search(r"it happens once, whatever happened:\n  --idempotency-key [0-9a-f]{32}\n", said.err)
+        result = await shell(*words, COUNTERFOIL_URL=proxy.url, COUNTERFOIL_TOKEN=secret)
+    assert result.code == 3
+    assert re.search(r"it happens once, whatever happened:\n  --idempotency-key [0-9a-f]{32}\n", result.err)
     assert await service.types(token["id"]) == ["created", "rotated"]
 
 
 async def test_a_token_that_never_expires_is_issued_with_a_warning_on_stderr(shell: Shell) -> None:
     for words in ((), ("--quiet",), ("--json",)):
-        said = await shell("token", "create", "careless", *words)
-        assert said.code == 0
-        assert "counterfoil: warning: No lifetime was given" in said.err
-        assert "this token never expires" in said.err
+        result = await shell("token", "create", "careless", *words)
+        assert result.code == 0
+        assert "counterfoil: warning: No lifetime was given" in result.err
+        assert "this token never expires" in result.err
     assert "expires         never\n" in (await shell("token", "create", "careless")).out
     assert "warning" not in (await shell("token", "create", "meant", "--lifetime", "forever")).err
     refused = await shell("token", "create", "typo", "--scope", "tokens.raed")

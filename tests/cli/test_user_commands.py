@@ -19,9 +19,9 @@ OWN = "a password of my own choice"
 
 
 async def added(shell: Shell, email: str = "ada@example.org", role: str = "operator") -> dict[str, Any]:
-    said = await shell("user", "create", email, "--role", role, "--json")
-    assert said.code == 0, said.err
-    made: dict[str, Any] = json.loads(said.out)
+    result = await shell("user", "create", email, "--role", role, "--json")
+    assert result.code == 0, result.err
+    made: dict[str, Any] = json.loads(result.out)
     return {**made["user"], "password": made["password"]}
 
 
@@ -50,12 +50,12 @@ async def test_a_token_with_an_expiry_adds_no_user_but_a_password_does(shell: Sh
 
 
 async def test_a_user_is_added_shown_listed_and_changed(shell: Shell) -> None:
-    said = await shell("user", "create", "ada@example.org", "--role", "operator", "--scope", "invoices.read")
-    assert said.code == 0, said.err
-    shown = dict(line.split(maxsplit=1) for line in said.out.splitlines() if not line.startswith("one-time"))
+    result = await shell("user", "create", "ada@example.org", "--role", "operator", "--scope", "invoices.read")
+    assert result.code == 0, result.err
+    shown = dict(line.split(maxsplit=1) for line in result.out.splitlines() if not line.startswith("one-time"))
     assert (shown["e-mail"], shown["role"], shown["scopes"]) == ("ada@example.org", "operator", "invoices.read")
     assert len(shown["password"]) == 24
-    assert "not shown again" in said.err
+    assert "not shown again" in result.err
     listed = await shell("user", "list", "--role", "operator")
     assert "ada@example.org" in listed.out
     assert shown["password"] not in listed.out
@@ -74,22 +74,22 @@ async def test_a_user_is_disabled_enabled_and_removed(shell: Shell) -> None:
         (("enable", number), "active"),
         (("remove", number, "--reason", "left"), "removed"),
     ):
-        said = await shell("user", *words, "--json")
-        assert json.loads(said.out)["status"] == status
+        result = await shell("user", *words, "--json")
+        assert json.loads(result.out)["status"] == status
     assert "(forgotten)" in (await shell("user", "show", number)).out
 
 
 async def test_removing_the_last_administrator_is_refused_with_the_reason(shell: Shell) -> None:
-    said = await shell("user", "remove", "self", "--reason", "x")
-    assert said.code == 1
-    assert "last active administrator" in said.err
+    result = await shell("user", "remove", "self", "--reason", "x")
+    assert result.code == 1
+    assert "last active administrator" in result.err
 
 
 async def test_a_login_saves_or_prints_a_token(shell: Shell) -> None:
     ada = await added(shell)
-    said = await shell("login", ada["email"], "--quiet", typed=f"{ada['password']}\n")
-    assert said.code == 0, said.err
-    me = await shell("user", "show", "self", "--json", COUNTERFOIL_TOKEN=said.out.strip())
+    result = await shell("login", ada["email"], "--quiet", typed=f"{ada['password']}\n")
+    assert result.code == 0, result.err
+    me = await shell("user", "show", "self", "--json", COUNTERFOIL_TOKEN=result.out.strip())
     assert json.loads(me.out)["id"] == ada["id"]
     saved = await shell("login", ada["email"], "--save", "login.json", "--lifetime", "5m", typed=f"{ada['password']}\n")
     assert (saved.code, saved.out) == (0, "")

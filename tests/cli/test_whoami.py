@@ -11,16 +11,16 @@ from client.running import Service
 async def completed(shell: Shell, line: str, **environment: Any) -> list[str]:
     """The completions of bash for the last word of a line."""
     words = line.split(" ")
-    said = await shell(
+    result = await shell(
         _COUNTERFOIL_COMPLETE="complete_bash", COMP_WORDS=line, COMP_CWORD=str(len(words) - 1), **environment
     )
-    assert (said.code, said.err) == (0, "")
-    return said.out.split()
+    assert (result.code, result.err) == (0, "")
+    return result.out.split()
 
 
-def facts(said: Said) -> dict[str, str]:
-    assert said.code == 0, said.err
-    return {line[:16].strip(): line[16:] for line in said.out.splitlines()}
+def facts(result: Said) -> dict[str, str]:
+    assert result.code == 0, result.err
+    return {line[:16].strip(): line[16:] for line in result.out.splitlines()}
 
 
 async def test_whoami_shows_the_caller_of_each_credential(shell: Shell) -> None:
@@ -62,8 +62,9 @@ async def test_a_secret_is_introspected_without_being_an_argument(shell: Shell) 
     assert refused.code == 1
     assert refused.err.startswith("counterfoil: Missing scope: This needs the scope tokens.introspect.")
     assert "Use a token that holds the scope." in refused.err
-    told = json.loads((await shell("token", "introspect", "--json", typed="x\n", COUNTERFOIL_TOKEN="cfl_wrong")).err)
-    assert (told["error"]["type"], told["error"]["status"]) == ("invalid_client", 401)
+    wrong = await shell("token", "introspect", "--json", typed="x\n", COUNTERFOIL_TOKEN="cfl_wrong")
+    reported = json.loads(wrong.err)
+    assert (reported["error"]["type"], reported["error"]["status"]) == ("invalid_client", 401)
 
 
 async def test_the_shell_completes_tokens_users_and_sets(shell: Shell, service: Service) -> None:

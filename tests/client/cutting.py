@@ -51,8 +51,8 @@ class Proxy:
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while said := await reader.read(_CHUNK):
-        writer.write(said)
+    while line := await reader.read(_CHUNK):
+        writer.write(line)
         await writer.drain()
     writer.close()
 
@@ -64,7 +64,7 @@ async def _message(reader: asyncio.StreamReader) -> bytes:
     return head + (await reader.readexactly(int(length[1])) if length else b"")
 
 
-async def _asked(here: Streams, there: Streams) -> bytes:
+async def _request(here: Streams, there: Streams) -> bytes:
     there[1].write(await _message(here[0]))
     return await _message(there[0])
 
@@ -76,12 +76,12 @@ async def lose_the_question(here: Streams, _there: Streams) -> None:
 
 async def lose_the_answer(here: Streams, there: Streams) -> None:
     """The service executes the request and answers, and the answer is dropped."""
-    await _asked(here, there)
+    await _request(here, there)
 
 
 async def lose_the_end(here: Streams, there: Streams) -> None:
     """Only half of the answer arrives."""
-    answer = await _asked(here, there)
+    answer = await _request(here, there)
     here[1].write(answer[: len(answer) - 40])
     await here[1].drain()
 
@@ -116,15 +116,15 @@ def cut(*, after: int) -> Failure:
 
 async def _some_of_the_answer(here: Streams, there: Streams, size: int) -> None:
     there[1].write(await _message(here[0]))
-    while size > 0 and (said := await there[0].read(min(size, _CHUNK))):
-        here[1].write(said)
+    while size > 0 and (line := await there[0].read(min(size, _CHUNK))):
+        here[1].write(line)
         await here[1].drain()
-        size -= len(said)
+        size -= len(line)
 
 
 async def say_bad_gateway(here: Streams, there: Streams) -> None:
     """A gateway gives up although the service executed the request."""
-    await _asked(here, there)
+    await _request(here, there)
     await _say(here, b"502 Bad Gateway")
 
 
@@ -141,7 +141,7 @@ async def say_come_back_tomorrow(here: Streams, _there: Streams) -> None:
 
 async def break_afterwards(here: Streams, there: Streams) -> None:
     """The service executes the request and then crashes."""
-    await _asked(here, there)
+    await _request(here, there)
     await _say(here, b"500 Internal Server Error")
 
 

@@ -21,16 +21,16 @@ _AFTER = re.compile(r"after=(\d+)")
 
 @dataclass
 class Script:
-    """Each connection gets the next reply and is then closed; `asked` are the first lines of the requests."""
+    """Each connection gets the next reply and is then closed; `requests` are their first lines."""
 
     replies: list[Reply]
     url: str = ""
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
 
     async def play(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.IncompleteReadError):
             head = await reader.readuntil(b"\r\n\r\n")
-            self.asked.append(head.split(b"\r\n")[0].decode())
+            self.requests.append(head.split(b"\r\n")[0].decode())
             before, pause, after = self._next().partition(PAUSE)
             writer.write(before)
             await writer.drain()
@@ -44,7 +44,7 @@ class Script:
         reply = self.replies.pop(0)
         if isinstance(reply, bytes):
             return reply
-        found = _AFTER.search(self.asked[-1])
+        found = _AFTER.search(self.requests[-1])
         assert found
         return reply(int(found[1]))
 
@@ -63,19 +63,19 @@ async def scripted(*replies: Reply) -> AsyncIterator[Script]:
 
 def entry(version: int = 1, **other: object) -> str:
     """The text of an entry."""
-    told: dict[str, object] = {
+    reported: dict[str, object] = {
         "account": ID, "at": "2026-01-01T00:00:00Z", "by": {"id": ID, "kind": "token"}, "data": {"generation": 2},
         "prev": None, "private": None, "subject": {"id": ID, "kind": "token"}, "type": "rotated", "v": 0,
         "version": version,
     }  # fmt: skip
-    return json.dumps({**told, **other})
+    return json.dumps({**reported, **other})
 
 
 def line(position: int, private: object = None) -> bytes:
     return json.dumps({"position": position, "entry": entry(position), "private": private}).encode()
 
 
-def said(*lines: bytes, head: object, ended: bool = True) -> bytes:
+def log_reply(*lines: bytes, head: object, ended: bool = True) -> bytes:
     """A reply with these lines, each in its own chunk; one that is not `ended` is cut off after them."""
     chunks = [b"%x\r\n%s\n\r\n" % (len(each) + 1, each) for each in lines]
     begin = f"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nLog-Head: {head}\r\n".encode()

@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from client.running import Service
-from client.scripted import refusal, said, scripted
+from client.scripted import log_reply, refusal, scripted
 from counterfoil.client import Client, Forbidden, Refused, TokenExpiry
 from counterfoil.client.expiry import expiry_in
 from counterfoil.client.wire import Password
@@ -78,7 +78,7 @@ async def test_a_replaced_secret_and_a_password_are_told_apart(ledger: Client, s
 
 
 async def test_a_stream_of_the_log_says_it_when_it_begins() -> None:
-    reply = said(head=0)
+    reply = log_reply(head=0)
     headers = b"Token-Expires-At: 2026-12-01T10:00:00Z\r\nToken-Sunset: x\r\nToken-Number: 7\r\n"
     async with (
         scripted(reply.replace(b"Log-Head", headers + b"Log-Head")) as server,

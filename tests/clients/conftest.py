@@ -50,13 +50,13 @@ async def environment(request: web.Request) -> web.Response:
     """The answer of the platform behind Virtuozzo's API: the environment runs until it is stopped."""
     form = await request.post()
     name = request.query.get("envName") or form.get("envName")
-    said = {
+    output = {
         "result": 0,
         "env": {"envName": name, "status": 1},
         "method": request.path,
         "parameters": sorted({*form, *request.query}),
     }
-    return web.json_response(said)
+    return web.json_response(output)
 
 
 @pytest_asyncio.fixture(scope="session")

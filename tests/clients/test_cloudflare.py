@@ -19,29 +19,29 @@ FAILURES: tuple[Failure, ...] = (lose_the_answer, lose_the_end, break_afterwards
 @pytest.mark.parametrize("kind", ["synchronous", "asynchronous"])
 async def test_the_client_leads_a_token_through_its_life(clients: Clients, place: Place, kind: str) -> None:
     name, now = f"{kind} {uuid4().hex}", datetime.now(UTC)
-    said = await clients.run(
+    output = await clients.run(
         "cloudflare_life.py", place.given(kind=kind, name=name, soon=(now + timedelta(hours=1)).isoformat())
     )
-    created = said["created"]
+    created = output["created"]
     assert (set(created), created["name"], created["duration"]) == (set(CREATED), name, "24h")
-    assert said["got"]["id"] == created["id"]
-    assert datetime.fromisoformat(said["got"]["expires_at"]) > now + timedelta(hours=23)
-    assert datetime.fromisoformat(said["updated"]["expires_at"]) > now + timedelta(hours=47)
-    assert (said["updated"]["name"], said["updated"]["duration"]) == (f"{name} renamed", "48h")
+    assert output["got"]["id"] == created["id"]
+    assert datetime.fromisoformat(output["got"]["expires_at"]) > now + timedelta(hours=23)
+    assert datetime.fromisoformat(output["updated"]["expires_at"]) > now + timedelta(hours=47)
+    assert (output["updated"]["name"], output["updated"]["duration"]) == (f"{name} renamed", "48h")
     for each in ("got", "updated", "refreshed", "ended", "disabled", "enabled", "forever", "deleted"):
-        assert set(said[each]) == set(SHOWN), each
-    secrets = [said[each]["client_secret"] for each in ("created", "rotated", "rotated later", "version")]
+        assert set(output[each]) == set(SHOWN), each
+    secrets = [output[each]["client_secret"] for each in ("created", "rotated", "rotated later", "version")]
     assert len(set(secrets)) == 4
-    assert {said[each]["client_id"] for each in ("created", "rotated", "rotated later")} == {created["client_id"]}
-    assert (said["disabled"]["enabled"], said["enabled"]["enabled"]) == (False, True)
-    assert (said["pages"], said["third"], said["keyed"]) == (True, True, True)
-    assert (said["forever"]["duration"], said["forever"]["expires_at"]) == ("forever", None)
-    assert said["statuses"] == [201, 200, 200, 200, 200, 200, 200]
-    assert said["envelope"] == {"success": True, "errors": [], "messages": [], "result": sorted(CREATED)}
+    assert {output[each]["client_id"] for each in ("created", "rotated", "rotated later")} == {created["client_id"]}
+    assert (output["disabled"]["enabled"], output["enabled"]["enabled"]) == (False, True)
+    assert (output["pages"], output["third"], output["keyed"]) == (True, True, True)
+    assert (output["forever"]["duration"], output["forever"]["expires_at"]) == ("forever", None)
+    assert output["statuses"] == [201, 200, 200, 200, 200, 200, 200]
+    assert output["envelope"] == {"success": True, "errors": [], "messages": [], "result": sorted(CREATED)}
     not_found = ["NotFoundError", 404, [[12130, "access.api.error.service_token_not_found"]]]
-    assert said["zone"] == [True, "of a zone", True, False, True, not_found]
-    refused = said["refused"]
-    assert (refused["unknown"], refused["no UUID"], said["gone"]) == (not_found, not_found, not_found)
+    assert output["zone"] == [True, "of a zone", True, False, True, not_found]
+    refused = output["refused"]
+    assert (refused["unknown"], refused["no UUID"], output["gone"]) == (not_found, not_found, not_found)
     assert {which: refused[which][:2] for which in list(refused)[2:]} == {
         "bad duration": ["BadRequestError", 400],
         "no name": ["BadRequestError", 400],
@@ -49,7 +49,7 @@ async def test_the_client_leads_a_token_through_its_life(clients: Clients, place
         "stranger": ["AuthenticationError", 401],
         "powerless": ["PermissionDeniedError", 403],
     }
-    assert said["deleted"]["id"] == created["id"]
+    assert output["deleted"]["id"] == created["id"]
 
 
 async def test_a_call_whose_reply_was_lost_is_repeated_and_done_once(clients: Clients, place: Place) -> None:
@@ -59,14 +59,14 @@ async def test_a_call_whose_reply_was_lost_is_repeated_and_done_once(clients: Cl
         for number, failure in enumerate(FAILURES):
             tokens = [await access.made(f"{name} {number} {n}") for n in range(4)]
             ids = [{"service_token_id": token["id"]} for token in tokens]
-            asked: list[tuple[str, dict[str, Any]]] = [
+            requests: list[tuple[str, dict[str, Any]]] = [
                 ("create", {"name": f"{name} {number}"}),
                 ("rotate", ids[0]),
                 ("update", ids[1] | {"client_secret_version": 2}),
                 ("update", ids[2] | {"name": f"{name} renamed"}),
                 ("refresh", ids[3]),
             ]
-            for call, given in asked:
+            for call, given in requests:
                 proxy = await stack.enter_async_context(cutting(place.url))
                 proxy.failures.append(failure)
                 calls.append({"call": call, "with": given, "url": proxy.url})

@@ -11,31 +11,31 @@ pytestmark = pytest.mark.clients
 
 
 async def test_three_clients_lead_a_token_through_its_life(clients: Clients, place: Place) -> None:
-    said = await clients.run("jelastic_life.py", place.given())
-    made = said["made"]
+    output = await clients.run("jelastic_life.py", place.given())
+    made = output["made"]
     assert re.fullmatch(r"[0-9a-f]{40}", made["key"])
     assert (made["description"], made["expiresAt"]) == ("made by py-jelastic", "2090-01-01 00:00:00")
-    (listed,) = said["listed"]
+    (listed,) = output["listed"]
     assert "key" not in listed
-    assert said["edited"]["description"] == "edited"
-    assert {"Extended Access", "IDE Plugins", "Marketplace", "Maven Plugin"} <= set(said["templates"])
-    assert said["methods"] > 10
-    assert said["e-mail"] == said["jelapi"] == place.account.member_email
+    assert output["edited"]["description"] == "edited"
+    assert {"Extended Access", "IDE Plugins", "Marketplace", "Maven Plugin"} <= set(output["templates"])
+    assert output["methods"] > 10
+    assert output["e-mail"] == output["jelapi"] == place.account.member_email
     # What is no method for tokens goes on to the platform, without the key.
-    assert (said["environment"]["env"]["envName"], said["runs"]) == ("my-project", True)
-    assert "session" not in said["environment"]["parameters"]
-    assert said["regenerated"]["id"] == made["id"]
-    assert said["regenerated"]["key"] != made["key"]
-    assert (said["deleted"], said["signed out"]) == (0, 0)
+    assert (output["environment"]["env"]["envName"], output["runs"]) == ("my-project", True)
+    assert "session" not in output["environment"]["parameters"]
+    assert output["regenerated"]["id"] == made["id"]
+    assert output["regenerated"]["key"] != made["key"]
+    assert (output["deleted"], output["signed out"]) == (0, 0)
     for client in ("by jelastic-client", "by jelapi"):
-        assert said[client] == {
+        assert output[client] == {
             "made": [],
             "edited": ["environment.control.StartEnv", "environment.control.StopEnv"],
             "regenerated": True,
             "listed": ["made by POST"],
             "left": [],
         }
-    kinds = {name: said[name][0] for name in ("wrong", "no password", "unknown", "permission", "session over")}
+    kinds = {name: output[name][0] for name in ("wrong", "no password", "unknown", "permission", "session over")}
     assert kinds == {
         "wrong": "JelasticApiError",
         "no password": "JelasticApiError",
@@ -44,5 +44,5 @@ async def test_three_clients_lead_a_token_through_its_life(clients: Clients, pla
         "session over": "JelasticApiError",
     }
     for name in ("may not stop", "old key", "dead"):
-        assert said[name][0] == "JelasticClientException"
-    assert said["jelapi refused"][0] == "JelasticAPIException"
+        assert output[name][0] == "JelasticClientException"
+    assert output["jelapi refused"][0] == "JelasticAPIException"

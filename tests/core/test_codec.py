@@ -121,7 +121,7 @@ def test_a_written_entry_is_read_back() -> None:
 
 def test_an_erased_entry_is_read_back_without_its_private_part() -> None:
     sealed = seal(WRITTEN, prev=None, salt=SALT)
-    assert fact_of(entry_of(sealed.entry), None, EVENTS).event == replace(CREATED, private=None)
+    assert fact_of(entry_of(sealed.entry), None, EVENTS).event == replace(CREATED, private=Private())
 
 
 def test_an_empty_text_differs_from_no_text() -> None:
@@ -153,7 +153,7 @@ def test_an_event_of_an_earlier_version_is_read_as_the_present_one(monkeypatch: 
         canonical({**current, "v": 2, "data": {**data, "number": 7}}),
     ]
     monkeypatch.setattr(codec, "UPCASTS", {("token", "created"): (number_from_id, id_removed)})
-    present = replace(WRITTEN, event=replace(CREATED, number=7, private=None))
+    present = replace(WRITTEN, event=replace(CREATED, number=7, private=Private()))
     assert [fact_of(entry_of(entry), None, EVENTS) for entry in stored] == [present] * 3
     assert {upcast(entry_of(entry)).v for entry in stored} == {2}
     assert entry_of(stored[0]).v == 0  # the stored entry is hashed, not the upcast one

@@ -160,6 +160,6 @@ def test_lists_omit_only_removed_entries() -> None:
 
 
 def test_a_kind_that_the_api_does_not_show_is_recognised() -> None:
-    log = small("access", Read(reader=Actor("user", NIL), calls={}, shown=0, tokens=(), seconds=0))
+    log = small("access", Read(reader=Actor("user", NIL), calls={}, rows=0, tokens=(), seconds=0))
     with pytest.raises(TypeError, match="nothing of an Access"):
         expected(log, NOON)

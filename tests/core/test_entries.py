@@ -109,11 +109,11 @@ LIVES: dict[str, list[Event]] = {
     ],
     "access": [
         Read(
-            reader=Actor("user", OTHER), calls={"list": 3, "token": 1}, shown=151, tokens=(OTHER,), seconds=2,
+            reader=Actor("user", OTHER), calls={"list": 3, "token": 1}, rows=151, tokens=(OTHER,), seconds=2,
         ),
-        Read(reader=Actor("user", OTHER), calls={"events": 1}, shown=0, tokens=(), seconds=0),
+        Read(reader=Actor("user", OTHER), calls={"events": 1}, rows=0, tokens=(), seconds=0),
         Read(
-            reader=Actor("user", OTHER), calls={"whole_log": 3}, shown=0, tokens=(OTHER,), seconds=3_600,
+            reader=Actor("user", OTHER), calls={"whole_log": 3}, rows=0, tokens=(OTHER,), seconds=3_600,
             log=LogRange(first=1, last=9_007_199_254_740_992, filters={"none": 1, "type": 2}),
         ),
     ],

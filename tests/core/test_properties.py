@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from core.command_strategies import STEPS, TOKENS
 from core.histories import ACCOUNT, ADMIN, BORN, DAY, fact, holding
 from counterfoil.core.codec import entry_of, fact_of, leaf_hash, seal
-from counterfoil.core.events import Event, Fact
+from counterfoil.core.events import Event, Fact, Private
 from counterfoil.core.kinds import EVENTS
 from counterfoil.core.principal import Actor, Owner, Principal
 from counterfoil.core.refusals import Refusal, SecretRetired, TokenRevoked
@@ -188,7 +188,7 @@ def the_state_is_its_replay(token: Token | None, facts: list[Fact]) -> None:
     erased = max((said.version for said in facts if isinstance(said.event, Erased)), default=0)
     for said in facts:
         replayed = evolve(replayed, said)
-        left = said if said.version > erased else replace(said, event=replace(said.event, private=None))
+        left = said if said.version > erased else replace(said, event=replace(said.event, private=Private()))
         blanked = evolve(blanked, left)
     assert replayed == token
     assert blanked == token, "a replay of what erasure left gives the same state"

@@ -27,7 +27,7 @@ NOW = DecisionContext(at=NOON)
 
 
 def noting(reader: Actor = ADA, **said: object) -> NoteAccess:
-    fields = {"calls": {"list": 2, "token": 1}, "shown": 7, "id": access_id_of(ACCOUNT, reader), **said}
+    fields = {"calls": {"list": 2, "token": 1}, "rows": 7, "id": access_id_of(ACCOUNT, reader), **said}
     return NoteAccess(account=ACCOUNT, by=SYSTEM, reader=reader, **fields)  # type: ignore[arg-type] # as a test says
 
 
@@ -59,9 +59,9 @@ def test_a_read_is_an_event_and_reads_are_merged() -> None:
     log: Access | None = None
     for version in (1, 2):
         (event,) = decide(log, noting(tokens=(UUID(int=1),), seconds=3), NOW)
-        assert event == Read(reader=ADA, calls={"list": 2, "token": 1}, shown=7, tokens=(UUID(int=1),), seconds=3)
+        assert event == Read(reader=ADA, calls={"list": 2, "token": 1}, rows=7, tokens=(UUID(int=1),), seconds=3)
         log = evolve(log, fact(event, version))
-        assert (log.reader, log.calls, log.shown, log.version) == (ADA, 3 * version, 7 * version, version)
+        assert (log.reader, log.calls, log.rows, log.version) == (ADA, 3 * version, 7 * version, version)
 
 
 def test_an_event_names_a_limited_number_of_tokens() -> None:
@@ -80,7 +80,7 @@ def test_reads_of_another_reader_are_a_bug() -> None:
 def test_reads_of_the_log_are_at_most_one_event_an_hour() -> None:
     (event,), log = decided(None, by_position(1, 9), NOON)
     assert event == Read(
-        reader=ADA, calls={"log": 1}, shown=7, tokens=(), seconds=0, log=LogRange(first=1, last=9, filters={"none": 1})
+        reader=ADA, calls={"log": 1}, rows=7, tokens=(), seconds=0, log=LogRange(first=1, last=9, filters={"none": 1})
     )
     assert decided(log, by_position(10, 20), NOON) == ([], log)
     assert decided(log, by_position(10, 20), NOON + HOUR - timedelta(microseconds=1)) == ([], log)

@@ -313,7 +313,7 @@ def test_a_reply_is_shown_again_only_to_a_caller_who_may_still_see_it() -> None:
     assert isinstance(nobody.replay(creates(), earlier), SecretNoLongerAvailable)
     assert isinstance(unit(None, of=reset.id).replay(reset, earlier), SecretNoLongerAvailable)
     of = access_id_of(ACCOUNT, ADMIN.actor)
-    reader = NoteAccess(account=ACCOUNT, id=of, by=ADMIN, reader=ADMIN.actor, calls={}, shown=0)
+    reader = NoteAccess(account=ACCOUNT, id=of, by=ADMIN, reader=ADMIN.actor, calls={}, rows=0)
     assert isinstance(unit(None, of=reader.id).replay(reader, earlier), SecretNoLongerAvailable)
 
 

@@ -140,7 +140,7 @@ def test_an_update_event_names_only_changed_fields() -> None:
     changed = after(born(), event)
     assert (changed.name, changed.role, changed.scopes, changed.revision) == ("ada@new.org", "auditor", ("a.b",), 2)
     [event] = decide(user, command_of(UpdateUser, role="operator"), NOW)
-    assert event == UserUpdated(role="operator", scopes=UNSET, private=None)
+    assert event == UserUpdated(role="operator", scopes=UNSET)
     assert after(born(), event).name == EMAIL
 
 

@@ -79,10 +79,10 @@ def test_only_the_standard_library_is_imported() -> None:
 
 @pytest.mark.parametrize("words", [[], ["help"], ["run"]])
 def test_without_a_command_the_commands_are_listed(words: list[str]) -> None:
-    said = subprocess.run([sys.executable, BOOT, *words], capture_output=True, text=True, check=False)
-    assert said.returncode == 1
-    assert "boot.py up" in said.stderr
-    assert "boot.py test" in said.stderr
+    printed = subprocess.run([sys.executable, BOOT, *words], capture_output=True, text=True, check=False)
+    assert printed.returncode == 1
+    assert "boot.py up" in printed.stderr
+    assert "boot.py test" in printed.stderr
 
 
 @pytest.mark.parametrize("lock", [EVERYTHING, *PARTS], ids=lambda path: str(path.relative_to(TOP)))
@@ -145,8 +145,8 @@ def python_for(account: ServerUser) -> str:
 
 
 def _version(python: Path) -> tuple[int, ...]:
-    said = subprocess.check_output([python, "--version"], text=True).split()[1]
-    return tuple(int(part) for part in said.split(".")[:2])
+    printed = subprocess.check_output([python, "--version"], text=True).split()[1]
+    return tuple(int(part) for part in printed.split(".")[:2])
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ def test_without_a_network_two_sentences_say_so(tmp_path: Path, *, uv: bool) -> 
     programs.mkdir()
     if uv:
         (programs / "uv").symlink_to(Path(sys.executable).with_name("uv"))
-    told = {
+    given = {
         "PATH": f"{programs}:/usr/bin:/bin", "HOME": str(tmp_path), "HTTPS_PROXY": nobody, "HTTP_PROXY": nobody,
         "PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": f"{nobody}/simple", "UV_NO_CONFIG": "1",
         "PYTHONDONTWRITEBYTECODE": "1",  # compiling pip takes longer than all the rest
@@ -181,7 +181,7 @@ def test_without_a_network_two_sentences_say_so(tmp_path: Path, *, uv: bool) -> 
     }  # fmt: skip
     base = Path(sys.base_prefix) / "bin" / "python3"
     done = subprocess.run(
-        [base, tmp_path / "shared" / "boot.py", "up"], env=told, capture_output=True, text=True, check=False
+        [base, tmp_path / "shared" / "boot.py", "up"], env=given, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
     log = tmp_path / ".venv" / "installation.log"
@@ -198,8 +198,10 @@ def test_another_failure_is_reported_by_its_last_lines(
 ) -> None:
     monkeypatch.setattr(boot, "DETAILS", tmp_path / "details.log")
     assert not boot.succeeds(["/bin/sh", "-c", "echo first; echo the hash is another; exit 1"])
-    said = boot.why_not()
-    assert said == f"The installation failed (the hash is another). The output of the installers is in {boot.DETAILS}."
+    printed = boot.why_not()
+    assert (
+        printed == f"The installation failed (the hash is another). The output of the installers is in {boot.DETAILS}."
+    )
     assert "first" in boot.DETAILS.read_text()
 
 
@@ -224,13 +226,13 @@ def up(python: str, checkout: Path, environment: dict[str, str], run_as: RunAs) 
         command, cwd=checkout, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **run_as
     ) as process:
         assert process.stdout is not None
-        said = ""
+        printed = ""
         for line in process.stdout:
-            said += line
+            printed += line
             if "Ctrl-C stops everything" in line:
                 break
-        address = re.search(r"address +(\S+)", said)
-        assert address, said
+        address = re.search(r"address +(\S+)", printed)
+        assert address, printed
         with urlopen(f"{address[1]}/readyz", timeout=10) as reply:
             assert reply.status == 200
         process.send_signal(signal.SIGINT)
@@ -239,7 +241,7 @@ def up(python: str, checkout: Path, environment: dict[str, str], run_as: RunAs) 
     while left := [pid for pid in Path("/proc").iterdir() if pid.name.isdecimal() and _names(pid, checkout)]:
         assert time.monotonic() < deadline, left
         time.sleep(0.1)
-    return said
+    return printed
 
 
 def _names(process: Path, checkout: Path) -> bool:

@@ -42,7 +42,7 @@ REQUIRED = re.compile(r"\$\{(\w+):\?[^}]+\}")
 DEFAULTED = re.compile(r"\$\{(\w+):-([^}]*)\}")
 
 
-def composed(**told: str) -> dict[str, Any]:
+def composed(**given: str) -> dict[str, Any]:
     """The file as Compose reads it with this .env, where an empty value counts as missing."""
 
     def filled(node: Any) -> Any:
@@ -53,7 +53,7 @@ def composed(**told: str) -> dict[str, Any]:
         if not isinstance(node, str):
             return node
         required = REQUIRED.sub(lambda match: ENVIRONMENT[match[1]], node)
-        return DEFAULTED.sub(lambda match: told.get(match[1]) or match[2], required).replace("$$", "$")
+        return DEFAULTED.sub(lambda match: given.get(match[1]) or match[2], required).replace("$$", "$")
 
     loaded: dict[str, Any] = filled(yaml.safe_load((TOP / "compose.yaml").read_text()))
     return loaded
@@ -67,9 +67,9 @@ def lines() -> list[tuple[str, str]]:
 
 
 def has_compose() -> bool:
-    asked = ["docker", "compose", "version"]
+    command = ["docker", "compose", "version"]
     return (
-        shutil.which("docker") is not None and subprocess.run(asked, capture_output=True, check=False).returncode == 0
+        shutil.which("docker") is not None and subprocess.run(command, capture_output=True, check=False).returncode == 0
     )
 
 
@@ -88,16 +88,16 @@ def test_every_missing_secret_is_named() -> None:
 def test_boot_writes_the_secrets_once_and_only_for_ourselves(tmp_path: Path) -> None:
     (tmp_path / "shared").mkdir()
     boot, file = shutil.copy(TOP / "shared" / "boot.py", tmp_path / "shared"), tmp_path / ".env"
-    asked = [sys.executable, boot, "env"]
-    done = subprocess.run(asked, capture_output=True, text=True, check=True)
+    command = [sys.executable, boot, "env"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert f"wrote {file}" in done.stdout
     written = dict(line.split("=", 1) for line in file.read_text().splitlines())
     assert set(written) == set(ENVIRONMENT)
     assert len(set(written.values())) == len(written)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    told = {**composed()["services"]["api"]["environment"], **written}
-    assert Settings.from_environment(told, command="api").api_processes == 2
-    again = subprocess.run(asked, capture_output=True, text=True, check=False)
+    given = {**composed()["services"]["api"]["environment"], **written}
+    assert Settings.from_environment(given, command="api").api_processes == 2
+    again = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (again.returncode, f"{file} exists and was not changed" in again.stderr) == (1, True)
     assert dict(line.split("=", 1) for line in file.read_text().splitlines()) == written
     assert [path.name for path in tmp_path.iterdir() if path.name != "shared"] == [".env"]
@@ -105,10 +105,10 @@ def test_boot_writes_the_secrets_once_and_only_for_ourselves(tmp_path: Path) -> 
 
 def test_every_setting_can_be_set_in_the_env_file() -> None:
     chosen = {variable.name: f"chosen-{variable.name}" for variable in VARIABLES}
-    told = [service["environment"] for service in composed(**chosen)["services"].values() if "environment" in service]
+    given = [service["environment"] for service in composed(**chosen)["services"].values() if "environment" in service]
     for variable in VARIABLES:
         if variable.name not in DECIDED and variable.name not in ENVIRONMENT:
-            found = {environment[variable.name] for environment in told if variable.name in environment}
+            found = {environment[variable.name] for environment in given if variable.name in environment}
             assert found == {chosen[variable.name]}, variable.name
 
 
@@ -143,8 +143,8 @@ def test_initdb_accepts_the_arguments_and_postgres_the_roles_of_compose(place: P
     )  # fmt: skip
     assert made.returncode == 0, made.stderr
     with embedded_postgres(state) as server:  # finds the cluster and uses it unchanged
-        told = "select datcollate, datlocprovider, datlocale, pg_encoding_to_char(encoding) from pg_database"
-        assert server.run(f"{told} where datname = 'template1'").strip() == "C|b|C.UTF-8|UTF8"
+        given = "select datcollate, datlocprovider, datlocale, pg_encoding_to_char(encoding) from pg_database"
+        assert server.run(f"{given} where datname = 'template1'").strip() == "C|b|C.UTF-8|UTF8"
         server.run(f"drop database {DATABASE}; drop role {APPLICATION}; drop role {OWNER}; drop role {READER};")
         server.run(everything["configs"]["roles"]["content"])
         with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
@@ -154,9 +154,9 @@ def test_initdb_accepts_the_arguments_and_postgres_the_roles_of_compose(place: P
 
 @pytest.mark.parametrize("service", ["migrate", "api", "worker", "sealer", "account"])
 def test_our_services_get_existing_and_valid_settings(service: Command) -> None:
-    told = composed()["services"][service]["environment"]
-    assert set(told) - {"ACCOUNT_NAME", "ADMIN_EMAIL"} <= {variable.name for variable in VARIABLES}
-    assert Settings.from_environment(told, command=service)
+    given = composed()["services"][service]["environment"]
+    assert set(given) - {"ACCOUNT_NAME", "ADMIN_EMAIL"} <= {variable.name for variable in VARIABLES}
+    assert Settings.from_environment(given, command=service)
 
 
 @pytest.mark.parametrize(
@@ -176,10 +176,10 @@ def test_a_secret_is_given_only_to_the_services_that_need_it(variable: str, whos
 
 @pytest.mark.parametrize("service", OURS)
 def test_our_services_can_write_nowhere_and_gain_no_rights(service: str) -> None:
-    said = composed()["services"][service]
-    assert said["read_only"] is True
-    assert said["cap_drop"] == ["ALL"]
-    assert said["security_opt"] == ["no-new-privileges:true"]
+    output = composed()["services"][service]
+    assert output["read_only"] is True
+    assert output["cap_drop"] == ["ALL"]
+    assert output["security_opt"] == ["no-new-privileges:true"]
 
 
 def test_every_dependency_exists_and_has_a_health_check() -> None:
@@ -258,6 +258,6 @@ def test_a_wheel_contains_the_service_and_its_migrations_and_nothing_for_develop
 
 @pytest.mark.skipif(not has_compose(), reason="docker compose is not installed")
 def test_docker_compose_accepts_the_file() -> None:
-    asked = ["docker", "compose", "--file", str(TOP / "compose.yaml"), "config", "--quiet"]
-    done = subprocess.run(asked, env={**os.environ, **ENVIRONMENT}, capture_output=True, text=True, check=False)
+    command = ["docker", "compose", "--file", str(TOP / "compose.yaml"), "config", "--quiet"]
+    done = subprocess.run(command, env={**os.environ, **ENVIRONMENT}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -30,11 +30,11 @@ class World:
 
     child: Mortal = field(default_factory=Mortal)
     now: float = 1000.0
-    said: list[str] = field(default_factory=list)
+    output: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         child: Any = self.child
-        self.keeper = Keeper(child, self.start, self.said.append, clock=lambda: self.now)
+        self.keeper = Keeper(child, self.start, self.output.append, clock=lambda: self.now)
 
     def start(self) -> None:
         self.child.alive = True
@@ -52,7 +52,7 @@ def test_a_living_child_is_left_alone() -> None:
     world = World()
     world.live(60)
     assert world.child.starts == []
-    assert world.said == []
+    assert world.output == []
 
 
 def test_a_dead_child_is_restarted_almost_at_once() -> None:
@@ -61,7 +61,7 @@ def test_a_dead_child_is_restarted_almost_at_once() -> None:
     world.live(1)
     assert len(world.child.starts) == 1
     assert world.child.starts[0] - 1000.0 <= FIRST_DELAY_SECONDS + 0.1
-    assert world.said == ["api ended with status 1; starting it again in 0.1 s"]
+    assert world.output == ["api ended with status 1; starting it again in 0.1 s"]
 
 
 def test_leftovers_are_ended_before_a_restart() -> None:

@@ -38,7 +38,7 @@ class Ledger:
     """The acknowledged calls of all writers, and when to stop."""
 
     lives: dict[str, Life] = field(default_factory=dict)
-    told: Counter[str] = field(default_factory=Counter)
+    given: Counter[str] = field(default_factory=Counter)
     over: bool = False
 
 
@@ -60,18 +60,18 @@ async def write(service: Service, ledger: Ledger, number: int) -> None:
             made: Issued = await insist(client.create, "worn", **wish)
             ref, life = made.token.id, Life(made.secret)
             ledger.lives[str(ref)] = life
-            ledger.told["created"] += 1
+            ledger.given["created"] += 1
             for _ in range(dice.randrange(3)):
                 made = await insist(client.rotate, ref, grace="0s", idempotency_key=token_hex(16))
                 life.secret, life.generation = made.secret, made.token.generation
-                ledger.told["rotated"] += 1
+                ledger.given["rotated"] += 1
             async with Client(service.url, life.secret) as itself:
                 await insist(itself.exchange)
-                ledger.told["exchanged"] += 1
+                ledger.given["exchanged"] += 1
             if dice.random() < 0.5:
                 await insist(client.revoke, ref, reason="worn out")
                 life.revoked = True
-                ledger.told["revoked"] += 1
+                ledger.given["revoked"] += 1
 
 
 async def kill(service: Service, ledger: Ledger) -> None:
@@ -112,10 +112,10 @@ async def test_kill_9_of_everything_under_load_loses_nothing_and_needs_no_repair
     with running_service(place) as service:
         ledger = Ledger()
         await asyncio.gather(kill(service, ledger), *(write(service, ledger, each) for each in range(WRITERS)))
-        assert min(ledger.told[kind] for kind in ("created", "rotated", "exchanged", "revoked")) >= WRITERS
+        assert min(ledger.given[kind] for kind in ("created", "rotated", "exchanged", "revoked")) >= WRITERS
         await judge(service, ledger)
         audited = await asyncio.to_thread(audit, service)
         assert audited.returncode == 0, audited.stdout + audited.stderr
         summary = json.loads(audited.stdout.splitlines()[-1])["summary"]
         assert summary["findings"] == 0
-        assert summary["events"] >= sum(ledger.told.values())
+        assert summary["events"] >= sum(ledger.given.values())

@@ -54,7 +54,7 @@ def up(root: Path, *, port: int = 0) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
-def asked(service: Service, path: str, **body: Any) -> dict[str, Any]:
+def call(service: Service, path: str, **body: Any) -> dict[str, Any]:
     """The API's answer to the administrator's token."""
     request = Request(f"{service.url}{path}", data=json.dumps(body).encode() if body else None)
     request.add_header("Authorization", f"Bearer {service.credentials['admin_token']}")
@@ -66,7 +66,7 @@ def asked(service: Service, path: str, **body: Any) -> dict[str, Any]:
 
 def answers(service: Service) -> bool:
     try:
-        return bool(asked(service, "/v1/tokens/self"))
+        return bool(call(service, "/v1/tokens/self"))
     except (URLError, HTTPException, OSError):
         return False
 
@@ -101,7 +101,7 @@ def living(pids: set[int]) -> list[str]:
 
 
 def test_the_first_token_works(service: Service) -> None:
-    token = asked(service, "/v1/tokens/self")
+    token = call(service, "/v1/tokens/self")
     assert token["status"] == "active"
     assert token["account"] == service.credentials["account"]
 
@@ -115,8 +115,8 @@ def test_credentials_are_readable_only_by_their_owner(service: Service) -> None:
 
 async def test_a_password_hash_costs_what_rfc_9106_recommends(service: Service) -> None:
     await asyncio.to_thread(add_ada, service)
-    told = dict(line.split("=", 1) for line in (service.root / "service.env").read_text().splitlines())
-    connection = await asyncpg.connect(told["MIGRATE_DATABASE_URL"].strip("'"))
+    messages = dict(line.split("=", 1) for line in (service.root / "service.env").read_text().splitlines())
+    connection = await asyncpg.connect(messages["MIGRATE_DATABASE_URL"].strip("'"))
     costs = [extract_parameters(row["hash"]) for row in await connection.fetch("select hash from password")]
     await connection.close()
     assert costs == [RFC_9106_LOW_MEMORY] * 3  # the command hashed the administrator's and the member's, the API Ada's
@@ -142,10 +142,10 @@ def test_the_health_checks_of_compose_succeed_here_too(service: Service, service
     compose = yaml.safe_load((Path(__file__).parents[2] / "compose.yaml").read_text())
     _exec, program, *words = compose["services"][service_name]["healthcheck"]["test"]
     words = [word.replace("127.0.0.1:8080", service.url.removeprefix("http://")) for word in words]
-    told = dict(line.split("=", 1) for line in (service.root / "service.env").read_text().splitlines())
-    here = {**os.environ, **{name: told[name].strip("'") for name in ("REDIS_URL", "DATABASE_URL")}}
-    asked = [Path(sys.executable).with_name(program), *words]
-    assert within(60, lambda: subprocess.run(asked, env=here, check=False).returncode == 0)
+    messages = dict(line.split("=", 1) for line in (service.root / "service.env").read_text().splitlines())
+    here = {**os.environ, **{name: messages[name].strip("'") for name in ("REDIS_URL", "DATABASE_URL")}}
+    command = [Path(sys.executable).with_name(program), *words]
+    assert within(60, lambda: subprocess.run(command, env=here, check=False).returncode == 0)
 
 
 def test_a_second_up_on_the_same_state_is_refused_and_harms_nothing(service: Service) -> None:
@@ -178,8 +178,8 @@ def test_every_killed_process_is_restarted(service: Service, name: str) -> None:
     service.kill(name)
     assert within(60, lambda: service.pid(name) != before)
     assert within(60, lambda: answers(service))
-    made = asked(service, "/v1/tokens", name=f"after the death of {name}", scopes=[], lifetime="1d")
-    assert asked(service, f"/v1/tokens/{made['token']['id']}")["status"] == "active"
+    made = call(service, "/v1/tokens", name=f"after the death of {name}", scopes=[], lifetime="1d")
+    assert call(service, f"/v1/tokens/{made['token']['id']}")["status"] == "active"
 
 
 @pytest.mark.soak
@@ -191,8 +191,9 @@ def test_any_signal_ends_all_processes_and_the_next_up_continues(place: Path) ->
             assert service.credentials["url"] == service.url
             secrets.add((service.credentials["admin_token"], (place / "secrets.env").read_text()))
             for name, token_id in known.items():
-                assert asked(service, f"/v1/tokens/{token_id}")["name"] == name
-            known[number.name] = asked(service, "/v1/tokens", name=number.name, scopes=[], lifetime="1d")["token"]["id"]
+                assert call(service, f"/v1/tokens/{token_id}")["name"] == name
+            issued = call(service, "/v1/tokens", name=number.name, scopes=[], lifetime="1d")
+            known[number.name] = issued["token"]["id"]
             processes = family(service.process.pid)
             assert len(processes) > len(SERVERS)
             service.process.send_signal(number)
@@ -227,8 +228,8 @@ def test_every_given_setting_is_named_and_no_secret_is_shown(service: Service) -
 
 
 def test_a_process_that_cannot_start_shows_the_reason(place: Path) -> None:
-    told = {**os.environ, "LOG_LEVEL": "chatty"}
+    messages = {**os.environ, "LOG_LEVEL": "chatty"}
     command = [sys.executable, "-m", "counterfoil_dev", "--state", str(place), "--port", "0"]
-    refused = subprocess.run(command, env=told, capture_output=True, text=True, check=False, timeout=60)
+    refused = subprocess.run(command, env=messages, capture_output=True, text=True, check=False, timeout=60)
     assert refused.returncode == 1
     assert "LOG_LEVEL has to be one of debug, info, warning, error; it is 'chatty'" in refused.stderr

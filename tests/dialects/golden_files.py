@@ -60,12 +60,12 @@ def examples(vendor: str) -> tuple[str, list[Example]]:
 
 def _example(text: str) -> Example:
     title, _, text = text.partition("\n")
-    asked, _, answered = text.partition("\n--\n")
-    head, _, body = asked.partition("\n\n")
+    requested, _, answered = text.partition("\n--\n")
+    head, _, body = requested.partition("\n\n")
     first, *headers = head.splitlines()
     method, _, path = first.partition(" ")
     status, *lines = answered.strip().splitlines()
-    said = [line for line in lines if not line.startswith(("keep ", "beside: ", "or null: "))]
+    result = [line for line in lines if not line.startswith(("keep ", "beside: ", "or null: "))]
     keeping = [line.removeprefix("keep ").split(" as ") for line in lines if line.startswith("keep ")]
     kept = {name: place for place, name in keeping}
     beside, nullable = (
@@ -74,7 +74,7 @@ def _example(text: str) -> Example:
     )
     return Example(
         title, method, path, dict(line.split(": ", 1) for line in headers), body.strip(), int(status),
-        msgspec.json.decode("\n".join(said)) if said else None, kept, beside, nullable,
+        msgspec.json.decode("\n".join(result)) if result else None, kept, beside, nullable,
     )  # fmt: skip
 
 

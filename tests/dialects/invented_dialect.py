@@ -60,7 +60,7 @@ class ErrorFormat:
         status = 400 if kind.status == 422 else kind.status
         return refusal_response(refusal, Failure(why=kind.name), status=status, headers=self.headers)
 
-    def shown(self, kinds: Iterable[type[Refusal]]) -> Mapping[int, Mapping[str, object]]:
+    def examples(self, kinds: Iterable[type[Refusal]]) -> Mapping[int, Mapping[str, object]]:
         found: dict[int, dict[str, object]] = {}
         for each in kinds:
             kind = KINDS[each]

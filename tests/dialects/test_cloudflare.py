@@ -21,7 +21,7 @@ def zone(native: Caller, here: Account) -> Access:
     return of_zone(native, here.zone_id)
 
 
-def told(moment: str) -> datetime:
+def reported(moment: str) -> datetime:
     assert MOMENT.fullmatch(moment)
     return datetime.fromisoformat(moment)
 
@@ -38,7 +38,7 @@ async def test_a_token_is_created_shown_updated_refreshed_rotated_and_deleted(ac
     assert shown == {key: value for key, value in token.items() if key != "client_secret"} | {
         "expires_at": shown["expires_at"], "last_seen_at": None,
     }  # fmt: skip
-    assert told(shown["expires_at"]) - told(shown["created_at"]) == timedelta(hours=1)
+    assert reported(shown["expires_at"]) - reported(shown["created_at"]) == timedelta(hours=1)
 
     renamed = await access.changed(token, name="another")
     assert list(renamed) == SHOWN
@@ -46,7 +46,7 @@ async def test_a_token_is_created_shown_updated_refreshed_rotated_and_deleted(ac
     await asyncio.sleep(1.1)
     refreshed = await access.done(token, "refresh")
     assert list(refreshed) == SHOWN
-    assert told(refreshed["expires_at"]) > told(shown["expires_at"])
+    assert reported(refreshed["expires_at"]) > reported(shown["expires_at"])
 
     rotated = await access.done(token, "rotate")
     assert list(rotated) == CREATED
@@ -82,7 +82,7 @@ async def test_a_duration_is_shown_as_it_was_given(access: Access, duration: str
     if duration == "forever":
         assert shown["expires_at"] is None
     else:
-        lived = told(shown["expires_at"]) - told(shown["created_at"])
+        lived = reported(shown["expires_at"]) - reported(shown["created_at"])
         assert abs(lived.total_seconds() - seconds) <= 1
 
 
@@ -93,7 +93,7 @@ async def test_the_duration_of_a_native_token_is_shown_in_gos_units(access: Acce
     assert (await access.shown(in_days))["duration"] == "2160h"
     assert (await access.shown(never))["duration"] == "forever"
     shown = await access.shown(until)
-    lived = datetime(2049, 1, 1, tzinfo=UTC) - told(shown["created_at"])
+    lived = datetime(2049, 1, 1, tzinfo=UTC) - reported(shown["created_at"])
     hours = int(shown["duration"].partition("h")[0])
     assert timedelta(hours=hours) <= lived <= timedelta(hours=hours + 1)
     assert (await access.changed(in_days, duration="2160h"))["expires_at"] == (await access.shown(in_days))[
@@ -101,7 +101,7 @@ async def test_the_duration_of_a_native_token_is_shown_in_gos_units(access: Acce
     ]
     refreshed = await access.done(until, "refresh")
     assert refreshed["duration"] == shown["duration"]
-    assert told(refreshed["expires_at"]) >= told(shown["expires_at"])
+    assert reported(refreshed["expires_at"]) >= reported(shown["expires_at"])
     assert (await access.done(never, "refresh"))["expires_at"] is None
 
 
@@ -118,7 +118,7 @@ async def test_a_new_duration_counts_from_now(access: Access) -> None:
     token = await access.made(duration="24h")
     changed = await access.changed(token, duration="1h")
     assert changed["duration"] == "1h"
-    assert told(changed["expires_at"]) < told(changed["created_at"]) + timedelta(hours=2)
+    assert reported(changed["expires_at"]) < reported(changed["created_at"]) + timedelta(hours=2)
     assert (await access.changed(token, duration="forever"))["expires_at"] is None
 
 

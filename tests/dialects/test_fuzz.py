@@ -103,13 +103,13 @@ class Crowd:
     async def ask(self, request: Request) -> Answer:
         route, who, path, raw, headers = request
         dialect = dialect_of(route.path).name
-        told = {name: sendable(value) for name, value in headers.items()}
+        reported = {name: sendable(value) for name, value in headers.items()}
         if dialect == "virtuozzo" and who != "nobody" and not path.split("?")[0].endswith(SPARED):
             admin = self.admins[dialect]
             assert isinstance(admin, Virtuozzo)
             proof = {"session": admin.session if who == "admin" else self.account.member_token}
             path += ("&" if "?" in path else "?") + urlencode(proof)
-        return await self.caller(dialect, who).ask(route.method, path, raw or None, headers=told)
+        return await self.caller(dialect, who).ask(route.method, path, raw or None, headers=reported)
 
 
 def sound(request: Request, answer: Answer) -> bool:
@@ -133,24 +133,24 @@ async def crowd(web_session: ClientSession, dialect_settings: Settings, here: Ac
 
 async def all_answered(crowd: Crowd, examples: int) -> set[tuple[str, bool]]:
     """Send this many requests of each dialect; return which dialects refused and which answered."""
-    said = set()
+    message = set()
     for dialect in DIALECTS:
         for request in await asyncio.to_thread(drawn, crowd.account, dialect, examples):
             if "subscribe" in request[2]:  # an endless answer, read by other tests
                 continue
             answer = await crowd.ask(request)
-            said.add((dialect.name, sound(request, answer)))
-    return said
+            message.add((dialect.name, sound(request, answer)))
+    return message
 
 
 async def test_no_request_breaks_any_dialect(crowd: Crowd) -> None:
-    said = await all_answered(crowd, 50)
-    assert {dialect for dialect, refused in said if refused} == {dialect.name for dialect in DIALECTS}
-    assert any(not refused for _, refused in said)
+    message = await all_answered(crowd, 50)
+    assert {dialect for dialect, refused in message if refused} == {dialect.name for dialect in DIALECTS}
+    assert any(not refused for _, refused in message)
 
 
 @pytest.mark.campaign
 @pytest.mark.timeout(1200)
 async def test_no_request_of_a_long_run_breaks_any_dialect(crowd: Crowd) -> None:
-    said = await all_answered(crowd, 1_200)
-    assert {dialect for dialect, refused in said if not refused} == {dialect.name for dialect in DIALECTS}
+    message = await all_answered(crowd, 1_200)
+    assert {dialect for dialect, refused in message if not refused} == {dialect.name for dialect in DIALECTS}

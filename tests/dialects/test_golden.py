@@ -35,9 +35,9 @@ async def known(
         settings = settings_for(postgres_server.database("golden").app_url, VIRTUOZZO_UPSTREAM=upstream)
         account: Account = await opened(settings, "golden", tmp_path_factory.mktemp("golden"))
         async with served(make_app(settings)) as url, ClientSession(url) as session:
-            told = {name: str(value) for name, value in msgspec.to_builtins(account).items()}
-            told["basic"] = basic(account.member_login, account.member_password).removeprefix("Basic ")
-            yield Caller(session, ""), told
+            reported = {name: str(value) for name, value in msgspec.to_builtins(account).items()}
+            reported["basic"] = basic(account.member_login, account.member_password).removeprefix("Basic ")
+            yield Caller(session, ""), reported
     postgres_server.run("drop database if exists golden with (force);")
 
 
@@ -45,12 +45,12 @@ async def known(
 async def test_every_example_of_a_page_is_answered_as_printed(
     vendor: str, known: tuple[Caller, dict[str, str]]
 ) -> None:
-    stranger, told = known[0], dict(known[1])
-    base, asked = examples(vendor)
-    assert len(asked) > 2
-    for example in asked:
-        path, body = filled(example.path, told), filled(example.body, told)
-        headers = {name: filled(value, told) for name, value in example.headers.items()}
+    stranger, reported = known[0], dict(known[1])
+    base, requested = examples(vendor)
+    assert len(requested) > 2
+    for example in requested:
+        path, body = filled(example.path, reported), filled(example.body, reported)
+        headers = {name: filled(value, reported) for name, value in example.headers.items()}
         caller = Caller(stranger.session, headers.pop("Authorization", ""))
         answer = await caller.ask(example.method, base + path, body.encode(), headers=headers)
         assert answer.status == example.status, (example.title, answer.body)
@@ -59,7 +59,7 @@ async def test_every_example_of_a_page_is_answered_as_printed(
             continue
         assert example.differences(answer.json) == [], (example.title, answer.json)
         for name, place in example.kept.items():
-            told[name] = found(answer.json, place)
+            reported[name] = found(answer.json, place)
 
 
 def test_differences_are_detected() -> None:
@@ -73,13 +73,13 @@ def test_differences_are_detected() -> None:
     assert differences(printed, printed | {"at": None}, frozenset(), frozenset({"at"})) == []
 
 
-def filled(text: str, told: dict[str, str]) -> str:
+def filled(text: str, reported: dict[str, str]) -> str:
     """A text with its names replaced by their values."""
 
     def imported_digests(match: re.Match[str]) -> str:
         name = match[1]
         secret = name.removeprefix("basic::")
-        return basic("", told[secret]).removeprefix("Basic ") if secret != name else told[name]
+        return basic("", reported[secret]).removeprefix("Basic ") if secret != name else reported[name]
 
     return re.sub(r"\{([a-z_:]+)\}", imported_digests, text)
 

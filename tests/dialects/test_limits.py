@@ -117,11 +117,11 @@ async def test_a_token_is_accepted_only_from_its_networks(pair: Pair, dialect: s
 
 
 async def test_guesses_are_counted_together_for_all_apis(pair: Pair) -> None:
-    secret, told = await of_admin(pair), []
+    secret, reported = await of_admin(pair), []
     for n in range(GUESSES):
         dialect = list(DIALECTS)[n % len(DIALECTS)]
-        told.append(status(dialect, await DIALECTS[dialect](pair, mint("user").plain, process=n % 2)))
-    assert told == [401] * GUESSES
+        reported.append(status(dialect, await DIALECTS[dialect](pair, mint("user").plain, process=n % 2)))
+    assert reported == [401] * GUESSES
     for dialect, present in DIALECTS.items():
         refused = await present(pair, mint("user").plain)
         assert status(dialect, refused) == 429

@@ -29,16 +29,16 @@ async def tokens(web_session: Any, here: Any) -> list[Any]:
     return list((await native.get(TOKENS, sortField="id")).json["items"])
 
 
-def reference(tokens: list[Any], asked: dict[str, Any]) -> dict[str, Any]:
+def reference(tokens: list[Any], requested: dict[str, Any]) -> dict[str, Any]:
     """The expected list."""
-    field, glob = asked.get("filterField", ""), asked.get("filter", "")
+    field, glob = requested.get("filterField", ""), requested.get("filter", "")
     found = [each for each in tokens if not (field and glob) or fnmatchcase(each[field], glob)]
-    sort = asked.get("sortField", "name")
-    down = asked.get("sortDirection", "").lower() == "desc"
+    sort = requested.get("sortField", "name")
+    down = requested.get("sortDirection", "").lower() == "desc"
     keys = {each["id"]: place if sort == "id" else each.get(sort, NEVER) for place, each in enumerate(tokens)}
     ages = {each["id"]: place for place, each in enumerate(tokens)}
     found.sort(key=lambda each: (keys[each["id"]], ages[each["id"]]), reverse=down)
-    size, page = asked.get("perPage", 100), asked.get("page", 0)
+    size, page = requested.get("perPage", 100), requested.get("page", 0)
     items = found[page * size : (page + 1) * size]
     return {
         "items": items, "count": len(items), "totalCount": len(found), "perPage": size, "page": page,
@@ -60,10 +60,10 @@ async def test_every_page_equals_the_reference(native: Caller, tokens: list[Any]
         "filter": ("*", "a*", "*b", "b", "?b*", "c_", "c%", "*active", "in*", "active", "caf\u00e9", "no such", ""),
     }
     for _ in range(60):
-        asked = {name: some.choice(values) for name, values in choices.items() if some.random() < 0.7}
-        answer = await native.get(TOKENS, _actions="false", _links="true", _embedded="true", **asked)
-        assert (answer.status, answer.json) == (200, reference(tokens, asked)), asked
-        assert list(answer.json) == list(reference(tokens, asked))
+        requested = {name: some.choice(values) for name, values in choices.items() if some.random() < 0.7}
+        answer = await native.get(TOKENS, _actions="false", _links="true", _embedded="true", **requested)
+        assert (answer.status, answer.json) == (200, reference(tokens, requested)), requested
+        assert list(answer.json) == list(reference(tokens, requested))
 
 
 async def test_a_name_is_found_in_every_unicode_composition(native: Caller, tokens: list[Any]) -> None:

@@ -119,9 +119,9 @@ class Walk:
         for old in token.dead[-2:]:
             assert (await self.native.with_token(old).get("/v1/tokens/self")).status == 401
         events = (await self.native.get(f"/v1/tokens/{token.known.id}/events", limit=200)).json["items"]
-        told = [each["type"] for each in events if each["type"] not in ("exchanged", "expiring", "grace_ending")]
-        assert [each for each in told if each != "renewed"] == [each for each in token.events if each != "renewed"]
-        assert told.count("renewed") <= token.events.count("renewed")  # renewing to the same moment writes no event
+        reported = [each["type"] for each in events if each["type"] not in ("exchanged", "expiring", "grace_ending")]
+        assert [each for each in reported if each != "renewed"] == [each for each in token.events if each != "renewed"]
+        assert reported.count("renewed") <= token.events.count("renewed")  # renewing to the same moment writes no event
         assert [each["version"] for each in events] == list(range(1, len(events) + 1))
 
     async def all_say_the_same(self) -> None:

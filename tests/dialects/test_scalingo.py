@@ -35,9 +35,9 @@ async def exchanged(caller: Caller, value: str) -> Caller:
     return caller.with_token(answer.json["token"])
 
 
-def refused(answer: Answer, status: int, **said: object) -> None:
+def refused(answer: Answer, status: int, **result: object) -> None:
     assert answer.status == status, answer.body
-    assert answer.json | said == answer.json
+    assert answer.json | result == answer.json
     assert answer.headers["Content-Type"] == "application/json"
 
 
@@ -106,7 +106,7 @@ async def test_the_calling_user_is_shown(with_password: Caller, here: Account) -
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "said"),
+    ("body", "status", "result"),
     [
         (b"{}", 422, {"errors": {"name": ["can't be blank"]}}),
         (b'{"token":{"name":"  "}}', 422, {"errors": {"name": ["can't be blank"]}}),
@@ -118,10 +118,10 @@ async def test_the_calling_user_is_shown(with_password: Caller, here: Account) -
     ],
 )
 async def test_an_invalid_body_is_refused_in_the_vendors_words(
-    with_password: Caller, body: bytes, status: int, said: dict[str, object] | None
+    with_password: Caller, body: bytes, status: int, result: dict[str, object] | None
 ) -> None:
     answer = await with_password.ask("POST", TOKENS, body)
-    refused(answer, status, **(said or {}))
+    refused(answer, status, **(result or {}))
     if status == 400:
         assert answer.json["error"].startswith("There was a problem in the JSON you submitted: ")
 
@@ -158,5 +158,5 @@ async def test_an_idempotency_key_returns_the_same_value_again(with_password: Ca
 async def test_times_are_those_of_the_ledger(with_password: Caller, native: Caller) -> None:
     token = await made(with_password)
     seen = (await native.get(f"/v1/tokens/{token['id']}")).json
-    told, kept = (datetime.fromisoformat(each["created_at"]) for each in (token, seen))
-    assert timedelta() <= kept - told < timedelta(milliseconds=1)
+    reported, kept = (datetime.fromisoformat(each["created_at"]) for each in (token, seen))
+    assert timedelta() <= kept - reported < timedelta(milliseconds=1)

@@ -132,7 +132,7 @@ class Side:
                 headers[name] = things[kind]
         if isinstance(speaker, Virtuozzo):
             fields = {"session": speaker.session, "password": self.account.admin_password, "description": "swept"}
-            given = {name: things["number"] for name in ("id", "ids") if f"fields {name}" in set(_told(route))}
+            given = {name: things["number"] for name in ("id", "ids") if f"fields {name}" in set(_parameters(route))}
             sent = urlencode(fields | given)
             path, body = (f"{path}?{sent}", None) if route.method == "GET" else (path, sent.encode())
             headers["Content-Type"] = "application/x-www-form-urlencoded"
@@ -151,12 +151,12 @@ def _headers(route: Route) -> Iterator[str]:
             yield from (each.encode_name for each in msgspec.structs.fields(parameter.type))
 
 
-def _told(route: Route) -> Iterator[str]:
+def _parameters(route: Route) -> Iterator[str]:
     """Every parameter of an operation, and where it is."""
     yield from (f"path {name}" for name in re.findall(r"{(\w+)}", route.path))
     for parameter in route.parameters:
-        told = parameter.source in (Source.QUERY, Source.BODY, Source.FIELDS, Source.HEADERS)
-        if told and isinstance(parameter.type, type) and issubclass(parameter.type, msgspec.Struct):
+        is_stated = parameter.source in (Source.QUERY, Source.BODY, Source.FIELDS, Source.HEADERS)
+        if is_stated and isinstance(parameter.type, type) and issubclass(parameter.type, msgspec.Struct):
             names = (each.encode_name for each in msgspec.structs.fields(parameter.type))
             yield from (f"{parameter.source.value} {name}" for name in names)
 
@@ -164,7 +164,9 @@ def _told(route: Route) -> Iterator[str]:
 def kinds_of(route: Route) -> list[str]:
     """The kinds of things that an operation names."""
     dialect = dialect_of(route.path).name
-    return list(dict.fromkeys(NAMES[f"{dialect} {told}"] for told in _told(route) if f"{dialect} {told}" in NAMES))
+    return list(
+        dict.fromkeys(NAMES[f"{dialect} {name}"] for name in _parameters(route) if f"{dialect} {name}" in NAMES)
+    )
 
 
 def never(like: Things) -> dict[str, str]:
@@ -178,14 +180,14 @@ def never(like: Things) -> dict[str, str]:
     } | {kind: text for kind, text in like.items() if kind == "secret"}  # fmt: skip
 
 
-def shown(answer: Answer, asked: Things) -> str:
+def shown(answer: Answer, requested: Things) -> str:
     """All of an answer except the caller's own values and time-dependent parts."""
     hidden = ("date", "x-request-id", "content-length")
     headers = {name.lower(): value for name, value in answer.headers.items() if name.lower() not in hidden}
-    said = answer.body.decode()
-    for text in sorted(asked.values(), key=len, reverse=True):
-        said = said.replace(text, "(asked)") if len(text) > 6 else said
-    return f"{answer.status} {headers} {_NEW.sub('(new)', said)}"
+    message = answer.body.decode()
+    for text in sorted(requested.values(), key=len, reverse=True):
+        message = message.replace(text, "(asked)") if len(text) > 6 else message
+    return f"{answer.status} {headers} {_NEW.sub('(new)', message)}"
 
 
 async def state_of(side: Side, things: Things) -> list[Any]:
@@ -225,11 +227,11 @@ async def sides(
 
 def test_every_parameter_of_every_dialect_is_in_the_table() -> None:
     unknown = [
-        f"{_name(route)}: {told}"
+        f"{_name(route)}: {name}"
         for route in ROUTES
-        for told in _told(route)
-        if f"{dialect_of(route.path).name} {told}" not in NAMES
-        and told.partition(" ")[2] not in WORDS[dialect_of(route.path).name] | PROOFS
+        for name in _parameters(route)
+        if f"{dialect_of(route.path).name} {name}" not in NAMES
+        and name.partition(" ")[2] not in WORDS[dialect_of(route.path).name] | PROOFS
     ]
     assert unknown == [], "put it into NAMES or into WORDS"
 
@@ -244,10 +246,10 @@ async def test_every_dialect_answers_about_things_of_others_as_about_missing_one
     for kinds in [*((kind,) for kind in kinds_of(route)), tuple(kinds_of(route))]:
         seen = []
         for things in (foreign, never(foreign)):
-            asked = {**await strangers.things(route), **{kind: things[kind] for kind in kinds}}
-            answer = await strangers.ask(route, asked)
+            requested = {**await strangers.things(route), **{kind: things[kind] for kind in kinds}}
+            answer = await strangers.ask(route, requested)
             assert not broken(route.path, answer), answer
-            seen.append((refused(route.path, answer), shown(answer, asked)))
+            seen.append((refused(route.path, answer), shown(answer, requested)))
         assert seen[0] == seen[1]
         assert seen[0][0] or "secret" in kinds_of(route), "something was found"
     assert await state_of(ours, foreign) == before

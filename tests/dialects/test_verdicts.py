@@ -38,13 +38,13 @@ class Judges:
 
     async def of_either(self, shown: str) -> dict[str, bool]:
         """The verdicts of those that also accept a bearer."""
-        asked = await self.native.form("/v1/introspect", token=shown)
+        requested = await self.native.form("/v1/introspect", token=shown)
         bought = await self.caller("").form(
             "/v1/oauth/token", grant_type=EXCHANGE, subject_token=shown, subject_token_type=ACCESS_TOKEN
         )
         return {
             "itself": _good(await self.caller(f"Bearer {shown}").get("/v1/tokens/self")),
-            "introspection": bool(asked.json["active"]),
+            "introspection": bool(requested.json["active"]),
             "forward": await self.passes({"Authorization": f"Bearer {shown}"}),
             "oauth": _good(bought, refused=400),
         }
@@ -63,10 +63,10 @@ def _good(answer: Answer, *, refused: int = 401) -> bool:
     return answer.status == 200
 
 
-def unanimous(said: dict[str, bool]) -> bool:
+def unanimous(result: dict[str, bool]) -> bool:
     """The common verdict of all."""
-    assert len(set(said.values())) == 1, said
-    return all(said.values())
+    assert len(set(result.values())) == 1, result
+    return all(result.values())
 
 
 async def issued(native: Caller, here: Account, **fields: object) -> Any:
@@ -80,7 +80,7 @@ async def test_all_verdicts_agree_through_the_life_of_a_token(native: Caller, he
     token, first = made["token"]["id"], made["secret"]
     bearer = (await native.with_token(first).post("/v1/exchange")).json["access_token"]
 
-    async def said(secret: str) -> bool:
+    async def result(secret: str) -> bool:
         return unanimous(await judges.of_secret(token, secret))
 
     async def done(what: str, body: object) -> Any:
@@ -88,18 +88,18 @@ async def test_all_verdicts_agree_through_the_life_of_a_token(native: Caller, he
         assert answer.status == 200, answer.body
         return answer.json
 
-    assert await said(first)
+    assert await result(first)
     assert unanimous(await judges.of_either(bearer))
     for what, body, good in (("suspend", {"reason": "a look"}, False), ("resume", {}, True)):
         await done(what, body)
-        assert (await said(first), unanimous(await judges.of_either(bearer))) == (good, good)
+        assert (await result(first), unanimous(await judges.of_either(bearer))) == (good, good)
     second = (await done("rotate", {"grace": "1h"}))["secret"]
-    assert (await said(first), await said(second), unanimous(await judges.of_either(bearer))) == (True, True, True)
+    assert (await result(first), await result(second), unanimous(await judges.of_either(bearer))) == (True, True, True)
     third = (await done("rotate", {"grace": "0s"}))["secret"]
-    assert (await said(first), await said(second), await said(third)) == (False, False, True)
+    assert (await result(first), await result(second), await result(third)) == (False, False, True)
     assert not unanimous(await judges.of_either(bearer))
     await done("revoke", {"reason": "the end"})
-    assert not await said(third)
+    assert not await result(third)
 
 
 async def test_all_verdicts_agree_on_foreign_credentials(native: Caller, native_there: Caller, here: Account) -> None:
@@ -121,8 +121,8 @@ async def test_all_verdicts_agree_on_foreign_credentials(native: Caller, native_
 async def test_a_secret_with_another_tokens_id_is_unknown_to_all(native: Caller, here: Account) -> None:
     judges = Judges(native, here)
     one, other = await issued(native, here), await issued(native, here)
-    said = await judges.of_secret(other["token"]["id"], one["secret"])
-    assert [said[judge] for judge in ("basic", "pair", "access", "verify")] == [False] * 4
+    result = await judges.of_secret(other["token"]["id"], one["secret"])
+    assert [result[judge] for judge in ("basic", "pair", "access", "verify")] == [False] * 4
 
 
 async def test_an_expiry_applies_to_all_verdicts(native: Caller, here: Account) -> None:

@@ -179,7 +179,7 @@ async def test_a_user_with_one_time_codes_sends_one_with_every_password(all_of_i
 async def test_every_refusal_is_a_200_with_a_code(all_of_it: World) -> None:
     client = await all_of_it.member()
 
-    async def asked(verb: str, path: str, **more: Any) -> tuple[int, Any]:
+    async def requested(verb: str, path: str, **more: Any) -> tuple[int, Any]:
         async with all_of_it.http.request(verb, path, **more) as answer:
             assert answer.content_type == "application/json"
             assert "WWW-Authenticate" not in answer.headers
@@ -204,7 +204,7 @@ async def test_every_refusal_is_a_200_with_a_code(all_of_it: World) -> None:
         ("GET", f"{ROOT}/users/authentication/rest/gettokens?ids=%00", INVALID, {}),
         ("GET", f"{ROOT}/users/authentication/rest/gettokens?ids=99999999999&session={client.session}", INVALID, {}),
     ):
-        status, body = await asked(verb, path, **more)
+        status, body = await requested(verb, path, **more)
         assert (status, body["result"]) == (200, code), (verb, path, body)
         assert set(body) == {"result", "error", "reason", "source"}
         assert body["error"]
@@ -230,11 +230,11 @@ async def test_no_session_password_or_parameter_is_logged(all_of_it: World, capl
         await client.using(made["key"]).refused("RegenerateToken", id=made["id"], password=PASSWORD)
         await client.change("DeleteTokens", ids=made["id"])
         await client.using(made["key"]).refused("GetTokens")
-    told = f"{logs} {caplog.text}"
+    reported = f"{logs} {caplog.text}"
     assert len(logs) >= 6
-    assert "createtoken" in told
+    assert "createtoken" in reported
     for secret in (client.session, made["key"], PASSWORD, "not-the-password", "a-description-of-ours", "?"):
-        assert secret not in told
+        assert secret not in reported
     metrics = (await all_of_it.admin.get("/metrics")).body.decode()
     assert "createtoken" in metrics
     assert PASSWORD not in metrics

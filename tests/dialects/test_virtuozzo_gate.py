@@ -25,13 +25,13 @@ class Platform:
     """The platform behind the service: it records requests and answers by the name of the environment."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, str, dict[str, str], dict[str, str]]] = []
+        self.requested: list[tuple[str, str, dict[str, str], dict[str, str]]] = []
         self.waiting = asyncio.Event()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         query, form = request.query, await request.post()
         given = {name: ",".join(map(str, source.getall(name))) for source in (query, form) for name in source}
-        self.asked.append((request.method, request.path, given, dict(request.headers)))
+        self.requested.append((request.method, request.path, given, dict(request.headers)))
         match given.get("envName"):
             case "elsewhere":
                 raise web.HTTPFound("/1.0/elsewhere")
@@ -51,7 +51,7 @@ class Platform:
 
     @property
     def last(self) -> tuple[str, str, dict[str, str], dict[str, str]]:
-        return self.asked[-1]
+        return self.requested[-1]
 
 
 @asynccontextmanager
@@ -98,9 +98,9 @@ async def test_an_allowed_call_is_forwarded(gated: World, behind: tuple[str, Pla
     assert not {"Cookie", "Authorization", "X-Authorization-OTP"} & set(headers)
     assert headers["User-Agent"] == "counterfoil"
     native = (await gated.admin.get(f"/v1/tokens/{token['id']}")).json
-    told = {name: headers[f"X-Counterfoil-{name}"] for name in ("Account", "Token", "Owner", "Owner-Type")}
+    reported = {name: headers[f"X-Counterfoil-{name}"] for name in ("Account", "Token", "Owner", "Owner-Type")}
     owner = {"Owner": gated.person.id, "Owner-Type": "user"}
-    assert told == {"Account": gated.ours["account"], "Token": native["id"], **owner}
+    assert reported == {"Account": gated.ours["account"], "Token": native["id"], **owner}
 
 
 async def test_headers_of_the_caller_are_not_forwarded(gated: World, behind: tuple[str, Platform]) -> None:
@@ -134,7 +134,7 @@ async def test_a_call_that_the_token_does_not_allow_is_not_forwarded(
     gated: World, behind: tuple[str, Platform], verb: str
 ) -> None:
     client, token = await stopping(gated, verb)
-    before = len(behind[1].asked)
+    before = len(behind[1].requested)
     for method in ("environment.control.StartEnv", "environment.file.Read", "environment.stopenv.control"):
         refused = await client.call(method, envName="my-project")
         assert refused["result"] == TOKEN_DENIED
@@ -147,7 +147,7 @@ async def test_a_call_that_the_token_does_not_allow_is_not_forwarded(
     await (await gated.member()).change("DeleteTokens", ids=token["id"])
     assert (await client.call(STOP, envName="my-project"))["result"] == NO_SESSION
     assert (await client.using("").call(STOP, envName="my-project"))["result"] == NO_SESSION
-    assert len(behind[1].asked) == before
+    assert len(behind[1].requested) == before
 
 
 @BOTH
@@ -164,15 +164,15 @@ async def test_an_invalid_answer_of_the_platform_is_a_server_error(
     gated: World, behind: tuple[str, Platform], verb: str
 ) -> None:
     client, _ = await stopping(gated, verb)
-    before = len(behind[1].asked)
-    for name, said in (
+    before = len(behind[1].requested)
+    for name, message in (
         ("elsewhere", "302"), ("broken", "502"), ("long", "longer"), ("packed", "compressed"),
         ("cut", "did not answer"),
     ):  # fmt: skip
         answer = await client.call(STOP, envName=name)
         assert answer["result"] == SERVER
-        assert said in answer["error"]
-    assert len(behind[1].asked) == before + 5  # no redirect was followed and no request repeated
+        assert message in answer["error"]
+    assert len(behind[1].requested) == before + 5  # no redirect was followed and no request repeated
 
 
 async def test_a_slow_platform_is_given_up(gated: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,7 +187,7 @@ async def test_an_absent_or_unconfigured_platform_is_reported(
 ) -> None:
     async with platform() as (url, _):
         pass
-    for name, more, said in (
+    for name, more, message in (
         ("virtuozzo_away", {"VIRTUOZZO_UPSTREAM": url}, "cannot be reached"),
         ("virtuozzo_none", {}, "no platform is configured"),
     ):
@@ -196,7 +196,7 @@ async def test_an_absent_or_unconfigured_platform_is_reported(
             client, _ = await stopping(lonely)
             answer = await client.call(STOP, envName="a")
             assert answer["result"] == SERVER
-            assert said in answer["error"]
+            assert message in answer["error"]
             assert (await client.call("environment.control.StartEnv"))["result"] == TOKEN_DENIED
 
 
@@ -209,10 +209,10 @@ async def test_nothing_of_a_call_is_logged(
     with capture_logs() as logs:
         for name in ("a-name-of-ours", "broken", "cut", "elsewhere"):
             await client.call(STOP, envName=name, note="a-note-of-ours", password="not-for-them")
-    told = f"{logs} {caplog.text} {capfd.readouterr()}"
+    reported = f"{logs} {caplog.text} {capfd.readouterr()}"
     assert len(logs) >= 4
     for secret in (client.session, "a-name-of-ours", "a-note-of-ours", "not-for-them", "envName"):
-        assert secret not in told
+        assert secret not in reported
 
 
 async def test_only_form_bodies_are_read(gated: World) -> None:

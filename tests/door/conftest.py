@@ -1,32 +1,15 @@
-"""A door for every test, and a separate server for tests that stop it."""
+"""A separate server for tests that stop it, and other processes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 
-import asyncpg
 import pytest
 import pytest_asyncio
 
-from counterfoil.door import Door
-from counterfoil.postgres.connection import Connection
 from counterfoil.postgres.migrate import migrate
 from counterfoil_dev.postgres import APPLICATION, Database, Postgres, embedded_postgres
 from door.other_process import Elsewhere, Start
 from states import quick_state
-
-
-@pytest_asyncio.fixture
-async def door(database: Database) -> AsyncIterator[Door]:
-    async with Door(database.app_url) as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture
-async def owner(database: Database) -> AsyncIterator[Connection]:
-    """A connection with the rights of the database's owner."""
-    connection = await asyncpg.connect(database.owner_url)
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture(scope="module")

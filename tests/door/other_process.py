@@ -1,14 +1,15 @@
-"""Another process with its own door; this file is also the program that it runs.
+"""Another process with its own door.
 
-It reads lists of (command, claim) as pickles from its standard input, executes each list at once, and writes a list of
-outcomes and refusals to its standard output.
+It reads lists of (command, claim) as pickles from a socket, executes each list at once, and writes a list of outcomes
+and refusals to the socket.
 """
 
 import asyncio
 import pickle
+import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -18,6 +19,7 @@ from counterfoil.door import Door
 from counterfoil.idempotency import IdempotencyClaim
 from counterfoil.postgres import batch, idempotency_keys
 from door.asking import answer
+from forked import Forked
 
 Asks = Sequence[tuple[Request, IdempotencyClaim | None]]
 Start = Callable[..., Awaitable["Elsewhere"]]
@@ -28,21 +30,16 @@ _LENGTH_BYTES = 4
 class Elsewhere:
     """A handle of the other process."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
+    def __init__(self, process: Forked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._process, self._reader, self._writer = process, reader, writer
 
     @classmethod
     async def start(cls, url: str, *, still_after: str = "") -> "Elsewhere":
-        """Start it; after this step of a batch it prints `reached` and stops for ever."""
-        pipe = asyncio.subprocess.PIPE
-        return cls(
-            await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "door.other_process", url, still_after),
-                cwd=Path(__file__).parents[1],
-                stdin=pipe,
-                stdout=pipe,
-            )
-        )
+        """Start it; after this step of a batch it writes `reached` and stops for ever."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = Forked(_serve, theirs, url, still_after)
+        return cls(process, *await asyncio.open_connection(sock=ours))
 
     async def ask(self, asks: Asks) -> list[Any]:
         """Execute these commands together; return refusals instead of raising them."""
@@ -51,17 +48,17 @@ class Elsewhere:
         return answers
 
     def send(self, asks: Asks) -> None:
-        assert self.process.stdin
-        self.process.stdin.write(_framed(list(asks)))
+        self._writer.write(_framed(list(asks)))
 
     async def hear(self) -> Any:
-        assert self.process.stdout
-        return await _unframed(self.process.stdout)
+        return await _unframed(self._reader)
 
     async def kill(self) -> None:
-        if self.process.returncode is None:
-            self.process.kill()
-        await self.process.wait()
+        self._process.kill()
+        await asyncio.to_thread(self._process.wait)
+        self._writer.close()
+        with suppress(ConnectionError):
+            await self._writer.wait_closed()
 
 
 def _framed(what: object) -> bytes:
@@ -74,29 +71,16 @@ async def _unframed(reader: asyncio.StreamReader) -> Any:
     return pickle.loads(await reader.readexactly(length))
 
 
-def _say(what: object) -> None:
-    sys.stdout.buffer.write(_framed(what))
-    sys.stdout.buffer.flush()
+def _serve(asked: socket.socket, url: str, still_after: str) -> None:
+    """Be the other process, until the socket is closed."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    asyncio.run(_serve_door(asked, url, still_after))
 
 
-def _stand_still_after(step: str) -> None:
-    """Make a step of the batch print that it is done and never return."""
-    room = next(room for room in (batch, idempotency_keys) if hasattr(room, step))
-    real = getattr(room, step)
-
-    async def done_and_no_further(*args: Any, **said: Any) -> None:
-        await real(*args, **said)
-        _say("reached")
-        await asyncio.Event().wait()
-
-    setattr(room, step, done_and_no_further)
-
-
-async def _main(url: str, still_after: str) -> None:
+async def _serve_door(asked: socket.socket, url: str, still_after: str) -> None:
+    reader, writer = await asyncio.open_connection(sock=asked)
     if still_after:
-        _stand_still_after(still_after)
-    reader = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+        _stand_still_after(still_after, writer)
     async with Door(url) as door:
         while True:
             try:
@@ -104,9 +88,17 @@ async def _main(url: str, still_after: str) -> None:
             except asyncio.IncompleteReadError:
                 return
             calls = [door.execute(command, claim, answer if claim else None) for command, claim in asks]
-            _say(await asyncio.gather(*calls, return_exceptions=True))
+            writer.write(_framed(await asyncio.gather(*calls, return_exceptions=True)))
 
 
-if __name__ == "__main__":
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    asyncio.run(_main(*sys.argv[1:]))
+def _stand_still_after(step: str, writer: asyncio.StreamWriter) -> None:
+    """Make a step of the batch write that it is done and never return."""
+    room = next(room for room in (batch, idempotency_keys) if hasattr(room, step))
+    real = getattr(room, step)
+
+    async def done_and_no_further(*args: Any, **said: Any) -> None:
+        await real(*args, **said)
+        writer.write(_framed("reached"))
+        await asyncio.Event().wait()
+
+    setattr(room, step, done_and_no_further)

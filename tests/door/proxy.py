@@ -2,51 +2,38 @@
 
 import asyncio
 import re
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
-from urllib.parse import parse_qs, quote, urlsplit
 
+from between import Streams, between
 from counterfoil_dev.postgres import Database
 
 _COMMIT = re.compile(rb"Q\x00\x00\x00.commit( and chain)?\x00", re.DOTALL)
 _CHUNK = 1 << 16
 
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Failure = Callable[[bytes, Streams, asyncio.StreamWriter], Awaitable[None]]
 
 
 class Proxy:
     """Forwards everything; each of the next `failures` applies to one COMMIT."""
 
-    def __init__(self, database: Database, directory: Path) -> None:
-        parts = urlsplit(database.app_url)
-        self._target = f"{parse_qs(parts.query)['host'][0]}/.s.PGSQL.5432"
-        self.socket = directory / ".s.PGSQL.5432"
-        self.url = f"{parts.scheme}://{parts.netloc}{parts.path}?host={quote(str(directory), safe='/')}"
+    def __init__(self) -> None:
+        self.url = ""
         self.failures: list[Failure] = []
-        self.commits = 0
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        server_reader, server_writer = await asyncio.open_unix_connection(self._target)
-        answers = asyncio.create_task(_pump(server_reader, writer))
+    async def carry(self, client: Streams, server: Streams) -> None:
+        answers = asyncio.create_task(_pump(server[0], client[1]))
         with suppress(OSError):
-            while said := await reader.read(_CHUNK):
-                committing = _COMMIT.search(said) is not None
-                self.commits += committing
-                if committing and self.failures:
+            while said := await client[0].read(_CHUNK):
+                if self.failures and _COMMIT.search(said):
                     failure = self.failures.pop(0)
                     answers.cancel()
                     await asyncio.wait([answers])
-                    await failure(said, (server_reader, server_writer), writer)
+                    await failure(said, server, client[1])
                     break
-                server_writer.write(said)
-                await server_writer.drain()
+                server[1].write(said)
+                await server[1].drain()
         answers.cancel()
-        for end in (server_writer, writer):
-            end.transport.abort()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -83,11 +70,6 @@ async def arrive_late(said: bytes, server: Streams, client: asyncio.StreamWriter
 
 @asynccontextmanager
 async def cutting(database: Database) -> AsyncIterator[Proxy]:
-    directory = Path(tempfile.mkdtemp(prefix="cf-proxy-", dir="/tmp"))
-    proxy = Proxy(database, directory)
-    server = await asyncio.start_unix_server(proxy.serve, proxy.socket)
-    try:
+    proxy = Proxy()
+    async with between(database, proxy.carry) as proxy.url:
         yield proxy
-    finally:
-        server.close()
-        shutil.rmtree(directory)

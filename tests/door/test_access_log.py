@@ -40,19 +40,19 @@ async def test_a_burst_is_one_event_for_each_reader_and_a_clean_stop_loses_none(
     token = uuid7()
     async with AccessLog(door, pause_seconds=NEVER) as witness:
         for _ in range(500):
-            witness.note(ADA, "list", shown=50)
-        witness.note(ADA, "token", shown=1, tokens=(token,))
-        witness.note(BOB, "alerts", shown=0)
+            witness.note(ADA, "list", rows=50)
+        witness.note(ADA, "token", rows=1, tokens=(token,))
+        witness.note(BOB, "alerts", rows=0)
         assert await written(readers) == []
-    assert sorted(await written(readers), key=lambda read: read.shown) == [
-        Read(reader=BOB.actor, calls={"alerts": 1}, shown=0, tokens=(), seconds=0),
-        Read(reader=ADA.actor, calls={"list": 500, "token": 1}, shown=25_001, tokens=(token,), seconds=0),
+    assert sorted(await written(readers), key=lambda read: read.rows) == [
+        Read(reader=BOB.actor, calls={"alerts": 1}, rows=0, tokens=(), seconds=0),
+        Read(reader=ADA.actor, calls={"list": 500, "token": 1}, rows=25_001, tokens=(token,), seconds=0),
     ]
 
 
 async def test_the_first_read_is_written_soon_without_a_stop(door: Door, readers: Pool) -> None:
     async with AccessLog(door, pause_seconds=0.05) as witness:
-        witness.note(ADA, "list", shown=1)
+        witness.note(ADA, "list", rows=1)
         async with asyncio.timeout(10):
             while not await written(readers):  # noqa: ASYNC110 - another connection tells us nothing
                 await asyncio.sleep(0.01)
@@ -63,30 +63,30 @@ async def test_a_continuous_reader_is_written_at_growing_intervals(door: Door, r
     async with AccessLog(door, pause_seconds=0.05) as witness:
         end = loop.time() + 2.0
         while loop.time() < end:
-            witness.note(ADA, "list", shown=1)
+            witness.note(ADA, "list", rows=1)
             times += 1
             await asyncio.sleep(0.005)
     reads = await written(readers)
-    assert sum(read.calls["list"] for read in reads) == sum(read.shown for read in reads) == times
+    assert sum(read.calls["list"] for read in reads) == sum(read.rows for read in reads) == times
     assert 1 < len(reads) <= 8  # after 1, 2, 4, 8, 16 and 32 pauses of 50 ms, and at the stop
 
 
 async def test_announced_reads_are_in_the_log_before_the_answer(door: Door, readers: Pool) -> None:
     async with AccessLog(door, pause_seconds=NEVER) as witness:
-        await asyncio.gather(*(witness.tell(ADA, "events", shown=2) for _ in range(20)))
-        assert [(read.calls, read.shown) for read in await written(readers)] == [({"events": 1}, 2)] * 20
+        await asyncio.gather(*(witness.record(ADA, "events", rows=2) for _ in range(20)))
+        assert [(read.calls, read.rows) for read in await written(readers)] == [({"events": 1}, 2)] * 20
 
 
 async def test_accounts_see_only_their_own_reads(door: Door, readers: Pool) -> None:
     stranger = Principal(actor=ADA.actor, account=UUID(int=2), scopes=("all",))
     async with AccessLog(door) as witness:
-        await witness.tell(stranger, "events", shown=3)
+        await witness.record(stranger, "events", rows=3)
     assert (len(await written(readers)), len(await written(readers, stranger.account))) == (0, 1)
 
 
 async def test_pages_of_reads_have_neither_gaps_nor_overlaps(door: Door, readers: Pool) -> None:
     async with AccessLog(door) as witness:
-        await asyncio.gather(*(witness.tell(who, "past", shown=n) for n in range(10) for who in (ADA, BOB)))
+        await asyncio.gather(*(witness.record(who, "past", rows=n) for n in range(10) for who in (ADA, BOB)))
     everything = await reads_of(readers, ACCOUNT, limit=100)
     assert [fact.at for fact in everything] == sorted((fact.at for fact in everything), reverse=True)
     paged, place = [], None
@@ -115,25 +115,25 @@ class Stubborn:
 async def test_reads_that_could_not_be_written_are_kept_for_the_next_attempt(door: Door, readers: Pool) -> None:
     stubborn = Stubborn(door, times=3)
     async with AccessLog(stubborn, pause_seconds=0.02) as witness:
-        witness.note(ADA, "list", shown=1)
+        witness.note(ADA, "list", rows=1)
         async with asyncio.timeout(10):
             while stubborn.left:
-                witness.note(ADA, "token", shown=1, tokens=(uuid7(),))
+                witness.note(ADA, "token", rows=1, tokens=(uuid7(),))
                 await asyncio.sleep(0.005)
     reads = await written(readers)
     assert sum(read.calls.get("list", 0) for read in reads) == 1
-    assert sum(read.shown for read in reads) == sum(sum(read.calls.values()) for read in reads)
+    assert sum(read.rows for read in reads) == sum(sum(read.calls.values()) for read in reads)
 
 
 async def test_reads_that_cannot_be_logged_are_not_shown(door: Door) -> None:
     async with AccessLog(Stubborn(door, times=1)) as witness:
         with pytest.raises(Overloaded):
-            await witness.tell(ADA, "events", shown=1)
+            await witness.record(ADA, "events", rows=1)
 
 
 async def test_memory_and_events_are_bounded_for_any_number_of_reads(door: Door, readers: Pool) -> None:
     async with AccessLog(door, pause_seconds=NEVER) as witness:
         for _ in range(3 * NAMED_LIMIT):
-            witness.note(ADA, "token", shown=1, tokens=(uuid7(),))
+            witness.note(ADA, "token", rows=1, tokens=(uuid7(),))
     (read,) = await written(readers)
-    assert (len(read.tokens), read.calls, read.shown) == (NAMED_LIMIT, {"token": 3 * NAMED_LIMIT}, 3 * NAMED_LIMIT)
+    assert (len(read.tokens), read.calls, read.rows) == (NAMED_LIMIT, {"token": 3 * NAMED_LIMIT}, 3 * NAMED_LIMIT)

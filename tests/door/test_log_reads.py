@@ -80,15 +80,15 @@ async def test_the_first_read_is_logged_before_its_answer_and_the_rest_of_the_ho
 ) -> None:
     counting = Counting(door)
     async with AccessLog(counting, pause_seconds=SOON) as witness:
-        await witness.tell_log(ADA, first=1, last=500, shown=500, filters=("type", "since"), tokens=(TOKEN,))
+        await witness.record_log(ADA, first=1, last=500, rows=500, filters=("type", "since"), tokens=(TOKEN,))
         first = Read(
-            reader=ADA.actor, calls={"log": 1}, shown=500, tokens=(TOKEN,), seconds=0,
+            reader=ADA.actor, calls={"log": 1}, rows=500, tokens=(TOKEN,), seconds=0,
             log=LogRange(first=1, last=500, filters={"type": 1, "since": 1}),
         )  # fmt: skip
         assert await written(readers) == [first]
         for page in range(1, 100):
-            await witness.tell_log(ADA, first=500 * page + 1, last=500 * page + 500, shown=500)
-            witness.note_log(ADA, first=1, last=500, shown=1)
+            await witness.record_log(ADA, first=500 * page + 1, last=500 * page + 500, rows=500)
+            witness.note_log(ADA, first=1, last=500, rows=1)
         await asyncio.sleep(4 * SOON)
         assert (counting.asked, await written(readers)) == (1, [first])
     assert await written(readers) == [first]
@@ -99,13 +99,13 @@ async def test_the_other_reads_of_an_hour_are_one_event_at_its_end(
 ) -> None:
     monkeypatch.setattr(access, "HOUR", timedelta(seconds=1))
     async with AccessLog(door, pause_seconds=SOON) as witness:
-        await witness.tell_log(ADA, first=1, last=10, shown=10)
-        await witness.tell_log(ADA, first=11, last=20, shown=10, filters=("actor",), tokens=(TOKEN,))
-        await witness.tell_log(ADA, first=5, last=6, shown=2)
-        witness.note_log(ADA, first=21, last=400, shown=300)
+        await witness.record_log(ADA, first=1, last=10, rows=10)
+        await witness.record_log(ADA, first=11, last=20, rows=10, filters=("actor",), tokens=(TOKEN,))
+        await witness.record_log(ADA, first=5, last=6, rows=2)
+        witness.note_log(ADA, first=21, last=400, rows=300)
         _, second = await until_written(readers, 2)
     assert second.log == LogRange(first=5, last=400, filters={"actor": 1, "none": 1})
-    assert (second.calls, second.shown, second.tokens) == ({"log": 2}, 312, (TOKEN,))
+    assert (second.calls, second.rows, second.tokens) == ({"log": 2}, 312, (TOKEN,))
 
 
 async def test_a_long_stream_is_one_event_an_hour(door: Door, readers: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,12 +114,12 @@ async def test_a_long_stream_is_one_event_an_hour(door: Door, readers: Pool, mon
     loop = asyncio.get_running_loop()
     async with AccessLog(door, pause_seconds=SOON) as witness:
         began = loop.time()
-        await witness.tell_log(ADA, first=1, last=0)
+        await witness.record_log(ADA, first=1, last=0)
         seen = 0
         while loop.time() < began + 2:
             told = len(await written(readers))
             if told > seen:
-                witness.note_log(ADA, first=seen + 1, last=told, shown=told - seen)
+                witness.note_log(ADA, first=seen + 1, last=told, rows=told - seen)
                 seen = told
             await asyncio.sleep(0.005)
         hours = (loop.time() - began) / 0.5
@@ -139,15 +139,15 @@ async def test_several_processes_write_one_event_an_hour(
         AccessLog(other, pause_seconds=SOON) as there,
     ):
         await asyncio.gather(
-            *(each.tell_log(ADA, first=n, last=n, shown=1) for n in range(20) for each in (here, there))
+            *(each.record_log(ADA, first=n, last=n, rows=1) for n in range(20) for each in (here, there))
         )
         (only,) = await written(readers)
         assert only.calls == {"log": 1}
     assert len(await written(readers)) == 1
     await an_hour_goes_by(owner)
     async with AccessLog(door) as next_one:
-        await next_one.tell_log(BOB, first=1, last=1)
-        await next_one.tell_log(ADA, first=1, last=1)
+        await next_one.record_log(BOB, first=1, last=1)
+        await next_one.record_log(ADA, first=1, last=1)
     assert [read.reader for read in await written(readers)] == [ADA.actor, BOB.actor, ADA.actor]
 
 
@@ -156,9 +156,9 @@ async def test_reads_buffered_by_another_process_are_written_at_the_end_of_the_l
 ) -> None:
     monkeypatch.setattr(access, "HOUR", timedelta(seconds=1.5))
     async with AccessLog(door, pause_seconds=SOON) as here, AccessLog(door, pause_seconds=SOON) as there:
-        await here.tell_log(ADA, first=1, last=1, shown=1)
+        await here.record_log(ADA, first=1, last=1, rows=1)
         await asyncio.sleep(0.5)
-        await there.tell_log(ADA, first=2, last=2, shown=1)  # learns that there is an event, and until when it counts
+        await there.record_log(ADA, first=2, last=2, rows=1)  # learns that there is an event, and until when it counts
         _, second = await until_written(readers, 2)
         assert second.log == LogRange(first=2, last=2, filters={"none": 1})
     assert len(await written(readers)) == 2
@@ -167,7 +167,7 @@ async def test_reads_buffered_by_another_process_are_written_at_the_end_of_the_l
 async def test_many_simultaneous_streams_of_one_reader_use_the_door_once(door: Door, readers: Pool) -> None:
     counting = Counting(door)
     async with AccessLog(counting) as witness:
-        await asyncio.gather(*(witness.tell_log(ADA, first=1, last=9) for _ in range(200)))
+        await asyncio.gather(*(witness.record_log(ADA, first=1, last=9) for _ in range(200)))
         assert counting.asked == 1
     assert len(await written(readers)) == 1
 
@@ -176,10 +176,10 @@ async def test_each_reader_account_and_the_whole_log_has_its_own_hour(door: Door
     async with AccessLog(door) as witness:
         for _ in range(3):
             for asker in (ADA, BOB, ABROAD):
-                await witness.tell_log(asker, first=1, last=9)
-            await witness.tell_log(ADA, first=1, last=900, whole=True)
-        await witness.tell(ADA, "events", shown=1)
-        await witness.tell(ADA, "events", shown=1)
+                await witness.record_log(asker, first=1, last=9)
+            await witness.record_log(ADA, first=1, last=900, whole=True)
+        await witness.record(ADA, "events", rows=1)
+        await witness.record(ADA, "events", rows=1)
     found = [(read.reader, read.calls) for read in await written(readers)]
     assert found == [
         (ADA.actor, {"log": 1}), (BOB.actor, {"log": 1}), (ADA.actor, {"whole_log": 1}),
@@ -190,9 +190,9 @@ async def test_each_reader_account_and_the_whole_log_has_its_own_hour(door: Door
 
 async def test_the_audit_finds_the_hour_of_a_reader_in_the_events(door: Door, database: Database) -> None:
     async with AccessLog(door) as witness:
-        await witness.tell(ADA, "events", shown=1)
-        await witness.tell_log(ADA, first=1, last=9)
-        await witness.tell_log(ADA, first=1, last=9, whole=True)
+        await witness.record(ADA, "events", rows=1)
+        await witness.record_log(ADA, first=1, last=9)
+        await witness.record_log(ADA, first=1, last=9, whole=True)
     tally = Tally(lambda _done, _total: None)
     assert [finding async for finding in replay(database.app_url, tally)] == []
     assert tally.events == 3
@@ -205,16 +205,16 @@ async def test_reads_that_cannot_be_logged_are_neither_shown_nor_counted(
     async with AccessLog(counting, pause_seconds=3_600) as witness:
         counting.shut = True
         refused = await asyncio.gather(
-            *(witness.tell_log(ADA, first=1, last=9, shown=9) for _ in range(3)), return_exceptions=True
+            *(witness.record_log(ADA, first=1, last=9, rows=9) for _ in range(3)), return_exceptions=True
         )
         assert [type(each) for each in refused] == [Overloaded] * 3
         counting.shut = False
-        await witness.tell_log(ADA, first=4, last=5, shown=2)
-        witness.note_log(ADA, first=6, last=7, shown=2)
+        await witness.record_log(ADA, first=4, last=5, rows=2)
+        witness.note_log(ADA, first=6, last=7, rows=2)
         await an_hour_goes_by(owner)
     first, second = await written(readers)
-    assert (first.calls, first.shown, first.log) == ({"log": 1}, 2, LogRange(first=4, last=5, filters={"none": 1}))
-    assert (second.calls, second.shown, second.log) == ({"log": 0}, 2, LogRange(first=6, last=7))
+    assert (first.calls, first.rows, first.log) == ({"log": 1}, 2, LogRange(first=4, last=5, filters={"none": 1}))
+    assert (second.calls, second.rows, second.log) == ({"log": 0}, 2, LogRange(first=6, last=7))
 
 
 async def test_buffered_reads_survive_an_outage_of_the_ledger(
@@ -224,17 +224,17 @@ async def test_buffered_reads_survive_an_outage_of_the_ledger(
     monkeypatch.setattr(access, "HOUR", timedelta(seconds=0.3))
     counting = Counting(door)
     async with AccessLog(counting, pause_seconds=SOON) as witness:
-        await witness.tell_log(ADA, first=1, last=1)
-        witness.note_log(ADA, first=2, last=3, shown=2)
+        await witness.record_log(ADA, first=1, last=1)
+        witness.note_log(ADA, first=2, last=3, rows=2)
         counting.shut, asked = True, counting.asked
         async with asyncio.timeout(10):
             while counting.asked < asked + 3:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.01)
         with pytest.raises(Overloaded):  # the hour is over: a read that cannot be logged is not shown
-            await witness.tell_log(ADA, first=1, last=100)
+            await witness.record_log(ADA, first=1, last=100)
         counting.shut = False
         _, second = await until_written(readers, 2)
-    assert (second.calls, second.shown, second.log) == ({"log": 0}, 2, LogRange(first=2, last=3))
+    assert (second.calls, second.rows, second.log) == ({"log": 0}, 2, LogRange(first=2, last=3))
 
 
 async def test_a_reader_that_disconnects_during_the_write_is_counted_once(
@@ -243,24 +243,24 @@ async def test_a_reader_that_disconnects_during_the_write_is_counted_once(
     monkeypatch.setattr(access, "HOUR", timedelta(seconds=0.5))
     counting = Counting(door)
     async with AccessLog(counting, pause_seconds=SOON) as witness:
-        gone = asyncio.create_task(witness.tell_log(ADA, first=1, last=1, shown=1))
+        gone = asyncio.create_task(witness.record_log(ADA, first=1, last=1, rows=1))
         while not counting.asked:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0)
         gone.cancel()
-        witness.note_log(ADA, first=2, last=2, shown=1)
+        witness.note_log(ADA, first=2, last=2, rows=1)
         first, second = await until_written(readers, 2)
-    assert [(read.calls, read.shown) for read in (first, second)] == [({"log": 1}, 1), ({"log": 0}, 1)]
+    assert [(read.calls, read.rows) for read in (first, second)] == [({"log": 1}, 1), ({"log": 0}, 1)]
 
 
 async def test_a_stopping_service_logs_the_reads_that_it_could_not_write(door: Door, readers: Pool) -> None:
     with capture_logs() as logs:
         async with AccessLog(door) as witness:
-            await witness.tell_log(ADA, first=1, last=1)
-            witness.note_log(ADA, first=2, last=70, shown=60)
+            await witness.record_log(ADA, first=1, last=1)
+            witness.note_log(ADA, first=2, last=70, rows=60)
     assert len(await written(readers)) == 1
     assert logs == [
         {
             "event": "log_reads_unwritten", "log_level": "info", "account": ACCOUNT, "reader": ADA.actor.id,
-            "kind": "user", "which": "log", "first": 2, "last": 70, "shown": 60,
+            "kind": "user", "which": "log", "first": 2, "last": 70, "rows": 60,
         }
     ]  # fmt: skip

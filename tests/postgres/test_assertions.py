@@ -8,17 +8,11 @@ import asyncpg
 import pytest
 
 from counterfoil.postgres import assertions
-from counterfoil.postgres.connection import Connection, Pool, connect, open_pool
+from counterfoil.postgres.connection import Connection, Pool, connect
 from counterfoil_dev.postgres import Database
 
 ONE, OTHER = UUID(int=1), UUID(int=2)
 DIGEST = b"\x01" * 32
-
-
-@pytest.fixture
-async def pool(database: Database) -> AsyncIterator[Pool]:
-    async with await open_pool(database.app_url, size=2) as opened:
-        yield opened
 
 
 @pytest.fixture

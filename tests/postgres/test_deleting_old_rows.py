@@ -1,12 +1,10 @@
 """Old rows are deleted in small steps, however many there are, and young rows stay."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
-import asyncpg
 import pytest
-import pytest_asyncio
 
 from counterfoil.postgres import assertions, attempts, bulk_revocations, forgetting, idempotency_keys
 from counterfoil.postgres.connection import Connection, Pool, open_pool
@@ -52,19 +50,6 @@ KINDS: dict[str, tuple[str, Callable[[Pool], Awaitable[int]]]] = {
     "assertions": ("accepted_assertion", assertions.forget),
     "parts": ("bulk_revocation_part", bulk_revocations.forget_unaccepted),
 }
-
-
-@pytest_asyncio.fixture
-async def owner(database: Database) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(database.owner_url)
-    yield connection
-    await connection.close()
-
-
-@pytest_asyncio.fixture
-async def pool(database: Database) -> AsyncIterator[Pool]:
-    async with await open_pool(database.app_url, size=2) as pool:
-        yield pool
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,52 +1,43 @@
 """Numbers are counted for each account separately, and unused ones are used again."""
 
 import asyncio
-import sys
-from asyncio.subprocess import PIPE, create_subprocess_exec
-from collections.abc import AsyncIterator
+from pathlib import Path
 from uuid import UUID
 
 import asyncpg
 import pytest
-import pytest_asyncio
 
 from counterfoil.postgres.connection import Pool, open_pool
 from counterfoil.postgres.numbers import Numbers
 from counterfoil_dev.postgres import Database
+from forked import Forked
 from postgres.tenant import tenant_of
 
 OURS, THEIRS = UUID(int=1), UUID(int=2)
-# The program of a process that takes 500 numbers of two accounts, a few at a time, in either order.
-TAKER = """
-import asyncio, sys
-from uuid import UUID
-from counterfoil.postgres.connection import open_pool
-from counterfoil.postgres.numbers import Numbers
 
-async def take():
-    async with await open_pool(sys.argv[1], size=2) as pool:
+
+async def test_two_processes_never_take_the_same_number_and_skip_none(database: Database, tmp_path: Path) -> None:
+    files = [tmp_path / "one", tmp_path / "other"]
+    takers = [Forked(take, database.app_url, file) for file in files]
+    assert [await asyncio.to_thread(taker.wait, 60) for taker in takers] == [0, 0]
+    taken = [word for file in files for word in file.read_text().split()]
+    assert sorted(taken) == sorted(f"{account}:{number}" for account in (1, 2) for number in range(1, 501))
+
+
+def take(url: str, file: Path) -> None:
+    """Be a process that takes 500 numbers of two accounts, a few at a time, in either order, and writes them down."""
+    file.write_text(" ".join(asyncio.run(_taken(url))))
+
+
+async def _taken(url: str) -> list[str]:
+    taken: list[str] = []
+    async with await open_pool(url, size=2) as pool:
         numbers = Numbers(pool)
         for turn in range(50):
             accounts = [UUID(int=1 + (n + turn) % 2) for n in range(10)]
-            taken = await asyncio.gather(*(numbers.next(account) for account in accounts))
-            print(*(f"{account.int}:{number}" for account, number in zip(accounts, taken)))
-
-asyncio.run(take())
-"""
-
-
-@pytest_asyncio.fixture
-async def pool(database: Database) -> AsyncIterator[Pool]:
-    async with await open_pool(database.app_url, size=2) as pool:
-        yield pool
-
-
-async def test_two_processes_never_take_the_same_number_and_skip_none(database: Database) -> None:
-    takers = [
-        await create_subprocess_exec(sys.executable, "-c", TAKER, database.app_url, stdout=PIPE) for _ in range(2)
-    ]
-    taken = [word.decode() for taker in takers for word in (await taker.communicate())[0].split()]
-    assert sorted(taken) == sorted(f"{account}:{number}" for account in (1, 2) for number in range(1, 501))
+            some = await asyncio.gather(*(numbers.next(account) for account in accounts))
+            taken += [f"{account.int}:{number}" for account, number in zip(accounts, some, strict=True)]
+    return taken
 
 
 async def test_each_account_counts_from_one_independently_of_others(pool: Pool) -> None:

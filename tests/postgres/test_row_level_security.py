@@ -21,7 +21,7 @@ from counterfoil.postgres.grants import PRIVILEGES, READABLE, READER
 from counterfoil.postgres.last_used import add
 from counterfoil.postgres.listing import Filter, one, page_of
 from counterfoil.postgres.tenant_connection import Tenant, tenant
-from counterfoil.postgres.timeline import changes_until, events_of, version_at
+from counterfoil.postgres.timeline import changes_until, events_of
 from counterfoil_dev.postgres import APPLICATION, Database
 from postgres import tenant as tenants
 from postgres.sealing import seal_all
@@ -122,7 +122,7 @@ async def everything(pool: Pool, account: UUID, token: Token) -> list[object]:
         await one(pool, account, number=token.number),
         *await events_of(pool, account, token.id, after=0, limit=10),
         *await changes_until(pool, account, token.id, version=1),
-        await version_at(pool, account, token.id, token.at) or None,
+        *await changes_until(pool, account, token.id, at=token.at),
         *await alerts_of(pool, account, after=None, limit=10),
     ]
     return [each for each in asked if each is not None]

@@ -1,9 +1,8 @@
 import asyncio
 import random
-import sys
-from asyncio.subprocess import PIPE, Process, create_subprocess_exec
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
@@ -25,7 +24,9 @@ from counterfoil.postgres.migrate import migrate
 from counterfoil.uses.last_used import PRECISION_SECONDS, Uses
 from counterfoil_dev.postgres import APPLICATION, Database, Postgres, embedded_postgres
 from counterfoil_dev.state import temporary_state
+from forked import Forked
 from postgres.tenant import BILLING, Tenant, tenant_of
+from postgres.verifier import verify
 
 SLACK_SECONDS = 1
 """What a busy machine may take for the write itself."""
@@ -166,43 +167,54 @@ async def test_the_last_use_is_found_however_often_a_token_is_rotated(
     await reader.close()
 
 
-async def test_the_counts_of_two_processes_add_up(database: Database) -> None:
+async def test_the_counts_of_two_processes_add_up(database: Database, tmp_path: Path) -> None:
+    files = [tmp_path / "one", tmp_path / "other"]
     async with tenant_of(database) as tenant:
         tokens = [await tenant.issue() for _ in range(20)]
-        processes = [await verifying(database, tokens, rounds=200, flush_every=1) for _ in range(2)]
-        noted = [(await process.communicate())[0].split() for process in processes]
-        assert [process.returncode for process in processes] == [0, 0]
+        processes = [verifying(database, file, tokens, rounds=200, flush_every=1) for file in files]
+        assert [await asyncio.to_thread(process.wait, 120) for process in processes] == [0, 0]
         assert [await count(tenant.pool, token) for token in tokens] == [400] * 20
         latest = max([moment for token in tokens if (moment := await last_used(tenant.pool, token))])
-        assert latest == max(datetime.fromisoformat(moment.decode()) for moment in noted[0] + noted[1])
+        assert latest == max(moment for file in files for moment in verified(file))
 
 
-async def test_a_killed_process_loses_at_most_its_last_second(database: Database) -> None:
+async def test_a_killed_process_loses_at_most_its_last_second(database: Database, tmp_path: Path) -> None:
     async with tenant_of(database) as tenant:
         tokens = [await tenant.issue() for _ in range(4)]
-        await asyncio.gather(*(killed_while_verifying(tenant, database, token) for token in tokens))
+        await asyncio.gather(
+            *(killed_while_verifying(tenant, database, tmp_path / str(token.id), token) for token in tokens)
+        )
 
 
-async def killed_while_verifying(tenant: Tenant, database: Database, token: Token) -> None:
-    process = await verifying(database, [token], rounds=1_000_000, flush_every=0)
-    assert process.stdout is not None
-    await process.stdout.readline()
-    reading = asyncio.create_task(process.stdout.read())
+async def killed_while_verifying(tenant: Tenant, database: Database, file: Path, token: Token) -> None:
+    process = verifying(database, file, [token], rounds=1_000_000, flush_every=0)
+    while not (file.exists() and verified(file)):  # noqa: ASYNC240 - another process writes it
+        assert process.poll() is None
+        await asyncio.sleep(0.05)
     await asyncio.sleep(random.uniform(1.2, 3.0))
     process.kill()
-    noted = [datetime.fromisoformat(line) for line in (await reading).decode().split()]
-    await process.wait()
+    await asyncio.to_thread(process.wait)
+    noted = verified(file)
     latest = await last_used(tenant.pool, token)
     assert latest is not None
     assert latest >= noted[-1] - timedelta(seconds=PRECISION_SECONDS + SLACK_SECONDS)
     assert await count(tenant.pool, token) >= sum(moment <= latest for moment in noted)
 
 
-async def verifying(database: Database, tokens: list[Token], *, rounds: int, flush_every: int) -> Process:
-    """A process that verifies these tokens in turn and prints each time."""
-    script = Path(__file__).with_name("verifier.py")
-    words = [database.app_url, tokens[0].account, rounds, flush_every, *(token.id for token in tokens)]
-    return await create_subprocess_exec(sys.executable, str(script), *map(str, words), stdout=PIPE)
+def verifying(database: Database, file: Path, tokens: list[Token], *, rounds: int, flush_every: int) -> Forked:
+    """Start a process that verifies these tokens in turn and writes each time into the file."""
+    ids = [token.id for token in tokens]
+    work = partial(verify, rounds=rounds, flush_every=flush_every)
+    return Forked(work, database.app_url, file, tokens[0].account, ids)
+
+
+def verified(file: Path) -> list[datetime]:
+    """The times in the file; a line of a killed process may be incomplete."""
+    return [
+        datetime.fromisoformat(line.strip())
+        for line in file.read_text().splitlines(keepends=True)
+        if line.endswith("\n")
+    ]
 
 
 async def test_nothing_is_counted_twice_if_a_stop_meets_a_write(

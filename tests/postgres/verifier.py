@@ -1,10 +1,8 @@
-"""A process that verifies: `verifier.py URL ACCOUNT ROUNDS FLUSH_EVERY TOKEN…`; it prints each recorded round.
-
-With FLUSH_EVERY = 0 its uses are written by the clock and at its end.
-"""
+"""A process that verifies tokens in turn, and writes each time into a file."""
 
 import asyncio
-import sys
+from pathlib import Path
+from typing import TextIO
 from uuid import UUID
 
 from counterfoil.postgres.connection import open_pool
@@ -12,7 +10,13 @@ from counterfoil.postgres.lookup import Lookup
 from counterfoil.uses.last_used import Uses
 
 
-async def verify(url: str, account: UUID, rounds: int, flush_every: int, tokens: list[UUID]) -> None:
+def verify(url: str, file: Path, account: UUID, tokens: list[UUID], *, rounds: int, flush_every: int) -> None:
+    """Be that process; with `flush_every` 0 the uses are written by the clock and at the end."""
+    with file.open("w") as into:
+        asyncio.run(_verify(url, into, account, tokens, rounds=rounds, flush_every=flush_every))
+
+
+async def _verify(url: str, into: TextIO, account: UUID, tokens: list[UUID], *, rounds: int, flush_every: int) -> None:
     async with await open_pool(url, size=2, by_key=True) as pool, Uses(pool) as uses:
         lookup = Lookup(pool)
         for number in range(1, rounds + 1):
@@ -20,11 +24,6 @@ async def verify(url: str, account: UUID, rounds: int, flush_every: int, tokens:
                 if seen is None:
                     raise LookupError
                 uses.note(seen, 1)
-                print(seen.at.isoformat(), flush=True)  # noqa: T201 - whoever started it reads this
+                print(seen.at.isoformat(), file=into, flush=True)
             if flush_every and number % flush_every == 0:
                 await uses.flush()
-
-
-if __name__ == "__main__":
-    url, account, rounds, flush_every, *tokens = sys.argv[1:]
-    asyncio.run(verify(url, UUID(account), int(rounds), int(flush_every), [UUID(token) for token in tokens]))

@@ -1,14 +1,11 @@
 """A proxy of the database connection that counts statements and returned rows."""
 
 import asyncio
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
+from contextlib import asynccontextmanager
 from typing import NamedTuple
-from urllib.parse import parse_qs, quote, urlsplit
 
+from between import Streams, between
 from counterfoil_dev.postgres import Database
 
 _RUN, _ROW = b"QE", b"D"
@@ -29,11 +26,8 @@ class Said(NamedTuple):
 class Wire:
     """Forwards everything and counts it; `answered` counts bytes of the backend."""
 
-    def __init__(self, database: Database, directory: Path) -> None:
-        parts = urlsplit(database.app_url)
-        self._target = f"{parse_qs(parts.query)['host'][0]}/.s.PGSQL.5432"
-        self.socket = directory / ".s.PGSQL.5432"
-        self.url = f"{parts.scheme}://{parts.netloc}{parts.path}?host={quote(str(directory), safe='/')}"
+    def __init__(self) -> None:
+        self.url = ""
         self._statements = self._rows = self._answered = 0
 
     @property
@@ -47,14 +41,10 @@ class Wire:
         self._rows += kind == _ROW
         self._answered += length
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        server_reader, server_writer = await asyncio.open_unix_connection(self._target)
-        with suppress(OSError, asyncio.IncompleteReadError):
-            length = await reader.readexactly(4)  # the first message has no type
-            server_writer.write(length + await reader.readexactly(int.from_bytes(length) - 4))
-            await asyncio.gather(_carry(reader, server_writer, self._asked), _carry(server_reader, writer, self._told))
-        for end in (server_writer, writer):
-            end.transport.abort()
+    async def carry(self, client: Streams, server: Streams) -> None:
+        length = await client[0].readexactly(4)  # the first message has no type
+        server[1].write(length + await client[0].readexactly(int.from_bytes(length) - 4))
+        await asyncio.gather(_carry(client[0], server[1], self._asked), _carry(server[0], client[1], self._told))
 
 
 async def _carry(
@@ -70,11 +60,6 @@ async def _carry(
 @asynccontextmanager
 async def overheard(database: Database) -> AsyncIterator[Wire]:
     """A counting proxy of this database."""
-    directory = Path(tempfile.mkdtemp(prefix="cf-wire-", dir="/tmp"))
-    wire = Wire(database, directory)
-    server = await asyncio.start_unix_server(wire.serve, wire.socket)
-    try:
+    wire = Wire()
+    async with between(database, wire.carry) as wire.url:
         yield wire
-    finally:
-        server.close()
-        shutil.rmtree(directory)

@@ -10,7 +10,6 @@ import asyncpg
 from redis.asyncio import Redis
 
 from counterfoil_dev.running import Service
-from counterfoil_dev.stack import service_environment_of
 from counterfoil_dev.state import State
 
 OWN = {"secrets.env", "service.env", "credentials.json"}
@@ -27,7 +26,7 @@ class Places:
     @classmethod
     def of(cls, service: Service) -> "Places":
         """The stores of this service, from its environment."""
-        lines = service_environment_of(State.at(service.root)).read_text().splitlines()
+        lines = State.at(service.root).service_environment.read_text().splitlines()
         pairs = (line.partition("=")[::2] for line in lines)
         return cls(service, {name: value.strip("'") for name, value in pairs})
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import UUID
 
@@ -14,19 +13,13 @@ from api.service import Caller, basic, founded, served, settings_for
 from counterfoil.core.principal import NIL
 from counterfoil.core.secret import mint
 from counterfoil.postgres import attempts as sql
-from counterfoil.postgres.connection import Pool, open_pool
+from counterfoil.postgres.connection import Pool
 from counterfoil.uses.attempts import SUBJECTS_A_MINUTE, Attempts
 from counterfoil_api.application import make_app
 from counterfoil_dev.postgres import Database
 from security.scanner import Scanner
 
 ACCOUNT = UUID(int=7)
-
-
-@pytest.fixture
-async def pool(database: Database) -> AsyncIterator[Pool]:
-    async with await open_pool(database.app_url, size=4) as opened:
-        yield opened
 
 
 async def counted(pool: Pool) -> Counter[tuple[UUID, str]]:

@@ -111,7 +111,7 @@ def test_every_field_of_every_command_is_in_the_table() -> None:
 ALLOWED = {
     "number", "owner", "scopes", "lifetime", "expires_at", "thresholds", "hint", "generation", "dialect", "cloned_from",
     "private", "expired_at", "previous_until", "jti", "audience", "by_owner", "threshold", "kid", "jwk", "role",
-    "parent", "policy", "recovery_codes", "index", "scope", "documentation", "reader", "calls", "shown", "tokens",
+    "parent", "policy", "recovery_codes", "index", "scope", "documentation", "reader", "calls", "rows", "tokens",
     "seconds", "check", "left", "actors", "imported", "bulk_revocation", "plan", "total", "revoked", "failed", "epoch",
     "networks", "rate_limit", "children", "log", "forgets_use", "ended_early", "max_uses", "max_tokens", "trust",
     "assertion", "unused", "uses", "last_used_at",

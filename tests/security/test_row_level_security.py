@@ -18,7 +18,7 @@ PAST_THE_WALL = {
     "due.lag_seconds": "the worker's, of all accounts",
     "due.tokens_due": "the worker's, of all accounts",
     "rotation_uses.graces_ending": "the worker's, of all accounts",
-    "followers.followings": "the operator's: how far each follower of the whole log has come",
+    "followers.follower_states": "the operator's: how far each follower of the whole log has come",
     "followers.forget": "the operator's: a position in the whole log, and no event",
     "imported_secrets.algorithms": "which kinds of imported secrets there are at all, not whose",
     "imported_secrets.holders": "secrets are unique over all accounts; found by digests, which the reader may not see",

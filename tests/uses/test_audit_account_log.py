@@ -196,5 +196,5 @@ def test_the_context_of_a_token_has_its_owner_and_account() -> None:
     log, _ = read(Story().tell(ONE, token).tell(user, UserCreated(role="member"), kind="user").lines)
     state = log.chains[ONE].state
     assert isinstance(state, Token)
-    assert log.surroundings(state).owner_holds == ("own.*", "scopes.read")
-    assert log.surroundings(msgspec.structs.replace(state, owner=Owner("service", "x"))).owner_holds is None
+    assert log.context_for(state).owner_holds == ("own.*", "scopes.read")
+    assert log.context_for(msgspec.structs.replace(state, owner=Owner("service", "x"))).owner_holds is None

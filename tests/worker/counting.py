@@ -18,11 +18,11 @@ log = structlog.get_logger()
 SCRIPT: Final = """
 from counterfoil.settings import Settings
 from counterfoil_worker.actors import JOBS
-from counterfoil_worker.followers import following
+from counterfoil_worker.followers import follower_jobs
 from counterfoil_worker.main import run
 from worker.counting import counting
 
-run(Settings.from_environment(command="worker"), (*JOBS, *following([counting()])))
+run(Settings.from_environment(command="worker"), (*JOBS, *follower_jobs([counting()])))
 """
 """A worker process that runs this follower and no other; COUNTING_PAUSE are seconds between a batch and its commit."""
 

@@ -32,18 +32,6 @@ from worker.workers import running
 EVERYTHING = Filter(owner_id="billing")
 
 
-@pytest.fixture
-async def door(database: Database) -> AsyncIterator[Door]:
-    async with Door(database.app_url) as door:
-        yield door
-
-
-@pytest.fixture
-async def pool(database: Database) -> AsyncIterator[Pool]:
-    async with await open_pool(database.app_url, size=4) as pool:
-        yield pool
-
-
 async def staged(pool: Pool, job: UUID, wanted: Filter = EVERYTHING) -> int:
     plan = (await look(pool, ACCOUNT, wanted, itself=job)).digest
     found = await stage(pool, ACCOUNT, wanted, revocation=job, digest=plan)

@@ -18,7 +18,7 @@ from counterfoil_dev.valkey import Valkey
 from counterfoil_worker.actors import JOBS, declare
 from counterfoil_worker.broker import QUEUE, OncePerMinute, broker_of
 from counterfoil_worker.clock import Call, Clock
-from counterfoil_worker.followers import following
+from counterfoil_worker.followers import follower_jobs
 from worker.counting import counting
 from worker.token_lifetimes import cut_everybody
 
@@ -155,8 +155,8 @@ def test_each_job_has_a_call_at_its_interval(valkey: Valkey) -> None:
 
 
 def test_all_followers_are_one_job_and_without_followers_there_is_none() -> None:
-    assert following([]) == ()
-    assert [job.name for job in following([counting(), counting("other")])] == ["follow"]
+    assert follower_jobs([]) == ()
+    assert [job.name for job in follower_jobs([counting(), counting("other")])] == ["follow"]
 
 
 def test_a_consumer_logs_the_loss_of_redis_once_a_minute_without_a_traceback() -> None:

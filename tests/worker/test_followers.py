@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
-import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
@@ -16,7 +15,7 @@ from counterfoil.core.principal import SYSTEM
 from counterfoil.core.subjects.token.events import Resumed
 from counterfoil.door import Door
 from counterfoil.postgres.connection import Connection, Pool, open_pool
-from counterfoil.postgres.followers import LoggedEvent, Transaction, followings
+from counterfoil.postgres.followers import LoggedEvent, Transaction, follower_states
 from counterfoil.uses.follower import Follower, PositionOutOfOrder, refuse_disorder
 from counterfoil_dev.postgres import Database, Postgres
 from counterfoil_dev.valkey import Valkey
@@ -34,27 +33,14 @@ FACT = Fact(
 
 
 @pytest.fixture
-async def door(database: Database) -> AsyncIterator[Door]:
-    async with Door(database.app_url) as door:
-        yield door
-
-
-@pytest.fixture
 async def pool(database: Database) -> AsyncIterator[Pool]:
     await make_tables(database)
     async with await open_pool(database.app_url, size=4) as pool:
         yield pool
 
 
-@pytest.fixture
-async def owner(database: Database) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(database.owner_url)
-    yield connection
-    await connection.close()
-
-
 async def positions(pool: Pool) -> dict[str, int]:
-    return {each.name: each.position for each in await followings(pool)}
+    return {each.name: each.position for each in await follower_states(pool)}
 
 
 async def until_handled(pool: Pool, position: int, *, name: str = "counting", seconds: float = 60) -> None:
@@ -177,7 +163,7 @@ async def test_a_follower_refuses_a_log_shorter_than_what_it_has_handled(
     assert (await positions(pool), await handled(database)) == ({"counting": 17}, [])
     (complaint,) = said(lines, "follower_out_of_order")
     assert "at position 18; it has 10 events and none there" in str(complaint["error"])
-    assert [each.status for each in await followings(pool)] == ["beyond the log"]
+    assert [each.status for each in await follower_states(pool)] == ["beyond the log"]
 
 
 async def test_a_failed_batch_is_retried_later_and_stops_no_other_follower(

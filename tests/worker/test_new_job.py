@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from counterfoil.door import Door
-from counterfoil.postgres.connection import Connection, Pool, open_pool
+from counterfoil.postgres.connection import Connection, Pool
 from counterfoil_dev.postgres import APPLICATION, Database
 from counterfoil_dev.valkey import Valkey
 from counterfoil_worker.broker import QUEUE, broker_of
@@ -29,12 +29,6 @@ async def owner(database: Database) -> AsyncIterator[Connection]:
     )
     yield owner
     await owner.close()
-
-
-@pytest.fixture
-async def pool(database: Database) -> AsyncIterator[Pool]:
-    async with await open_pool(database.app_url, size=4) as pool:
-        yield pool
 
 
 async def greeted(owner: Connection) -> list[int]:

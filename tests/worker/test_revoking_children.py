@@ -1,7 +1,6 @@
 """Bulk revocations with children: shared by two workers, killed, and counted once for each token."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
@@ -37,18 +36,6 @@ from worker.workers import running
 PEPPERS = Peppers({1: b"p" * 32})
 NUMBERS = count(1_000_000)
 CI = Owner("service", "ci")
-
-
-@pytest.fixture
-async def door(database: Database) -> AsyncIterator[Door]:
-    async with Door(database.app_url) as door:
-        yield door
-
-
-@pytest.fixture
-async def pool(database: Database) -> AsyncIterator[Pool]:
-    async with await open_pool(database.app_url, size=4) as pool:
-        yield pool
 
 
 def create(by: Principal, owner: Owner = CI) -> Create:

@@ -21,12 +21,6 @@ HOUR = 3600.0
 
 
 @pytest.fixture
-async def door(database: Database) -> AsyncIterator[Door]:
-    async with Door(database.app_url) as door:
-        yield door
-
-
-@pytest.fixture
 async def stack() -> AsyncIterator[AsyncExitStack]:
     async with AsyncExitStack() as stack:
         yield stack

@@ -2,12 +2,10 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import asyncpg
-import pytest
 
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.door import Door
@@ -15,12 +13,6 @@ from counterfoil_dev.postgres import APPLICATION, Database, Postgres
 from counterfoil_dev.valkey import Valkey
 from worker.token_lifetimes import ACCOUNT, born, cut_everybody, many_born, told, told_of
 from worker.workers import running, wait_until
-
-
-@pytest.fixture
-async def door(database: Database) -> AsyncIterator[Door]:
-    async with Door(database.app_url) as door:
-        yield door
 
 
 async def expiries(url: str) -> int:

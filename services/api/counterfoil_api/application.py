@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import lru_cache, partial
 from importlib.metadata import version
-from itertools import chain
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -59,31 +58,12 @@ from counterfoil_api.services import open_services
 description = Api("description", OURS)
 
 _PARTS = (
-    *(
-        issuing.api,
-        importing.api,
-        bulk.api,
-        reading.api,
-        token_lifecycle.api,
-        rotations.api,
-        exchange.api,
-        introspection.api,
-        alerts.api,
-    ),
-    *(token_endpoint.api, revocation.api, leak_reports.api),
-    *(
-        accounts.api,
-        opening.api,
-        catalogue.api,
-        owner_quotas.api,
-        reads.api,
-        attempts_api.api,
-        account_events.api,
-        events.api,
-    ),
-    *(users.api, user_lifecycle.api, login.api),
-    *(listing.api, wellknown.api, description, health.api),
-)
+    issuing, importing, bulk, reading, token_lifecycle, rotations, exchange, introspection, alerts,
+    token_endpoint, revocation, leak_reports,
+    accounts, opening, catalogue, owner_quotas, reads, attempts_api, account_events, events,
+    users, user_lifecycle, login,
+    listing, wellknown,
+)  # fmt: skip
 
 
 class Index(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,7 +120,8 @@ def make_app(
 
 def routes() -> list[Route]:
     """Return every operation of the native API, in the order of the document."""
-    return list(chain.from_iterable(part.routes for part in _PARTS))
+    apis = (*(part.api for part in _PARTS), description, health.api)
+    return [route for api in apis for route in api.routes]
 
 
 @description.get("/", cache="public, max-age=300")

@@ -15,7 +15,7 @@ from counterfoil.door import Door
 from counterfoil.door.batch import Batch
 from counterfoil.postgres.connection import LOST, Pool
 from counterfoil.postgres.due import expiring, lag_seconds
-from counterfoil.postgres.followers import Following, followings
+from counterfoil.postgres.followers import FollowerState, follower_states
 from counterfoil.postgres.log_state import LogState, log_state
 from counterfoil.uses.repeating import in_background
 
@@ -106,20 +106,20 @@ class Census(Collector):
         self._lag_seconds: float | None = None
         self._log: LogState | None = None
         self._expiring: dict[str, int] = {}
-        self._followings: list[Following] = []
+        self._followers: list[FollowerState] = []
         self._counted_at = float("-inf")
 
     async def refresh(self) -> None:
         """Query the database, the expensive query at most once a minute; without a database no metric is known."""
         try:
             self._lag_seconds = await lag_seconds(self._pool)
-            self._followings = await followings(self._pool)
+            self._followers = await follower_states(self._pool)
             self._log = await log_state(self._pool)
             if monotonic() - self._counted_at > _CENSUS_SECONDS:
                 self._expiring = await expiring(self._pool)
                 self._counted_at = monotonic()
         except LOST:
-            self._lag_seconds, self._log, self._expiring, self._followings = None, None, {}, []
+            self._lag_seconds, self._log, self._expiring, self._followers = None, None, {}, []
 
     def collect(self) -> Iterator[Metric]:
         """Iterate over the metrics as of the last refresh."""
@@ -139,10 +139,10 @@ class Census(Collector):
         for within, count in self._expiring.items():
             tokens.add_metric((within,), count)
         yield tokens
-        yield from _follower_metrics(self._followings)
+        yield from _follower_metrics(self._followers)
 
 
-def _follower_metrics(followings: Sequence[Following]) -> Iterator[Metric]:
+def _follower_metrics(followers: Sequence[FollowerState]) -> Iterator[Metric]:
     lag = GaugeMetricFamily(
         "counterfoil_follower_lag_events", "Events of the log that a follower has not handled.", labels=("follower",)
     )
@@ -151,7 +151,7 @@ def _follower_metrics(followings: Sequence[Following]) -> Iterator[Metric]:
         "How long ago the next event for a follower happened; 0 if there is none.",
         labels=("follower",),
     )
-    for each in followings:
+    for each in followers:
         lag.add_metric((each.name,), each.lag)
         waiting.add_metric((each.name,), each.waiting_seconds or 0)
     yield from (lag, waiting)

@@ -22,7 +22,7 @@ from counterfoil.postgres.lookup import Lookup
 from counterfoil.postgres.numbers import Numbers
 from counterfoil.settings import Settings
 from counterfoil.uses.access_log import AccessLog
-from counterfoil.uses.key_watch import following
+from counterfoil.uses.key_watch import watch_versions
 from counterfoil.uses.last_used import RotationUses, Uses
 from counterfoil.uses.pepper_sync import PepperSync
 from counterfoil.uses.redigest import Redigest
@@ -96,7 +96,11 @@ async def _open_verifying(
     )  # fmt: skip
     await _check_keys(keys, pepper_sync)
     await stack.enter_async_context(
-        following(settings.database_url, tuple(settings.peppers), {RING: keys.heard, PEPPER_SET: pepper_sync.heard})
+        watch_versions(
+            settings.database_url,
+            tuple(settings.peppers),
+            {RING: keys.note_version, PEPPER_SET: pepper_sync.note_version},
+        )
     )
     return Verifying(
         lookup=Lookup(by_key),

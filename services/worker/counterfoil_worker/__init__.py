@@ -1,1 +1,1 @@
-"""Dramatiq workers: Redis wakes them, and they find in Postgres what is due."""
+"""Dramatiq workers: messages in Redis wake them, and they read from Postgres what is due."""

@@ -1,4 +1,4 @@
-"""The jobs, and one dramatiq actor for each. Wake-up calls carry nothing: the work finds in Postgres what is due."""
+"""The jobs, and one dramatiq actor for each. A wake-up call has no payload: the job reads from Postgres what is due."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
@@ -10,20 +10,20 @@ from counterfoil.settings import Settings
 from counterfoil_worker import bulk_revocations, forgetting, sweep
 from counterfoil_worker.broker import QUEUE
 from counterfoil_worker.clock import Call
-from counterfoil_worker.followers import FOLLOWERS, following
+from counterfoil_worker.followers import FOLLOWERS, follower_jobs
 from counterfoil_worker.job import Job
 
-JOBS: Final[tuple[Job, ...]] = (sweep.JOB, forgetting.JOB, bulk_revocations.JOB, *following(FOLLOWERS))
+JOBS: Final[tuple[Job, ...]] = (sweep.JOB, forgetting.JOB, bulk_revocations.JOB, *follower_jobs(FOLLOWERS))
 """All jobs; a new one is a line here."""
 
 _MAX_AGE_MS: Final = 60_000
-"""An older call is dropped: a later one has found its work."""
+"""Dramatiq drops older calls, since a later call has done the work."""
 
 
 def declare(
     broker: RedisBroker, jobs: Sequence[Job], settings: Settings, work: Callable[[str], Awaitable[object]]
 ) -> list[Call]:
-    """Declare an actor for each job on this broker; return the calls that wake them. `work` does a job by its name."""
+    """Declare an actor for each job on this broker; return the wake-up calls. `work` runs a job by its name."""
     return [_call(broker, job, settings, work) for job in jobs]
 
 

@@ -14,10 +14,10 @@ QUEUE: Final = "counterfoil"
 _CONNECT_SECONDS: Final = 2
 _ANSWER_SECONDS: Final = 2
 _HEARTBEAT_MS: Final = 15_000
-"""After so long without a heartbeat a worker counts as dead, and its messages are delivered again."""
+"""A worker without a heartbeat for this long counts as dead, and its messages are delivered again."""
 _MAINTENANCE_PER_MILLION: Final = 100_000
 _DEAD_MS: Final = 3_600_000
-"""A call that no worker answered is kept for an hour, for operators; a later call has done its work."""
+"""Calls that no worker took are kept for an hour, so that operators can see them."""
 _LONGEST_MS: Final = 600_000
 
 
@@ -44,12 +44,12 @@ def broker_of(redis_url: str) -> RedisBroker:
 
 
 class OncePerMinute(logging.Filter):
-    """Passes one warning a minute: a consumer repeats the same one every three seconds."""
+    """Passes one warning a minute, because a consumer repeats the same warning every three seconds."""
 
     _again_at: float = 0.0
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Say whether this record is logged."""
+        """Return whether this record is logged."""
         if record.levelno < logging.WARNING:
             return record.levelno < logging.INFO  # "restarting consumer" says nothing new
         if time.monotonic() < self._again_at:

@@ -1,7 +1,7 @@
-"""Executes bulk revocations: finds the open ones in Postgres, and revokes their tokens part by part through the door.
+"""Executes bulk revocations: reads the open ones from Postgres and revokes their tokens part by part.
 
-A row lock holds a part while a worker revokes its tokens: several workers never take the same part, and when a worker
-dies, its part is free at once. A worker that repeats a part finds its tokens already revoked and does nothing.
+A worker locks the row of a part while it revokes the tokens of the part, so no other worker takes the same part. If
+the worker dies, the lock ends at once. If a part is repeated, the tokens that are revoked already stay as they are.
 """
 
 import asyncio
@@ -29,27 +29,27 @@ from counterfoil_worker.job import Job, Shifts
 log = structlog.get_logger()
 
 _TURN_SECONDS: Final = 5.0
-"""How long a revocation is worked on before the next one has its turn."""
+"""How long a worker works on one revocation before it continues with the next one."""
 _AT_ONCE: Final = 2
-"""Parts that one process works on at a time: while one is marked as done, the door works on the other."""
+"""How many parts a process works on at a time: while it marks one as done, the door executes the other."""
 _SETTLING_SECONDS: Final = 1.0
-"""How long a revocation waits for transactions of others before the next one has its turn."""
+"""How long a revocation waits for open transactions before the worker continues with the next revocation."""
 _LOOK_SECONDS: Final = 0.01
 _EVERY_SECONDS: Final = 1.0
 _REST_SECONDS: Final = 30.0
-"""A part that could not be done as a whole rests for so long, so that it costs little and is logged seldom."""
+"""A part that failed is tried again after this time, so that it costs little and is logged seldom."""
 
 
 @dataclass(slots=True)
 class _Known:
-    """What this process knows of an open bulk revocation: its last turn, and when it left which parts."""
+    """An open bulk revocation in this process: when it was worked on last, and when which of its parts failed."""
 
     turn: float = 0.0
     left: dict[int, float] = field(default_factory=dict)
     warned: bool = False
 
     def leave(self, part: int) -> None:
-        self.left.pop(part, None)  # keeps the order in which they were left
+        self.left.pop(part, None)  # moves it to the end: the order is by time
         self.left[part] = time.monotonic()
 
     def rests(self, part: int) -> bool:
@@ -57,7 +57,7 @@ class _Known:
 
 
 class BulkRevocations(Shifts):
-    """Works on all open bulk revocations; `work` returns how many tokens it went through."""
+    """Executes all open bulk revocations; `work` returns how many tokens it handled."""
 
     name = "revoke"
     seconds = 20.0
@@ -71,11 +71,11 @@ class BulkRevocations(Shifts):
 
     def _postpone(self, error: Exception) -> None:
         super()._postpone(error)
-        for known in self._known.values():  # parts were left because of this, and need not rest
+        for known in self._known.values():  # the database failed, not these parts: try them again at once
             known.left.clear()
 
     async def _round(self, ends: float) -> int:
-        """Give every open revocation its turn; one that cannot continue now does not delay the others."""
+        """Work on every open revocation for some seconds; one that cannot continue does not delay the others."""
         done = 0
         for revocation in await self._open():
             if self._over(ends):
@@ -88,7 +88,7 @@ class BulkRevocations(Shifts):
         return done
 
     async def _open(self) -> list[BulkRevocation]:
-        """Return the open ones, the one that waited longest first: a shift may end before all had their turn."""
+        """Return the open revocations; the first one has waited longest, since a shift may end before the last one."""
         revocations = await sql.open_bulk_revocations(self._pool)
         self._known = {revocation.id: self._known.get(revocation.id, _Known()) for revocation in revocations}
         return sorted(revocations, key=lambda revocation: self._known[revocation.id].turn)
@@ -98,12 +98,12 @@ class BulkRevocations(Shifts):
             await self._door.execute(
                 StartBulkRevocation(account=revocation.account, id=revocation.id, by=_system(revocation))
             )
-        done = await self._together(revocation, min(ends, time.monotonic() + _TURN_SECONDS))
+        done = await self._parts_at_once(revocation, min(ends, time.monotonic() + _TURN_SECONDS))
         await self._finish(revocation)
         return done
 
-    async def _together(self, revocation: BulkRevocation, until: float) -> int:
-        """Work on parts side by side, and on all of them to the end: nothing continues after this call."""
+    async def _parts_at_once(self, revocation: BulkRevocation, until: float) -> int:
+        """Work on several parts at a time, and return when none of them is under way any more."""
         found = await asyncio.gather(*(self._parts(revocation, until) for _ in range(_AT_ONCE)), return_exceptions=True)
         done = 0
         for each in found:
@@ -121,16 +121,16 @@ class BulkRevocations(Shifts):
                 connection, part = taken
                 failed, left = await self._revoke(revocation, part.tokens)
                 if left:
-                    known.leave(part.number)  # the part is repeated; its revoked tokens stay revoked
+                    known.leave(part.number)  # the part is tried again; its revoked tokens stay revoked
                 else:
                     await sql.part_done(connection, revocation, part, failed=failed)
             done += len(part.tokens) - left
         return done
 
     async def _revoke(self, revocation: BulkRevocation, tokens: Sequence[UUID]) -> tuple[list[UUID], int]:
-        """Revoke these tokens concurrently, so that they share transactions; each with its own answer.
+        """Revoke these tokens concurrently, so that their commands share batches.
 
-        Return those that cannot be revoked, and how many failed: a refusal is an answer, a failure is tried again.
+        Return the tokens that the door refused for good, and how many commands failed and are tried again.
         """
         answers = await asyncio.gather(*(self._door.execute(_command(revocation, token)) for token in tokens),
                                        return_exceptions=True)  # fmt: skip
@@ -149,12 +149,12 @@ class BulkRevocations(Shifts):
         far = await sql.progress(self._pool, revocation)
         if far.left or self._stopping:
             return
-        if far.planned != revocation.total:  # parts are missing: "finished" must mean that all are revoked
-            if not self._known[revocation.id].warned:  # once, and not with every call
+        if far.planned != revocation.total:  # parts are missing; "finished" must mean that all tokens are revoked
+            if not self._known[revocation.id].warned:  # logged once, not in every round
                 _log(revocation).error("bulk_revocation_incomplete", total=revocation.total, done=far.planned)
             self._known[revocation.id].warned = True
             return
-        if not await self._ended_with_children(revocation, far.parts):
+        if not await self._has_no_children_left(revocation, far.parts):
             return
         command = FinishBulkRevocation(
             account=revocation.account, id=revocation.id, by=_system(revocation), revoked=far.revoked, failed=far.failed
@@ -162,11 +162,11 @@ class BulkRevocations(Shifts):
         if (await self._door.execute(command)).facts:
             _log(revocation).info("bulk_revocation_finished", total=far.total, revoked=far.revoked, failed=far.failed)
 
-    async def _ended_with_children(self, revocation: BulkRevocation, parts: int) -> bool:
-        """Say whether its tokens have no children left; else add further parts, or leave it to the next call.
+    async def _has_no_children_left(self, revocation: BulkRevocation, parts: int) -> bool:
+        """Return whether its tokens have no unrevoked children; if they have, add them as further parts.
 
-        Staged tokens are revoked and issue no more. A transaction that began before that may still commit a child, so
-        this waits for it.
+        Revoked tokens cannot create children. But a transaction that began before the revocation may still commit one,
+        so this waits until such transactions have ended; if they last too long, it returns False.
         """
         if revocation.children is None:
             return True
@@ -199,7 +199,7 @@ def _log(revocation: BulkRevocation) -> structlog.stdlib.BoundLogger:
 
 
 def _log_later(revocation: BulkRevocation, later: Sequence[BaseException]) -> None:
-    """Log in one line what is left for later; the door has logged each failure."""
+    """Log in one line how many tokens are tried again; the door has logged each failure."""
     failures = [each for each in later if not isinstance(each, Unavailable)]
     write = _log(revocation).error if failures else _log(revocation).info
     errors = sorted({type(each).__name__ for each in later})

@@ -1,7 +1,7 @@
-"""Makes the wake-up calls at their intervals, in one leader among all worker processes.
+"""Sends the wake-up calls at their intervals. One worker process is the leader, and only the leader sends them.
 
-The next call replaces a lost one, and a doubled call finds nothing to do. While Redis is away, the leader does the work
-itself: the loss of Redis costs the help of the other workers, and nothing else.
+If a call is lost, the next one does its work; if a call arrives twice, the second finds nothing to do. While Redis is
+away, the leader does the work itself, without the help of the other workers.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ _BEAT_SECONDS: Final = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One kind of wake-up call: `send` makes it, `work` does its work here."""
+    """One kind of wake-up call: `send` sends it to Redis, `work` does the work in this process."""
 
     name: str
     every_seconds: float
@@ -30,7 +30,7 @@ class Call:
 
 
 class Clock:
-    """Makes the calls while this process leads."""
+    """Sends the calls while this process leads."""
 
     def __init__(self, url: str, calls: Sequence[Call]) -> None:
         self._url = url
@@ -42,7 +42,7 @@ class Clock:
         self._working: set[asyncio.Task[object]] = set()
 
     async def run(self) -> None:
-        """Run until cancelled; work that was begun here finishes first."""
+        """Run until cancelled; then wait for the work that was begun in this process."""
         try:
             async with Lead(self._url, "clock") as lead:
                 while True:
@@ -57,13 +57,13 @@ class Clock:
         now = asyncio.get_running_loop().time()
         due = [call for call in self._calls if now >= self._next[call.name]]
         self._next |= {call.name: now + call.every_seconds for call in due}
-        # Concurrently: a Redis that does not answer must not cost this process the lead as well.
+        # Concurrent, because a process that waits for a hanging Redis too long loses the lead.
         errors = await asyncio.gather(*(self._make(call) for call in due))
-        if due:  # one judgement of all calls: while Redis goes away or comes back, some succeed and some fail
+        if due:  # judge all calls together: while Redis goes away or returns, some succeed and some fail
             self._note_redis(next((error for error in errors if error is not None), None))
 
     async def _make(self, call: Call) -> str | None:
-        """Returns the name of the error if Redis did not take the call."""
+        """Send a call; if Redis does not take it, do the work here and return the name of the error."""
         try:
             await asyncio.to_thread(call.send)
         except redis.RedisError as error:
@@ -72,7 +72,7 @@ class Clock:
         return None
 
     def _begin(self, call: Call) -> None:
-        """Do the work in a task of its own: meanwhile the clock keeps the lead."""
+        """Do the work in a task of its own, so that the clock can keep the lead meanwhile."""
 
         async def work() -> None:
             try:

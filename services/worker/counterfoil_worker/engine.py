@@ -48,11 +48,11 @@ class Engine(Middleware):
             os._exit(1)
 
     def before_worker_shutdown(self, _broker: dramatiq.Broker, _worker: dramatiq.Worker) -> None:
-        """Make no more calls, and ask the work that is under way to end early."""
+        """Stop the clock, and tell the jobs that are under way to end early."""
         _loop_thread().run_coroutine(self._stop())
 
     def after_worker_shutdown(self, _broker: dramatiq.Broker, _worker: dramatiq.Worker) -> None:
-        """Commit what is still waiting, and close before the loop ends."""
+        """Commit the waiting commands, and close door and pool before the event loop ends."""
         _loop_thread().run_coroutine(self._close())
 
     async def _open(self) -> None:
@@ -77,13 +77,13 @@ class Engine(Middleware):
                 await self._door.__aexit__()
                 await self._pool.close()
         except LOST as error:
-            # Nothing is lost: what was not committed is still due.
+            # No work is lost: work that was not committed is still due.
             log.warning("closed_in_haste", error=type(error).__name__)
             self._pool.terminate()
 
 
 def _end_without_a_clock(ticking: asyncio.Task[None]) -> None:
-    """End the process if its clock breaks: it would look alive and never sweep, but a new one does."""
+    """End the process if its clock breaks, so that it is restarted: without a clock it would never sweep."""
     if not ticking.cancelled() and (error := ticking.exception()):
         log.critical("clock_broke", exc_info=error)
         os._exit(1)

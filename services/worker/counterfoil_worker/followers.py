@@ -1,7 +1,7 @@
-"""Gives each follower of the log its next events, batch by batch, while there are any.
+"""Gives each follower of the log its next events, batch by batch, until it has handled all.
 
-A follower's row is locked while it works on a batch: several workers never handle one batch twice, and when one of them
-dies, the row is free at once.
+A worker locks the row of a follower during a batch, so that no other worker handles the same batch. The lock ends at
+once if the worker dies.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from counterfoil.postgres.connection import LOST, Pool
-from counterfoil.postgres.followers import begin, followings
+from counterfoil.postgres.followers import begin, follower_states
 from counterfoil.uses.follower import Follower, PositionOutOfOrder, follow
 from counterfoil_worker.job import Job, Shifts
 
@@ -31,7 +31,7 @@ _LONGEST_REST_SECONDS: Final = 60.0
 
 @dataclass(slots=True)
 class _Trouble:
-    """Why a follower failed, and until when it rests."""
+    """Why a follower failed, and when it is tried again."""
 
     error: type[Exception]
     rest_seconds: float
@@ -54,7 +54,7 @@ class Followers(Shifts):
         self._troubles: dict[str, _Trouble] = {}
 
     async def _round(self, _ends: float) -> int:
-        """Give every follower that is behind its next batch, except those that rest."""
+        """Call every follower that is behind with its next batch, except those that failed a moment ago."""
         now = time.monotonic()
         behind = [
             follower
@@ -64,8 +64,8 @@ class Followers(Shifts):
         return sum(await asyncio.gather(*(self._batch(follower) for follower in behind)))
 
     async def _behind(self) -> list[Follower]:
-        """Return the followers that have not reached the end of the log; new ones begin now."""
-        found = {each.name: each for each in await followings(self._pool)}
+        """Return the followers that have not handled the whole log, and store the first position of new ones."""
+        found = {each.name: each for each in await follower_states(self._pool)}
         for follower in self._followers.values():
             if follower.name not in found:
                 await begin(self._pool, follower.name, at_head=follower.from_now)
@@ -91,7 +91,7 @@ class Followers(Shifts):
         return handled
 
     def _note_trouble(self, follower: Follower, error: Exception) -> None:
-        """Let a follower rest, longer each time; log each kind of failure once."""
+        """Postpone the next try of a follower, longer after each failure; log each kind of failure once."""
         known = self._troubles.get(follower.name)
         seconds = min(2 * known.rest_seconds, _LONGEST_REST_SECONDS) if known else _FIRST_REST_SECONDS
         self._troubles[follower.name] = _Trouble(type(error), seconds, time.monotonic() + seconds)
@@ -105,8 +105,8 @@ class Followers(Shifts):
             log.error("follower_failed", follower=follower.name, exc_info=error)
 
 
-def following(followers: Sequence[Follower]) -> tuple[Job, ...]:
-    """Return one job for all these followers; none if there are no followers."""
+def follower_jobs(followers: Sequence[Follower]) -> tuple[Job, ...]:
+    """Return the job that calls these followers; nothing without followers."""
     if not followers:
         return ()
     return (

@@ -1,4 +1,4 @@
-"""Deletes what has had its time: idempotency keys, old attempts, counts by the day."""
+"""Deletes old rows: idempotency keys, refused attempts, daily counts of uses, parts without a bulk revocation."""
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -23,12 +23,12 @@ _KINDS: Final[Mapping[str, Callable[[Pool], Awaitable[int]]]] = MappingProxyType
     "assertions": assertions.forget,
 })  # fmt: skip
 _REST_SECONDS: Final = 86_400.0
-"""Uses are counted by the day: after all tokens were checked, there is nothing new before tomorrow."""
+"""Uses are counted by the day: once all tokens were checked, no more rows become old before tomorrow."""
 _EVERY_SECONDS: Final = 60.0
 
 
 class Forgetter:
-    """Forgets old attempts and uses, parts of no job, and what idempotency keys need no longer: secrets first."""
+    """Deletes old rows of each kind, first the replies that contain secrets."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool

@@ -1,4 +1,4 @@
-"""A job: work that falls due, is found in Postgres, and may be interrupted and repeated at any time."""
+"""Jobs: work that is due, is read from Postgres, and can be interrupted and repeated at any time."""
 
 import time
 from abc import ABC, abstractmethod
@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 
 class Work(Protocol):
-    """What a job does in one process. `stop` asks a call of `work` that is under way to end soon."""
+    """The work of a job in one process. `stop` makes a call of `work` that is under way return soon."""
 
     async def work(self) -> int: ...
 
@@ -33,15 +33,15 @@ class Job:
 
 
 class Shifts(ABC):
-    """Runs round after round, until a round finds nothing to do or the shift is over.
+    """Runs round after round, until a round finds nothing to do or the time of the shift is over.
 
-    A process works one shift of a job at a time; a second call returns at once. A lost database is no error: what is
-    not done is found again by the next call.
+    A process runs one shift of a job at a time; a concurrent call returns at once. If the database is lost, the next
+    call continues.
     """
 
     name: ClassVar[str]
     seconds: ClassVar[float]
-    """How long one shift takes; the next call goes on."""
+    """The longest time of one shift; the next call continues."""
     postponing: ClassVar[tuple[type[Exception], ...]] = LOST
 
     def __init__(self) -> None:
@@ -50,11 +50,11 @@ class Shifts(ABC):
         self._stopping = False
 
     def stop(self) -> None:
-        """Finish what is under way and begin nothing more; another worker finds the rest."""
+        """End after the work that is under way; other workers do the rest."""
         self._stopping = True
 
     async def work(self) -> int:
-        """Work one shift; return how much was done."""
+        """Run one shift; return how much was done."""
         if self._working:
             return 0
         self._working = True
@@ -75,10 +75,10 @@ class Shifts(ABC):
 
     @abstractmethod
     async def _round(self, ends: float) -> int:
-        """Do some of what is due, until this moment at most; return how much, 0 if nothing is left to do now."""
+        """Do due work until this moment at most; return how much was done, 0 if nothing is due."""
 
     def _postpone(self, error: Exception) -> None:
-        """Leave the work to the next call; log that once, and not with every call."""
+        """Leave the work to the next call, and log that once."""
         if not self._postponed:
             log.warning("work_postponed", job=self.name, error=type(error).__name__)
         self._postponed = True

@@ -1,4 +1,4 @@
-"""Runs one worker process. Run more of them, on as many machines as you like, to do more."""
+"""Runs one worker process. Several processes, also on several machines, share the work."""
 
 import asyncio
 import signal
@@ -24,7 +24,7 @@ _THREADS: Final = 2
 _IDLE_MS: Final = 500
 """The longest pause between two looks at the queue, and so the longest delay of a call."""
 _PATIENCE_MS: Final = 8_000
-"""How long work that is under way may take to finish after a signal to stop."""
+"""How long work may continue after a signal to stop."""
 
 
 def run(settings: Settings, jobs: Sequence[Job] = JOBS) -> None:
@@ -34,8 +34,8 @@ def run(settings: Settings, jobs: Sequence[Job] = JOBS) -> None:
     """
     configure(settings.log_format, settings.log_level)
     asyncio.run(refuse_unfit(settings.database_url))
-    # Blocked here, and so in every thread that starts later: signals wait until this thread asks for them, and a second
-    # one waits for ever. A handler that sets an event would deadlock if it ran while this thread waits for the event.
+    # The signals are blocked in this thread and in all threads that it starts: they stay pending until `sigwait` below,
+    # and a second signal is never delivered. With a handler that sets an event, this thread could deadlock.
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
     broker = broker_of(settings.redis_url)
     broker.add_middleware(Engine(settings, broker, jobs))
@@ -52,7 +52,7 @@ def _stop(worker: Worker) -> None:
     try:
         worker.stop(timeout=_PATIENCE_MS)
     except redis.RedisError as error:
-        # Messages were not handed back; other workers find their work. dramatiq returns here at once, but our own
-        # connections are still open, and the loop's thread would keep the process alive.
+        # Other workers do the work of the messages that were not handed back. dramatiq has not called the hooks that
+        # close our connections, and the thread of the event loop would keep the process alive.
         log.warning("messages_not_handed_back", error=type(error).__name__)
         worker.broker.emit_after("worker_shutdown", worker)

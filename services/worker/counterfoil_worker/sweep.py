@@ -1,4 +1,4 @@
-"""Finds expiries, and graces that end while the previous secret is in use, and has the door announce them."""
+"""Finds tokens whose notice, expiry or end of grace is due, and sends a command for each to the door."""
 
 import asyncio
 import time
@@ -30,11 +30,11 @@ log = structlog.get_logger()
 
 PAGE: Final = 500
 REST_SECONDS: Final = 300.0
-"""A token that cannot be swept rests for so long, so that it costs little and is logged seldom."""
+"""A token that could not be swept is tried again after this time, so that it costs little and is logged seldom."""
 
 
 class Sweeper(Shifts):
-    """Sweeps page by page; `work` returns how many events it caused. However many sweep at once, each happens once."""
+    """Sweeps page by page; `work` returns how many events it caused. Several workers may sweep at the same time."""
 
     name = "sweep"
     seconds = inf
@@ -48,7 +48,7 @@ class Sweeper(Shifts):
         self._resting: dict[UUID, float] = {}
 
     async def _round(self, _ends: float) -> int:
-        """Sweep all that is due."""
+        """Sweep all due tokens."""
         began = time.monotonic()
         self._resting = {token_id: until for token_id, until in self._resting.items() if until > began}
         notice = timedelta(seconds=self._grace_notice_seconds)
@@ -74,7 +74,7 @@ class Sweeper(Shifts):
         return counts
 
     async def _sweep(self, page: Sequence[Due], command: Callable[[Due], TokenCommand]) -> list[str]:
-        # All at once, so that they share transactions; each with its own answer, so that none stops the others.
+        # All at once, so that the commands share batches; an error of one does not stop the others.
         answers = await asyncio.gather(*(self._door.execute(command(due)) for due in page), return_exceptions=True)
         for due, answer in zip(page, answers, strict=True):
             if isinstance(answer, BaseException) and not isinstance(answer, Unavailable):

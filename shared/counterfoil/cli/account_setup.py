@@ -101,13 +101,13 @@ def recover(
     ] = False,
 ) -> None:
     """Recover a locked-out user: make them an enabled administrator with a new password and no one-time codes."""
-    from counterfoil.uses.recover_account import NobodySo, SeveralSo  # noqa: PLC0415 - client commands need no door
+    from counterfoil.uses.recover_account import NoSuchUser, SeveralUsers  # noqa: PLC0415 - client commands need no door
     from counterfoil.uses.recover_account import recover as let_in  # noqa: PLC0415 - likewise
 
     configured = settings("account")
     try:
         recovered = on_server(let_in(configured, email=email, account=account, any_network=any_network))
-    except (NobodySo, SeveralSo) as error:
+    except (NoSuchUser, SeveralUsers) as error:
         raise ended(REFUSED, str(error)) from None
     try:
         say(f"{recovered.password}\n")

@@ -40,17 +40,12 @@ app = Commands(
 )
 app.add_typer(token.app, name="token")
 app.add_typer(user.app, name="user")
-app.command()(login.login)
-app.command()(whoami.whoami)
+for command in (
+    *(login.login, whoami.whoami, reads.reads, attempts.attempts, report_leak.report_leak, dialects.dialects),
+    *(processes.migrate, processes.api, processes.worker, processes.sealer),
+):
+    app.command()(command)
 app.add_typer(alerts.app, name="alerts")
-app.command()(reads.reads)
-app.command()(attempts.attempts)
-app.command()(report_leak.report_leak)
-app.command()(dialects.dialects)
-app.command()(processes.migrate)
-app.command()(processes.api)
-app.command()(processes.worker)
-app.command()(processes.sealer)
 app.add_typer(events.app, name="events")
 app.add_typer(account_setup.app, name="account")
 account_setup.app.command()(account_commands.show)
@@ -66,20 +61,8 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(followers.app, name="followers")
 
 
-def _version(*, asked: bool) -> None:
-    if asked:
+@app.callback(invoke_without_command=True)
+def _root(*, show_version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False) -> None:
+    if show_version:
         say(version("counterfoil") + "\n")
         raise typer.Exit
-
-
-@app.callback()
-def _options(
-    *,
-    _shown: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=lambda asked: _version(asked=asked), is_eager=True, help="Show the version."
-        ),
-    ] = False,
-) -> None:
-    pass

@@ -43,10 +43,10 @@ def owner_of(owner: Owner) -> str:
     return f"{owner.type}:{owner.id}"
 
 
-def says(data: dict[str, object]) -> str:
+def fields_of(data: dict[str, object]) -> str:
     """Return the fields of an event in one line."""
-    said = {name: value for name, value in data.items() if value or value == 0}
-    return ", ".join(f"{name} {value if isinstance(value, str) else json_of(value)}" for name, value in said.items())
+    stated = {name: value for name, value in data.items() if value or value == 0}
+    return ", ".join(f"{name} {value if isinstance(value, str) else json_of(value)}" for name, value in stated.items())
 
 
 def time_of(moment: datetime | None) -> str:

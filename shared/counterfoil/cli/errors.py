@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -14,6 +14,7 @@ import typer
 from counterfoil.cli.output import OutputFailed, abandon, json_of
 
 if TYPE_CHECKING:
+    from counterfoil.postgres.connection import Pool
     from counterfoil.settings import Command, Settings
 
 T = TypeVar("T")
@@ -99,6 +100,17 @@ def settings(command: Command) -> Settings:
         raise ended(USAGE, str(error)) from None
     configure(configured.log_format, configured.log_level)
     return configured
+
+
+def on_database(url: str, work: Callable[[Pool], Awaitable[T]]) -> T:
+    """Run work with a connection to the database, as `on_server` does."""
+    from counterfoil.postgres.connection import open_pool  # noqa: PLC0415 - client commands need no database
+
+    async def connected() -> T:
+        async with await open_pool(url, size=1) as pool:
+            return await work(pool)
+
+    return on_server(connected())
 
 
 def on_server(work: Coroutine[Any, Any, T]) -> T:

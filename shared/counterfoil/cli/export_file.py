@@ -16,6 +16,7 @@ from typing import Final, Literal
 import msgspec
 import typer
 
+from counterfoil import private_files
 from counterfoil.cli.errors import NOT_SHOWN, REFUSED, USAGE, ended
 from counterfoil.cli.log_display import CSV_HEADS, csv_line, csv_row
 from counterfoil.cli.log_filters import LogFilters
@@ -32,7 +33,7 @@ class _Memory(msgspec.Struct, frozen=True):
     """The options of an export: as they were stated, and with moments in place of durations."""
 
     format: Form
-    asked: LogFilters
+    as_stated: LogFilters
     query: LogFilters
 
 
@@ -78,7 +79,7 @@ class ExportFile:
 
 
 @contextmanager
-def opened(path: Path, form: Form, asked: LogFilters, *, force: bool) -> Iterator[ExportFile]:
+def opened(path: Path, form: Form, as_stated: LogFilters, *, force: bool) -> Iterator[ExportFile]:
     """Open a file to continue, or a new one, and lock it; or end the command with a message."""
     try:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -86,12 +87,12 @@ def opened(path: Path, form: Form, asked: LogFilters, *, force: bool) -> Iterato
     except OSError as error:
         raise ended(USAGE, f"{path} cannot be written: {error.strerror}.") from None
     try:
-        yield _begun(path, handle, form, asked, force=force)
+        yield _begun(path, handle, form, as_stated, force=force)
     finally:
         os.close(handle)
 
 
-def _begun(path: Path, handle: int, form: Form, asked: LogFilters, *, force: bool) -> ExportFile:
+def _begun(path: Path, handle: int, form: Form, as_stated: LogFilters, *, force: bool) -> ExportFile:
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         raise ended(USAGE, f"{path} is not a regular file; name another one.")
     try:
@@ -101,7 +102,7 @@ def _begun(path: Path, handle: int, form: Form, asked: LogFilters, *, force: boo
     if force:
         os.ftruncate(handle, 0)
         os.fchmod(handle, 0o600)
-    memory = _Memory(form, asked, asked.at(datetime.now(UTC)))
+    memory = _Memory(form, as_stated, as_stated.at(datetime.now(UTC)))
     if os.fstat(handle).st_size:
         query = _remembered(path, memory).query
         last = _whole_lines(path, handle)
@@ -121,21 +122,11 @@ def _beside(path: Path) -> Path:
 
 
 def _remember(path: Path, memory: _Memory) -> None:
-    """Write the options beside a file atomically, and sync the directory."""
-    new = path.with_name(f"{path.name}.export.new")
+    """Write the options beside a file."""
     try:
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as opened:
-            opened.write(msgspec.json.encode(memory) + b"\n")
-            opened.flush()
-            os.fsync(opened.fileno())
-        new.rename(_beside(path))
-        directory = os.open(path.absolute().parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        private_files.write(_beside(path), msgspec.json.encode(memory) + b"\n")
     except OSError as error:
-        raise _unwritten(new, error) from None
+        raise _unwritten(_beside(path), error) from None
 
 
 def _remembered(path: Path, wanted: _Memory) -> _Memory:
@@ -149,7 +140,7 @@ def _remembered(path: Path, wanted: _Memory) -> _Memory:
         ) from None
     if memory.format != wanted.format:
         raise ended(USAGE, f"{path} was begun with --format {memory.format}.", advice=_AS_BEFORE)
-    then, now = memory.asked, wanted.asked
+    then, now = memory.as_stated, wanted.as_stated
     if differing := [name for name in now.__struct_fields__ if getattr(then, name) != getattr(now, name)]:
         options = ", ".join(f"--{'type' if name == 'types' else name.replace('_', '-')}" for name in differing)
         raise ended(

@@ -48,47 +48,47 @@ def import_file(
         lines = list(_csv(file) if file.suffix.lower() == ".csv" else _ndjson(file))
     except (OSError, UnicodeDecodeError) as error:
         raise ended(USAGE, f"{file} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from None
-    counts = ledger.ask(lambda api: _imported(api, lines, dry_run=dry_run, as_json=ledger.as_json))
+    counts = ledger.ask(lambda api: _import(api, lines, dry_run=dry_run, as_json=ledger.as_json))
     if not ledger.as_json:
         done, already, refused = (counts[status] for status in ("imported", "already", "refused"))
-        said = "would be imported" if dry_run else "imported"
-        say(f"{done:,} {said}, {already:,} already, {refused:,} refused\n")
+        outcome = "would be imported" if dry_run else "imported"
+        say(f"{done:,} {outcome}, {already:,} already, {refused:,} refused\n")
     if counts["refused"]:
         raise typer.Exit(REFUSED)
 
 
-async def _imported(ledger: Client, lines: Sequence[Line], *, dry_run: bool, as_json: bool) -> Counter[str]:
+async def _import(ledger: Client, lines: Sequence[Line], *, dry_run: bool, as_json: bool) -> Counter[str]:
     counts: Counter[str] = Counter()
     with progress("importing") as moved:
         for line in (line for line in lines if line.token is None):
             counts["refused"] += 1
-            _tell(line, Imported(status="refused", problem={"detail": line.problem}), as_json=as_json)
+            _print(line, Imported(status="refused", problem={"detail": line.problem}), as_json=as_json)
         for batch in _batches([line for line in lines if line.token is not None]):
-            for line, result in await _asked(ledger, batch, dry_run=dry_run):
+            for line, result in await _import_batch(ledger, batch, dry_run=dry_run):
                 counts[result.status] += 1
-                _tell(line, result, as_json=as_json)
+                _print(line, result, as_json=as_json)
             moved(counts.total(), len(lines))
     return counts
 
 
-async def _asked(ledger: Client, batch: Sequence[Line], *, dry_run: bool) -> list[tuple[Line, Imported]]:
+async def _import_batch(ledger: Client, batch: Sequence[Line], *, dry_run: bool) -> list[tuple[Line, Imported]]:
     """Import a batch; a malformed one is halved until the malformed line is found."""
     try:
         report = await ledger.import_tokens([line.token for line in batch if line.token is not None], dry_run=dry_run)
     except Invalid as invalid:
         if len(batch) > 1:
             middle = len(batch) // 2
-            first = await _asked(ledger, batch[:middle], dry_run=dry_run)
-            return [*first, *await _asked(ledger, batch[middle:], dry_run=dry_run)]
+            first = await _import_batch(ledger, batch[:middle], dry_run=dry_run)
+            return [*first, *await _import_batch(ledger, batch[middle:], dry_run=dry_run)]
         return [(batch[0], Imported(status="refused", problem={"type": invalid.type, "detail": invalid.detail}))]
     return list(zip(batch, report.results, strict=True))
 
 
-def _tell(line: Line, result: Imported, *, as_json: bool) -> None:
+def _print(line: Line, result: Imported, *, as_json: bool) -> None:
     problem = result.problem
     if as_json:
-        said = {"line": line.number, "status": result.status, "token": result.token, "problem": problem}
-        say_json({name: value for name, value in said.items() if value is not None})
+        outcome = {"line": line.number, "status": result.status, "token": result.token, "problem": problem}
+        say_json({name: value for name, value in outcome.items() if value is not None})
     elif problem is not None:
         field = f" ({problem['field']})" if "field" in problem else ""
         remark(printable(f"line {line.number}: {problem.get('detail', problem.get('title', ''))}{field}"))

@@ -21,7 +21,7 @@ from counterfoil.core.subjects.subject import Command
 if TYPE_CHECKING:
     from counterfoil.uses.key_encryption import Sealing
 
-    Asked = Callable[[Ring | None, Sealing], Command]
+    CommandFor = Callable[[Ring | None, Sealing], Command]
 
 app = typer.Typer(help="Signing keys, on the server itself (DATABASE_URL, KEY_ENCRYPTION_KEY).", no_args_is_help=True)
 
@@ -44,17 +44,17 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 @app.command("list")
 def list_keys(*, as_json: AsJson = False) -> None:
     """List every key, its status, and its next change."""
-    _show(_asked(None), as_json=as_json)
+    _run(None, as_json=as_json)
 
 
 @app.command()
 def rotate(*, as_json: AsJson = False) -> None:
     """Publish another key. The API lets it sign once services can have fetched it, and later removes the old one."""
 
-    def asked(ring: Ring | None, sealing: Sealing) -> Command:
-        return PublishKey(account=NIL, id=RING, by=SYSTEM, new_key=sealing.new_key(), revisions=_as_found(ring))
+    def publish(ring: Ring | None, sealing: Sealing) -> Command:
+        return PublishKey(account=NIL, id=RING, by=SYSTEM, new_key=sealing.new_key(), revisions=_revisions(ring))
 
-    _show(_asked(asked), as_json=as_json)
+    _run(publish, as_json=as_json)
 
 
 @app.command()
@@ -68,11 +68,11 @@ def activate(
 ) -> None:
     """Let the published key sign now, and retire the present one, without waiting for the API."""
 
-    def asked(ring: Ring | None, _: Sealing) -> Command:
+    def activate_key(ring: Ring | None, _: Sealing) -> Command:
         kid = _kid(ring, ref)
-        return ActivateKey(account=NIL, id=RING, by=SYSTEM, kid=kid, emergency=emergency, revisions=_as_found(ring))
+        return ActivateKey(account=NIL, id=RING, by=SYSTEM, kid=kid, emergency=emergency, revisions=_revisions(ring))
 
-    _show(_asked(asked), as_json=as_json)
+    _run(activate_key, as_json=as_json)
 
 
 @app.command()
@@ -89,25 +89,27 @@ def remove(
     if emergency != bool(reason):
         raise ended(USAGE, "give --emergency and --reason together, or neither")
 
-    def asked(ring: Ring | None, sealing: Sealing) -> Command:
+    def remove_key(ring: Ring | None, sealing: Sealing) -> Command:
         kid = _kid(ring, ref)
-        key, waiting = (ring.key(kid), ring.first("published")) if ring else (None, None)
-        alone = key is not None and key.status == "active" and waiting is None
+        key, next_key = (ring.key(kid), ring.first("published")) if ring else (None, None)
+        alone = key is not None and key.status == "active" and next_key is None
         return RemoveKey(
-            account=NIL, id=RING, by=SYSTEM, kid=kid, reason=reason, revisions=_as_found(ring),
+            account=NIL, id=RING, by=SYSTEM, kid=kid, reason=reason, revisions=_revisions(ring),
             successor=sealing.new_key() if emergency and alone else None,
         )  # fmt: skip
 
-    _show(_asked(asked), as_json=as_json)
+    _run(remove_key, as_json=as_json)
 
 
-def _asked(asked: Asked | None) -> Ring | None:
-    """Execute the command, if there is one, and return the keys."""
+def _run(command_for: CommandFor | None, *, as_json: bool) -> None:
+    """Execute a command, if there is one, and show the keys."""
     configured = settings("keys")
-    return on_server(_execute(configured.database_url, configured.key_encryption_key, asked))
+    ring = on_server(_execute(configured.database_url, configured.key_encryption_key, command_for))
+    keys = [_shown(ring, number, key) for number, key in enumerate(ring.keys, start=1)] if ring else []
+    show_list(keys, _KEYS, as_json=as_json)
 
 
-async def _execute(url: str, encryption_key: bytes, asked: Asked | None) -> Ring | None:
+async def _execute(url: str, encryption_key: bytes, command_for: CommandFor | None) -> Ring | None:
     from counterfoil.door import Door  # noqa: PLC0415 - client commands need no door
     from counterfoil.postgres.connection import connect  # noqa: PLC0415 - likewise
     from counterfoil.postgres.signing_keys import stored_ring  # noqa: PLC0415 - likewise
@@ -119,16 +121,16 @@ async def _execute(url: str, encryption_key: bytes, asked: Asked | None) -> Ring
     finally:
         await connection.close()
     for kid, sealed in stored.encrypted.items() if stored else ():
-        sealing.opened(kid, sealed)  # else a key would be added that no process can open beside the others
+        sealing.opened(kid, sealed)  # refuses a wrong key before it encrypts another signing key
     ring = stored.ring if stored else None
-    if asked is None:
+    if command_for is None:
         return ring
     async with Door(url) as door:
-        state = (await door.execute(asked(ring, sealing))).state
+        state = (await door.execute(command_for(ring, sealing))).state
     return state if isinstance(state, Ring) else None
 
 
-def _as_found(ring: Ring | None) -> frozenset[int]:
+def _revisions(ring: Ring | None) -> frozenset[int]:
     return frozenset({ring.revision if ring else 0})
 
 
@@ -140,21 +142,13 @@ def _kid(ring: Ring | None, ref: str) -> str:
     raise ended(REFUSED, f"there is no key {ref!r}; see `counterfoil keys list`")
 
 
-def _show(ring: Ring | None, *, as_json: bool) -> None:
-    keys = [_shown(ring, number, key) for number, key in enumerate(ring.keys, start=1)] if ring else []
-    show_list(keys, _KEYS, as_json=as_json)
-
-
 def _shown(ring: Ring, number: int, key: SigningKey) -> Shown:
+    next_change = {"published": ring.activation, "retired": ring.removal}.get(key.status)
     return Shown(
         number=number, kid=key.kid, status=key.status, published_at=key.published_at, activated_at=key.activated_at,
         retired_at=key.retired_at, removed_at=key.removed_at,
-        next_at=ring.activation(key) if key.status == "published" else _removal(ring, key),
+        next_at=next_change(key) if next_change else None,
     )  # fmt: skip
-
-
-def _removal(ring: Ring, key: SigningKey) -> datetime | None:
-    return ring.removal(key) if key.status == "retired" else None
 
 
 def _next(key: Shown) -> str:

@@ -12,9 +12,9 @@ from counterfoil.cli.errors import remark, shown_again_by, warn
 from counterfoil.cli.options import AsJson, Credentials, Key, Quiet
 from counterfoil.cli.output import say_json
 from counterfoil.cli.tables import Columns, show_list
-from counterfoil.cli.token_display import show_issued
+from counterfoil.cli.token_display import show_issued, show_token
 from counterfoil.client import Client
-from counterfoil.client.documents import Issued
+from counterfoil.client.documents import Issued, Token
 
 T = TypeVar("T")
 _PAGE: Final = 50
@@ -40,6 +40,12 @@ class Ledger(Options, frozen=True, kw_only=True):
         value = self.ask(call)
         show(value, facts_of, as_json=self.as_json)
         return value
+
+    def show_token(self, call: Callable[[Client], Awaitable[Token]]) -> Token:
+        """Print the token that the ledger replies, with the warnings about it, and return it."""
+        token = self.ask(call)
+        show_token(token, as_json=self.as_json)
+        return token
 
     def list(
         self, listing: Callable[[Client, int | None], AsyncIterator[T]], columns: Columns[T], limit: int | None = None

@@ -8,7 +8,7 @@ import typer
 
 from counterfoil.cli.ledger import Ledger
 from counterfoil.cli.options import Limit, Ref, moment_or_version, time_filter
-from counterfoil.cli.token_display import EVENTS, TOKENS, show_token
+from counterfoil.cli.token_display import EVENTS, TOKENS
 from counterfoil.cli.token_filters import TokenFilters
 
 
@@ -44,7 +44,7 @@ def token(
 ) -> None:
     """Show a token as it is, or as it was."""
     when = None if as_of is None else moment_or_version(as_of)
-    show_token(ledger.ask(lambda api: api.get(ref, as_of=when)), as_json=ledger.as_json)
+    ledger.show_token(lambda api: api.get(ref, as_of=when))
 
 
 def events(ref: Ref, *, limit: Limit = None, ledger: Ledger) -> None:

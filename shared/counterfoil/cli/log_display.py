@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
-from counterfoil.cli.display import actor_of, says, time_of
+from counterfoil.cli.display import actor_of, fields_of, time_of
 from counterfoil.cli.errors import printable
 from counterfoil.cli.output import encodable, printable_json, say
 from counterfoil.cli.tables import GrowingTable
@@ -20,14 +20,9 @@ from counterfoil.client import LogEvent
 HEADS: Final = ("position", "at", "what", "of", "by", "says", "version")
 _ID: Final = "token 00000000-0000-0000-0000-000000000000"
 CSV_HEADS: Final = ("position", "at", "kind", "subject", "version", "type", "by", "data", "private")
+Show = Callable[[Sequence[LogEvent]], None]
+"""Prints events, in batches."""
 _FORMULA: Final = ("=", "+", "-", "@")
-
-
-class Show(Protocol):
-    """A function that prints events in batches."""
-
-    def __call__(self, events: Sequence[LogEvent], /) -> None:
-        """Print them."""
 
 
 def shown_until(head: int | None, *, as_json: bool) -> Show:
@@ -48,7 +43,7 @@ def _row(event: LogEvent) -> tuple[str, ...]:
     private = event.private.fields if event.private else {}
     return (
         str(event.position), time_of(event.at), event.type, f"{event.kind} {event.subject}", actor_of(event.by),
-        says({**event.data, **private}), str(event.version),
+        fields_of({**event.data, **private}), str(event.version),
     )  # fmt: skip
 
 

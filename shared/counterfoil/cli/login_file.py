@@ -7,9 +7,10 @@ from pathlib import Path
 
 import msgspec
 
+from counterfoil import private_files
 from counterfoil.cli.calls import Place
 from counterfoil.cli.errors import USAGE, ended
-from counterfoil.cli.output import OutputFailed, json_of
+from counterfoil.cli.output import OutputFailed
 
 
 def refuse_to_write(file: Path) -> None:
@@ -22,16 +23,10 @@ def refuse_to_write(file: Path) -> None:
 
 def write(file: Path, url: str, secret: str) -> None:
     """Write a login atomically; raises OutputFailed."""
-    new = file.with_name(f"{file.name}.new")
     try:
-        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as opened:
-            opened.write(json_of(Place(url, secret)) + "\n")
-            opened.flush()
-            os.fsync(handle)
-        new.rename(file)
+        private_files.write(file, msgspec.json.encode(Place(url, secret)) + b"\n")
     except OSError as error:
-        raise OutputFailed(f"{new} cannot be written: {error.strerror}") from None
+        raise OutputFailed(f"{file} cannot be written: {error.strerror}") from None
 
 
 def _is_login(file: Path) -> bool:

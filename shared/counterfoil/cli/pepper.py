@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from counterfoil.postgres.connection import Pool
     from counterfoil.postgres.peppers import Left
 
-    Asked = Callable[[Pool, PepperSet], Awaitable[ActivatePepper | RetirePepper]]
+    CommandFor = Callable[[Pool, PepperSet], Awaitable[ActivatePepper | RetirePepper]]
 
 app = typer.Typer(help="Peppers, on the server itself (DATABASE_URL, PEPPERS).", no_args_is_help=True)
 
@@ -67,7 +67,7 @@ def activate(
 ) -> None:
     """Activate a pepper for new secrets; every process of the API must have it in PEPPERS."""
 
-    async def asked(pool: Pool, _: PepperSet) -> ActivatePepper:
+    async def command(pool: Pool, _: PepperSet) -> ActivatePepper:
         from counterfoil.postgres.peppers import announced  # noqa: PLC0415 - client commands need no database
 
         processes = await announced(pool)
@@ -80,7 +80,7 @@ def activate(
             )
         return ActivatePepper(account=NIL, id=PEPPER_SET, by=SYSTEM, number=number)
 
-    _run(asked, as_json=as_json)
+    _run(command, as_json=as_json)
 
 
 @app.command()
@@ -94,7 +94,7 @@ def retire(
 ) -> None:
     """Retire a pepper for good: it verifies no secret any more. Returns once every process knows."""
 
-    async def asked(pool: Pool, pepper_set: PepperSet) -> RetirePepper:
+    async def command(pool: Pool, pepper_set: PepperSet) -> RetirePepper:
         from counterfoil.postgres.peppers import Left, left  # noqa: PLC0415 - client commands need no database
 
         found = (await left(pool, pepper_set.retired)).get(number, Left())
@@ -102,17 +102,16 @@ def retire(
             account=NIL, id=PEPPER_SET, by=SYSTEM, number=number, left=found.alone + found.recovery_codes, force=force
         )
 
-    _run(asked, as_json=as_json, wait_seconds=SYNC_SECONDS)
+    _run(command, as_json=as_json, wait_seconds=SYNC_SECONDS)
 
 
-def _run(asked: Asked | None, *, as_json: bool, wait_seconds: float = 0) -> None:
+def _run(command_for: CommandFor | None, *, as_json: bool, wait_seconds: float = 0) -> None:
     configured = settings("pepper")
-    peppers = Peppers(configured.peppers)
-    shown = on_server(_execute(configured.database_url, peppers, asked, wait_seconds))
-    show_list(shown, _PEPPERS, as_json=as_json)
+    found = on_server(_execute(configured.database_url, Peppers(configured.peppers), command_for, wait_seconds))
+    show_list(found, _PEPPERS, as_json=as_json)
 
 
-async def _execute(url: str, peppers: Peppers, asked: Asked | None, wait_seconds: float) -> list[Shown]:
+async def _execute(url: str, peppers: Peppers, command_for: CommandFor | None, wait_seconds: float) -> list[Shown]:
     from counterfoil.door import Door  # noqa: PLC0415 - client commands need no door
     from counterfoil.postgres.connection import open_pool  # noqa: PLC0415 - likewise
     from counterfoil.postgres.peppers import Left, left, stored_pepper_set  # noqa: PLC0415 - likewise
@@ -123,9 +122,9 @@ async def _execute(url: str, peppers: Peppers, asked: Asked | None, wait_seconds
         if pepper_set is None:
             return []
         pepper_set.refuse_others({number: check for number, check in checks.items() if pepper_set.pepper(number)})
-        if asked is not None:
+        if command_for is not None:
             async with Door(url) as door:
-                outcome = await door.execute(await asked(pool, pepper_set))
+                outcome = await door.execute(await command_for(pool, pepper_set))
             pepper_set = outcome.state if isinstance(outcome.state, PepperSet) else pepper_set
             await asyncio.sleep(wait_seconds if outcome.facts else 0)
         found = await left(pool, pepper_set.retired)

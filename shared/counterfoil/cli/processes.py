@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 import typer
 
-from counterfoil.cli.errors import REFUSED, UNREACHABLE, USAGE, ended, on_server, settings
+from counterfoil.cli.errors import REFUSED, UNREACHABLE, USAGE, ended, on_database, on_server, settings
 from counterfoil.cli.output import say
 from counterfoil.core.refusals import Misconfigured
 
@@ -75,14 +75,9 @@ def _run(process: Callable[[Settings], None], configured: Settings) -> None:
 
 
 def _check_sealing(url: str) -> None:
-    from counterfoil.postgres.connection import open_pool  # noqa: PLC0415 - each command loads what it needs
-    from counterfoil.postgres.log_state import LogState, log_state  # noqa: PLC0415 - likewise
+    from counterfoil.postgres.log_state import log_state  # noqa: PLC0415 - each command loads what it needs
 
-    async def look() -> LogState:
-        async with await open_pool(url, size=1) as pool:
-            return await log_state(pool)
-
-    state = on_server(look())
+    state = on_database(url, log_state)
     if state.silence:
         raise ended(UNREACHABLE, state.silence)
     say(f"sealed up to position {state.size}; the sealer last reported {state.silent_seconds:.0f} s ago\n")

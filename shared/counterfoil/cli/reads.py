@@ -42,7 +42,7 @@ _READS: Final[Columns[Reading]] = {
     "at": lambda read: time_of(read.at),
     "reader": lambda read: actor_of(read.reader),
     "calls": lambda read: _counted(read.calls),
-    "rows": lambda read: str(read.shown),
+    "rows": lambda read: str(read.rows),
     "positions": lambda read: _range(read.log),
     "tokens by name": lambda read: " ".join(map(str, read.tokens)),
 }

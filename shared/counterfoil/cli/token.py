@@ -26,7 +26,7 @@ from counterfoil.cli.options import (
     Scopes,
     WithChildren,
 )
-from counterfoil.cli.token_display import show_bearer, show_children, show_token
+from counterfoil.cli.token_display import show_bearer, show_children
 from counterfoil.cli.trust_options import TrustOptions
 
 app = Commands(help="Issue, show, change and revoke tokens.", no_args_is_help=True)
@@ -147,14 +147,13 @@ def update(
 ) -> None:
     """Change fields of a token; scopes, metadata, networks and the trust are replaced as a whole."""
     more, trusted = options.metadata(metadata), trust.stated()
-    changed = ledger.ask(
+    ledger.show_token(
         lambda api: api.update(
             ref, name=name, description=description, scopes=scopes, metadata=more,
             networks=options.networks(networks), rate_limit=rate_limit, trust=trusted,
             max_uses=options.number(max_uses), if_match=if_match, idempotency_key=key,
         )
     )  # fmt: skip
-    show_token(changed, as_json=ledger.as_json)
 
 
 @app.command()
@@ -168,12 +167,9 @@ def renew(
     ledger: Ledger,
 ) -> None:
     """Move a token's expiry; its secret stays. Without a lifetime it is renewed for its own."""
-    renewed = ledger.ask(
-        lambda api: api.renew(
-            ref, lifetime=lifetime, expires_at=expires_at, if_match=if_match, idempotency_key=key
-        )
-    )  # fmt: skip
-    show_token(renewed, as_json=ledger.as_json)
+    ledger.show_token(
+        lambda api: api.renew(ref, lifetime=lifetime, expires_at=expires_at, if_match=if_match, idempotency_key=key)
+    )
 
 
 @app.command()
@@ -186,15 +182,13 @@ def suspend(
     ledger: Ledger,
 ) -> None:
     """Suspend a token: the API refuses it until it is resumed."""
-    suspended = ledger.ask(lambda api: api.suspend(ref, reason=reason, if_match=if_match, idempotency_key=key))
-    show_token(suspended, as_json=ledger.as_json)
+    ledger.show_token(lambda api: api.suspend(ref, reason=reason, if_match=if_match, idempotency_key=key))
 
 
 @app.command()
 def resume(ref: Ref, *, if_match: IfMatch = None, key: Key = None, ledger: Ledger) -> None:
     """Resume a suspended token."""
-    resumed = ledger.ask(lambda api: api.resume(ref, if_match=if_match, idempotency_key=key))
-    show_token(resumed, as_json=ledger.as_json)
+    ledger.show_token(lambda api: api.resume(ref, if_match=if_match, idempotency_key=key))
 
 
 @app.command()
@@ -208,12 +202,9 @@ def revoke(
     ledger: Ledger,
 ) -> None:
     """Revoke a token for good, and with --with-children all tokens that it made."""
-    revoked = ledger.ask(
-        lambda api: api.revoke(
-            ref, reason=reason, with_children=with_children, dry_run=dry_run, if_match=if_match
-        )
-    )  # fmt: skip
-    show_token(revoked, as_json=ledger.as_json)
+    revoked = ledger.show_token(
+        lambda api: api.revoke(ref, reason=reason, with_children=with_children, dry_run=dry_run, if_match=if_match)
+    )
     show_children(revoked.children, f"token:{revoked.number}", as_json=ledger.as_json)
 
 

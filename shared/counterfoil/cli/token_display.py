@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import UNSET, UnsetType
 
-from counterfoil.cli.display import Facts, actor_of, owner_of, says, show, show_facts, span, time_of, until
+from counterfoil.cli.display import Facts, actor_of, fields_of, owner_of, show, show_facts, span, time_of, until
 from counterfoil.cli.errors import remark, warn
 from counterfoil.cli.output import say, say_json
 from counterfoil.cli.tables import Columns, show_list
@@ -182,7 +182,7 @@ EVENTS: Final[Columns[Happening]] = {
     "at": lambda event: time_of(event.at),
     "what": lambda event: event.type,
     "by": lambda event: actor_of(event.by),
-    "says": lambda event: says({**event.data, **(event.private or {})}),
+    "says": lambda event: fields_of({**event.data, **(event.private or {})}),
 }
 ALERTS: Final[Columns[Alert]] = {
     "no.": lambda alert: str(alert.token.number),

@@ -96,13 +96,14 @@ def _claims(presented: str) -> Claims | None:
 
 
 def _introspection_facts(found: Introspection) -> Facts:
-    said = {name: " ".join(fact) if isinstance(fact, list) else str(fact) for name, fact in found.facts.items()}
-    moments = {name: time_of(datetime.fromtimestamp(int(said[name]), UTC)) for name in ("exp", "iat") if said.get(name)}
+    texts = {name: " ".join(fact) if isinstance(fact, list) else str(fact) for name, fact in found.facts.items()}
+    stated = {name: texts[name] for name in ("exp", "iat") if texts.get(name)}
+    moments = {name: time_of(datetime.fromtimestamp(int(text), UTC)) for name, text in stated.items()}
     return [
-        ("active", "yes" if found.active else "no"), ("token", said.get("client_id", "")),
-        ("owner", f"{said['owner_type']}:{said['sub']}" if {"owner_type", "sub"} <= said.keys() else ""),
-        ("account", said.get("account", "")), ("scopes", said.get("scope", "")),
+        ("active", "yes" if found.active else "no"), ("token", texts.get("client_id", "")),
+        ("owner", f"{texts['owner_type']}:{texts['sub']}" if {"owner_type", "sub"} <= texts.keys() else ""),
+        ("account", texts.get("account", "")), ("scopes", texts.get("scope", "")),
         ("expires", moments.get("exp", "never" if found.active else "")), ("issued", moments.get("iat", "")),
-        ("generation", said.get("generation", "")), ("bearer", said.get("jti", "")),
-        ("audience", said.get("aud", "")),
+        ("generation", texts.get("generation", "")), ("bearer", texts.get("jti", "")),
+        ("audience", texts.get("aud", "")),
     ]  # fmt: skip

@@ -46,7 +46,7 @@ class OwnAccount(Calls):
         """Revoke every secret and every bearer of the account at once, this client's own included."""
         # A repeated try also revokes newer secrets; no key is needed, and its reply could not be read again.
         call = Call("POST", "/v1/account/end-secrets", body=spelling.body(reason=reason))
-        return spelling.read(await self.wire.ask(call), Account)
+        return await self.sent(Account, call)
 
     def account_events(
         self,
@@ -59,7 +59,7 @@ class OwnAccount(Calls):
 
         `since` and `until` are moments, dates, or durations back from now such as 7d.
         """
-        query = spelling.said(since=since, until=until)
+        query = spelling.query_of(since=since, until=until)
         return self.pages("/v1/account/events", query, AccountEvent, limit=limit)
 
     def attempts(
@@ -75,7 +75,7 @@ class OwnAccount(Calls):
 
         `since` and `until` are moments, dates, or durations back from now such as 7d.
         """
-        query = spelling.said(kind=kind, subject=subject, since=since, until=until)
+        query = spelling.query_of(kind=kind, subject=subject, since=since, until=until)
         return self.pages("/v1/attempts", query, Attempt, limit=limit)
 
     def reads(
@@ -90,7 +90,7 @@ class OwnAccount(Calls):
 
         `since` and `until` are moments, dates, or durations back from now such as 7d.
         """
-        query = spelling.said(reader=reader, since=since, until=until)
+        query = spelling.query_of(reader=reader, since=since, until=until)
         return self.pages("/v1/reads", query, Reading, limit=limit)
 
     def scopes(self, *, limit: int | None = None) -> AsyncIterator[Scope]:

@@ -28,22 +28,21 @@ class _Received(msgspec.Struct, frozen=True):
 class Bulk(Calls):
     """Revoke and import many tokens at once."""
 
-    async def plan_revocation(self, **wanted: Stated) -> Plan:
+    async def plan_revocation(self, **filters: Stated) -> Plan:
         """Return what a bulk revocation would revoke, and what would break; nothing is changed.
 
         Filters are those of `list`; `everything=True` means every token of the account, and `with_children=True` also
         the tokens that those made.
         """
-        call = Call(
-            "POST", f"{_REVOCATIONS}/plan", body=spelling.body(filter=_said(wanted)), patience_seconds=_PATIENCE_SECONDS
-        )
-        return spelling.read(await self.wire.ask(call), Plan)
+        body = spelling.body(filter=_filter(filters))
+        call = Call("POST", f"{_REVOCATIONS}/plan", body=body, patience_seconds=_PATIENCE_SECONDS)
+        return await self.sent(Plan, call)
 
     async def revoke_many(
-        self, plan: str, *, reason: str, idempotency_key: str | None = None, **wanted: Stated
+        self, plan: str, *, reason: str, idempotency_key: str | None = None, **filters: Stated
     ) -> BulkRevocation:
         """Revoke exactly the tokens of a plan; refused (`plan-changed`) if the filter now matches other tokens."""
-        body = spelling.body(filter=_said(wanted), plan=plan, reason=reason)
+        body = spelling.body(filter=_filter(filters), plan=plan, reason=reason)
         return await self.changed(
             BulkRevocation, _REVOCATIONS, body, key=idempotency_key, patience_seconds=_PATIENCE_SECONDS
         )
@@ -59,7 +58,7 @@ class Bulk(Calls):
     async def cancel_revocation(self, revocation: UUID | str) -> BulkRevocation:
         """Cancel a bulk revocation: its remaining tokens stay as they are; a second call changes nothing."""
         call = Call("POST", f"{_REVOCATIONS}/{spelling.bulk_revocation_id(revocation)}/cancel", body=spelling.body())
-        return spelling.read(await self.wire.ask(call), BulkRevocation)
+        return await self.sent(BulkRevocation, call)
 
     async def import_tokens(self, tokens: Sequence[Mapping[str, Any]], *, dry_run: bool = False) -> ImportReport:
         """Import up to 1,000 tokens of another system; repeating the call finishes it and imports no token twice.
@@ -68,7 +67,7 @@ class Bulk(Calls):
         """
         body = spelling.body(tokens=list(tokens), dry_run=dry_run)
         call = Call("POST", "/v1/tokens/import", body=body, changes=not dry_run, patience_seconds=_PATIENCE_SECONDS)
-        return spelling.read(await self.wire.ask(call), ImportReport)
+        return await self.sent(ImportReport, call)
 
     async def report_leak(self, secrets: Sequence[str]) -> int:
         """Revoke the tokens that these leaked secrets belong to, and return how many secrets the API received.
@@ -78,10 +77,9 @@ class Bulk(Calls):
         received = 0
         for start in range(0, len(secrets), LEAK_LIMIT):
             body = msgspec.json.encode(secrets[start : start + LEAK_LIMIT])
-            answer = await self.wire.ask(Call("POST", "/v1/leak-reports", body=body))
-            received += spelling.read(answer, _Received).received
+            received += (await self.sent(_Received, Call("POST", "/v1/leak-reports", body=body))).received
         return received
 
 
-def _said(wanted: Mapping[str, Stated]) -> dict[str, str | bool | list[str]]:
-    return {name: value if isinstance(value, bool) else spelling.stated(value) for name, value in wanted.items()}
+def _filter(filters: Mapping[str, Stated]) -> dict[str, str | bool | list[str]]:
+    return {name: value if isinstance(value, bool) else spelling.stated(value) for name, value in filters.items()}

@@ -36,11 +36,15 @@ class Calls:
             method, path, body=body, if_match=if_match,
             key=key or secrets.token_hex(16), changes=True, patience_seconds=patience_seconds,
         )  # fmt: skip
-        return spelling.read(await self.wire.ask(call), kind)
+        return await self.sent(kind, call)
 
     async def fetched(self, kind: type[T], path: str, query: Mapping[str, str] | None = None) -> T:
         """Return the document at a path."""
-        return spelling.read(await self.wire.ask(Call("GET", path, query or {})), kind)
+        return await self.sent(kind, Call("GET", path, query or {}))
+
+    async def sent(self, kind: type[T], call: Call) -> T:
+        """Send a call and return its reply."""
+        return spelling.read(await self.wire.ask(call), kind)
 
     async def pages(
         self, path: str, query: Mapping[str, Stated], kind: type[T], *, limit: int | None
@@ -50,10 +54,10 @@ class Calls:
         while left is None or left > 0:
             size = _PAGE if left is None else min(_PAGE, left)
             call = Call("GET", path, {**fields, "limit": str(size)})
-            items, cursor = spelling.page(await self.wire.ask(call), kind)
-            for item in items[:left]:
+            page = spelling.page(await self.wire.ask(call), kind)
+            for item in page.items[:left]:
                 yield item
-            left = None if left is None else left - len(items)
-            if cursor is None:
+            left = None if left is None else left - len(page.items)
+            if page.next_cursor is None:
                 return
-            fields["cursor"] = cursor
+            fields["cursor"] = page.next_cursor

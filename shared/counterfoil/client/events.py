@@ -88,12 +88,12 @@ class LogReader:
                     lines = Lines()
                     async for piece in response.content.iter_any():
                         for line in lines.of(piece):
-                            said = self._read(line)
-                            if self._beyond(said):
+                            entry = self._read(line)
+                            if self._beyond(entry):
                                 return
-                            self.position = said.position
-                            if isinstance(said, LogEvent):
-                                yield said
+                            self.position = entry.position
+                            if isinstance(entry, LogEvent):
+                                yield entry
                 # The last line of a complete response is at the end of the log, even if a filter hides the last event.
                 result: Answer | Lost = Lost(f"{self._wire.url} ended its answer too early", doubtful=False)
             except Interrupted as interrupted:
@@ -136,19 +136,19 @@ class LogReader:
     def _read(self, line: bytes) -> LogEvent | Mark:
         """Decode a line; raises Unintelligible if events are missing before it, or it is out of order."""
         self._lines += 1
-        said, before = log.read(line), self.position or 0
-        if said.position is None:
+        entry, before = log.read(line), self.position or 0
+        if entry.position is None:
             return Mark(before)
-        next_one = before + 1 if isinstance(said, LogEvent) else before
-        if said.position < next_one or (said.position > next_one and not self._filtered):
+        next_one = before + 1 if isinstance(entry, LogEvent) else before
+        if entry.position < next_one or (entry.position > next_one and not self._filtered):
             raise Unintelligible(
-                f"After position {before:,} of the log comes {said.position:,}: events are missing, or out of order."
+                f"After position {before:,} of the log comes {entry.position:,}: events are missing, or out of order."
             )
-        return said
+        return entry
 
-    def _beyond(self, said: LogEvent | Mark) -> bool:
+    def _beyond(self, entry: LogEvent | Mark) -> bool:
         """Return whether a line lies beyond the end that was fixed at the start, as it may after a break."""
-        if self._follow or self._until is None or (said.position or 0) <= self._until:
+        if self._follow or self._until is None or (entry.position or 0) <= self._until:
             return False
         self.position = self._until
         return True

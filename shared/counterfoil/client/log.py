@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from counterfoil.client.documents import Actor, Subject
-from counterfoil.client.spelling import puzzled
+from counterfoil.client.spelling import unintelligible
 
 _DIGITS: Final = 20
 
@@ -26,7 +26,7 @@ class PrivatePart(msgspec.Struct, frozen=True):
         try:
             return msgspec.json.decode(self.text, type=dict[str, Any])
         except (msgspec.DecodeError, RecursionError) as error:
-            raise puzzled(error) from None
+            raise unintelligible(error) from None
 
     def __repr__(self) -> str:
         return "PrivatePart(…)"
@@ -83,23 +83,23 @@ _entries = msgspec.json.Decoder(_Entry)
 def head(text: str) -> int:
     """Return the end of the log from a header; raises Unintelligible."""
     if not (text.isascii() and text.isdecimal() and len(text) < _DIGITS):
-        raise puzzled(ValueError("it does not say where the log ends"))
+        raise unintelligible(ValueError("it does not say where the log ends"))
     return int(text)
 
 
 def read(line: bytes) -> LogEvent | Mark:
     """Decode a line; raises Unintelligible."""
     try:
-        said = _lines.decode(line)
-        if said.entry is None and (said.position is not None or said.end is not None):
-            return Mark(said.position)
-        if said.entry is None or said.position is None:
+        given = _lines.decode(line)
+        if given.entry is None and (given.position is not None or given.end is not None):
+            return Mark(given.position)
+        if given.entry is None or given.position is None:
             raise msgspec.ValidationError("A line of the log without a position")
-        entry = _entries.decode(said.entry)
+        entry = _entries.decode(given.entry)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise puzzled(error) from None
+        raise unintelligible(error) from None
     return LogEvent(
-        position=said.position, entry=said.entry, private=said.private, account=entry.account, kind=entry.subject.kind,
-        subject=entry.subject.id, version=entry.version, type=entry.type, at=entry.at, by=entry.by, data=entry.data,
-        line=line,
+        position=given.position, entry=given.entry, private=given.private, account=entry.account,
+        kind=entry.subject.kind, subject=entry.subject.id, version=entry.version, type=entry.type, at=entry.at,
+        by=entry.by, data=entry.data, line=line,
     )  # fmt: skip

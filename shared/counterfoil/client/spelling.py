@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from counterfoil.client.failures import Unintelligible
 from counterfoil.client.wire import Answer
 from counterfoil.core import moments
+from counterfoil.documents.fields import Page
 
 T = TypeVar("T")
 Ref = UUID | int | str
@@ -86,7 +87,7 @@ def text(value: str | int | datetime | UUID) -> str:
     return str(value)
 
 
-def said(**fields: str | int | datetime | UUID | None) -> dict[str, str]:
+def query_of(**fields: str | int | datetime | UUID | None) -> dict[str, str]:
     """Return a query of the fields that are not None."""
     return {name: text(value) for name, value in fields.items() if value is not None}
 
@@ -96,20 +97,15 @@ def read(answer: Answer, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(answer.content, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise puzzled(error) from None
+        raise unintelligible(error) from None
 
 
-def page(answer: Answer, kind: type[T]) -> tuple[Sequence[T], str | None]:
-    """Return the items of a page, and the cursor of the next one."""
-    content = read(answer, dict[str, Any])
-    try:
-        items = msgspec.convert(content.get("items"), list[kind])  # type: ignore[valid-type] # a class at run time
-        return items, msgspec.convert(content.get("next_cursor"), str | None)
-    except msgspec.ValidationError as error:
-        raise puzzled(error) from None
+def page(answer: Answer, kind: type[T]) -> Page[T]:
+    """Decode a page of a list."""
+    return read(answer, Page[kind])  # type: ignore[valid-type] # a class at run time
 
 
-def puzzled(error: Exception) -> Unintelligible:
+def unintelligible(error: Exception) -> Unintelligible:
     """Return the failure for an answer that this client cannot decode."""
     # The error names a field and a type, never a value: the answer may hold a secret.
     return Unintelligible(

@@ -213,12 +213,12 @@ class Tokens(Calls):
         as user:2, only tokens that this user or token made. `used` selects tokens that were used within seven days, or
         those that were not.
         """
-        query = spelling.said(within=within, used=used, **_filters(owner, creator))
+        query = spelling.query_of(within=within, used=used, **_filters(owner, creator))
         return self.pages("/v1/alerts", query, Alert, limit=limit)
 
     async def unannounced(self, *, owner: tuple[str, str] | None = None, creator: str | None = None) -> int:
         """Return how many tokens expire within a day without a notice, 1,000 at most; `alerts` has them by `within`."""
-        page = await self.fetched(dict[str, Any], "/v1/alerts", spelling.said(limit=1, **_filters(owner, creator)))
+        page = await self.fetched(dict[str, Any], "/v1/alerts", spelling.query_of(limit=1, **_filters(owner, creator)))
         return int(page["unannounced"])
 
     async def exchange(
@@ -227,19 +227,13 @@ class Tokens(Calls):
         """Exchange this client's own token for a short-lived bearer; without `scopes` it holds all of them."""
         body = spelling.body(audience=audience or None, scopes=scopes, lifetime=lifetime)
         # A repeated try issues a second bearer, which does no harm: no key is needed.
-        return spelling.read(await self.wire.ask(Call("POST", "/v1/exchange", body=body)), Bearer)
+        return await self.sent(Bearer, Call("POST", "/v1/exchange", body=body))
 
     async def introspect(self, presented: str) -> Introspection:
         """Return whether the API accepts a secret or bearer now (RFC 7662)."""
-        answer = await self.wire.ask(
-            Call(
-                "POST",
-                "/v1/introspect",
-                body=urlencode({"token": presented}).encode(),
-                content_type="application/x-www-form-urlencoded",
-            )
-        )
-        facts = spelling.read(answer, dict[str, Any])
+        form, media_type = urlencode({"token": presented}).encode(), "application/x-www-form-urlencoded"
+        call = Call("POST", "/v1/introspect", body=form, content_type=media_type)
+        facts = await self.sent(dict[str, Any], call)
         return Introspection(facts.pop("active", False) is True, facts)
 
 

@@ -40,7 +40,7 @@ class Users(Calls):
         limit: int | None = None,
     ) -> AsyncIterator[User]:
         """Yield users, the oldest first; `email` is a glob, in which a backslash escapes."""
-        return self.pages("/v1/users", spelling.said(email=email, role=role, status=status), User, limit=limit)
+        return self.pages("/v1/users", spelling.query_of(email=email, role=role, status=status), User, limit=limit)
 
     def user_events(self, ref: Ref = "self", *, limit: int | None = None) -> AsyncIterator[Happening]:
         """Yield the events of a user, in order."""

@@ -169,7 +169,7 @@ class Wire:
         if isinstance(token, str) and not _HEADER.fullmatch(token):
             raise ValueError("a token has only visible ASCII characters; copy it again, without spaces and line breaks")
         self.url = url.rstrip("/")
-        self._headers = {**_asking(token), "User-Agent": USER_AGENT}
+        self._headers = {**_authorization(token), "User-Agent": USER_AGENT}
         self.timeout_seconds = timeout_seconds
         self.try_seconds = try_seconds
         self.connect_seconds = min(_CONNECT_SECONDS, try_seconds)
@@ -235,7 +235,7 @@ class Wire:
             return lost(self.url, error)
 
 
-def _asking(token: str | Password | None) -> dict[str, str]:
+def _authorization(token: str | Password | None) -> dict[str, str]:
     if token is None:
         return {}
     return {"Authorization": f"Bearer {token}"} if isinstance(token, str) else token.headers

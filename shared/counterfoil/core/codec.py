@@ -72,13 +72,13 @@ def canonical(value: object) -> bytes:
 
 
 def seal(fact: Fact, *, prev: bytes | None, salt: bytes) -> Sealed:
-    """Return the bytes of a fact. `salt` is 32 fresh random bytes, used only if there is a private part.
+    """Return the bytes of a fact. `salt` is 32 fresh random bytes, which are used only if a private field is stated.
 
     Raises EntryTooLarge over 65,535 bytes.
     """
     data = msgspec.to_builtins(fact.event)
-    given = data.pop("private", None)
-    private = None if given is None else canonical(given)
+    stated = data.pop("private", None)
+    private = canonical(stated) if stated else None
     # These bytes are sealed. Reordering, renaming or reformatting here breaks every log ever written.
     entry = canonical(
         {
@@ -133,7 +133,7 @@ def upcast(entry: Entry) -> Entry:
 def fact_of(entry: Entry, private: bytes | str | None, kinds: Mapping[str, Mapping[str, type[Event]]]) -> Fact:
     """Return the fact in an entry and its private part; `kinds` maps subject kind and event type to event classes."""
     event_type = kinds[entry.subject.kind][entry.type]
-    decoded = None if private is None else msgspec.json.decode(private, type=Private)
+    decoded = Private() if private is None else msgspec.json.decode(private, type=Private)
     event = msgspec.convert({**upcast(entry).data, "private": decoded}, event_type)
     return Fact(
         account=entry.account, subject=entry.subject, version=entry.version, type=entry.type, at=entry.at,

@@ -22,7 +22,7 @@ Conditions = dict[str, str | bool | list[int] | dict[str, str]]
 
 
 class Private(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What may be erased later; a field that is not there was not stated."""
+    """Names and free text, which may be erased later; fields that were not stated are UNSET."""
 
     name: str | UnsetType = UNSET
     description: str | UnsetType = UNSET
@@ -34,7 +34,7 @@ class Private(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that happened."""
 
-    private: Private | None = None
+    private: Private = Private()
 
 
 class Subject(msgspec.Struct, frozen=True, order=True):

@@ -187,11 +187,11 @@ def _fitting(wanted: Iterable[str], claim: object) -> str | None:
 
 def _values(claim: object) -> list[str]:
     return [
-        spelled for one in (claim if isinstance(claim, list) else [claim]) if (spelled := _spelling(one)) is not None
+        spelled for one in (claim if isinstance(claim, list) else [claim]) if (spelled := _text_of(one)) is not None
     ]
 
 
-def _spelling(value: object) -> str | None:
+def _text_of(value: object) -> str | None:
     """Return a value as conditions spell it: true, false, a whole number, or the text itself."""
     if isinstance(value, bool):
         return "true" if value else "false"

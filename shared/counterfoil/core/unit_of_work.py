@@ -189,7 +189,7 @@ class UnitOfWork:
                 account=command.account, subject=subject, version=state.version + 1 if state else 1,
                 type=TYPE_OF[type(event)], at=at, by=command.by.actor, event=event,
             )  # fmt: skip
-            sealed = codec.seal(fact, prev=leaf, salt=self._salt(codec.SALT_LENGTH) if event.private else b"")
+            sealed = codec.seal(fact, prev=leaf, salt=self._salt(codec.SALT_LENGTH))
             state, leaf = kind.evolve(state, fact), sealed.leaf
             facts.append((fact, sealed))
         return Row(state, leaf), facts

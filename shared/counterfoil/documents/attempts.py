@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from counterfoil.documents.events import ActorDocument
+from counterfoil.documents.fields import Page
 
 
 class AttemptDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,8 +25,5 @@ class AttemptDocument(msgspec.Struct, frozen=True, kw_only=True):
     last_at: datetime
 
 
-class AttemptPage(msgspec.Struct, frozen=True, kw_only=True):
+class AttemptPage(Page[AttemptDocument], frozen=True, kw_only=True):
     """A page of attempts."""
-
-    items: list[AttemptDocument]
-    next_cursor: str | None

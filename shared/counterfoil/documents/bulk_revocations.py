@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from counterfoil.documents.events import ActorDocument
-from counterfoil.documents.fields import one_of
+from counterfoil.documents.fields import Page, one_of
 from counterfoil.documents.owners import OwnerDocument
 from counterfoil.documents.tokens import TokenPlanned
 
@@ -81,8 +81,5 @@ class BulkRevocationDocument(msgspec.Struct, frozen=True, kw_only=True):
         return self.status in {"finished", "cancelled"}
 
 
-class BulkRevocationPage(msgspec.Struct, frozen=True, kw_only=True):
+class BulkRevocationPage(Page[BulkRevocationDocument], frozen=True, kw_only=True):
     """Some bulk revocations, the latest first, and where the next ones begin."""
-
-    items: list[BulkRevocationDocument]
-    next_cursor: str | None

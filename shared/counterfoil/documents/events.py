@@ -7,6 +7,8 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from counterfoil.documents.fields import Page
+
 
 class ActorDocument(msgspec.Struct, frozen=True, kw_only=True):
     """An actor, with its present number and name; a user's name is their e-mail address.
@@ -32,11 +34,26 @@ class EventDocument(msgspec.Struct, frozen=True, kw_only=True):
     private: dict[str, Any] | None
 
 
-class EventPage(msgspec.Struct, frozen=True, kw_only=True):
+class EventPage(Page[EventDocument], frozen=True, kw_only=True):
     """A page of events."""
 
-    items: list[EventDocument]
-    next_cursor: str | None
+
+class PrivatePart(msgspec.Struct, frozen=True, kw_only=True):
+    """The private part of an entry, which contains only the SHA-256 of the salt's bytes followed by the text's."""
+
+    text: str
+    salt: Annotated[bytes, Meta(description="32 bytes in base64.")]
+
+
+class LogLine(msgspec.Struct, frozen=True):
+    """One sealed event: its position, the text of the sealed entry, and its private part.
+
+    `private` is null if there is none, if it was erased, or if the caller may not read it.
+    """
+
+    position: int
+    entry: str
+    private: PrivatePart | None
 
 
 class SubjectDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,8 +80,5 @@ class AccountEventDocument(EventDocument, frozen=True, kw_only=True):
     ]
 
 
-class AccountEventPage(msgspec.Struct, frozen=True, kw_only=True):
+class AccountEventPage(Page[AccountEventDocument], frozen=True, kw_only=True):
     """A page of events."""
-
-    items: list[AccountEventDocument]
-    next_cursor: str | None

@@ -1,7 +1,7 @@
 """The types of fields that documents share, each with its pattern and description for OpenAPI."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Generic, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -9,15 +9,9 @@ from msgspec import Meta
 from counterfoil.core import glob, moments, text
 from counterfoil.core.cursor import BadCursor
 from counterfoil.core.emails import EMAIL_PATTERN
-from counterfoil.core.refusals import (
-    BadDuration,
-    BadMetadata,
-    BadNetwork,
-    BadRateLimit,
-    BadScope,
-    BadText,
-    Refuses,
-)
+from counterfoil.core.refusals import BadDuration, BadMetadata, BadNetwork, BadRateLimit, BadScope, BadText, Refuses
+
+T = TypeVar("T")
 
 # The core checks these and explains what is wrong; these patterns only describe them.
 _DURATION = r"^(forever|([0-9]*\.?[0-9]+(ns|us|µs|μs|ms|s|m|h|d|w))+)$"
@@ -109,6 +103,13 @@ def one_of(*words: str) -> Meta:
 
 class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A request's body; an unknown field is refused, not ignored."""
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
+    """A page of a list; `next_cursor` is null at its end."""
+
+    items: list[T]
+    next_cursor: str | None
 
 
 class Private(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from counterfoil.core.bounds import QUOTA_LIMIT
-from counterfoil.documents.fields import Given, RateLimit
+from counterfoil.documents.fields import Given, Page, RateLimit
 from counterfoil.documents.owners import OwnerDocument
 
 Number = Annotated[int, Meta(ge=1, le=QUOTA_LIMIT)]
@@ -37,8 +37,5 @@ class QuotaDocument(msgspec.Struct, frozen=True, kw_only=True):
     revision: int
 
 
-class QuotaPage(msgspec.Struct, frozen=True, kw_only=True):
+class QuotaPage(Page[QuotaDocument], frozen=True, kw_only=True):
     """A page of quotas."""
-
-    items: list[QuotaDocument]
-    next_cursor: str | None

@@ -5,11 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from counterfoil.core.refusals import (
-    BadOwner,
-    Refuses,
-    UnknownUser,
-)
+from counterfoil.core.refusals import BadOwner, Refuses, UnknownUser
 from counterfoil.documents.fields import Given
 
 

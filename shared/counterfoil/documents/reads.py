@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from counterfoil.documents.events import ActorDocument
+from counterfoil.documents.fields import Page
 
 
 class LogRangeDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,15 +30,12 @@ class ReadDocument(msgspec.Struct, frozen=True, kw_only=True):
     calls: Annotated[
         dict[str, int], Meta(description="By kind: list, token, past, events, alerts, reads, log, whole_log.")
     ]
-    shown: int
+    rows: int
     tokens: Annotated[tuple[UUID, ...], Meta(description="Those asked for by name, a hundred at most.")]
     seconds: int
     log: Annotated[LogRangeDocument | None, Meta(description="What of the log; null for all other reads.")]
     version: Annotated[int, Meta(description="In this reader's own count.")]
 
 
-class ReadPage(msgspec.Struct, frozen=True, kw_only=True):
+class ReadPage(Page[ReadDocument], frozen=True, kw_only=True):
     """A page of reads."""
-
-    items: list[ReadDocument]
-    next_cursor: str | None

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from counterfoil.core import text
-from counterfoil.documents.fields import Given, Scopes
+from counterfoil.documents.fields import Given, Page, Scopes
 
 Sentence = Annotated[
     str,
@@ -50,15 +50,9 @@ class SetDocument(msgspec.Struct, frozen=True, kw_only=True):
     revision: int | None = None
 
 
-class ScopePage(msgspec.Struct, frozen=True, kw_only=True):
+class ScopePage(Page[ScopeDocument], frozen=True, kw_only=True):
     """Scopes by name; the built-in ones come with the first page."""
 
-    items: list[ScopeDocument]
-    next_cursor: str | None
 
-
-class SetPage(msgspec.Struct, frozen=True, kw_only=True):
+class SetPage(Page[SetDocument], frozen=True, kw_only=True):
     """Sets by name; the built-in ones come with the first page."""
-
-    items: list[SetDocument]
-    next_cursor: str | None

@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from counterfoil.core.subjects.token.acceptance import Status
 from counterfoil.documents.events import ActorDocument, EventDocument, SubjectDocument
-from counterfoil.documents.fields import Private, one_of
+from counterfoil.documents.fields import Page, Private, one_of
 from counterfoil.documents.owners import OwnerDocument
 from counterfoil.documents.rotations import PreviousSecretDocument
 from counterfoil.documents.trusts import TrustDocument
@@ -125,11 +125,8 @@ class Issued(Private, frozen=True, kw_only=True, omit_defaults=True):
     ] = UNSET
 
 
-class TokenPage(msgspec.Struct, frozen=True, kw_only=True):
+class TokenPage(Page[TokenDocument], frozen=True, kw_only=True):
     """A page of tokens."""
-
-    items: list[TokenDocument]
-    next_cursor: str | None
 
 
 class DayOfUse(msgspec.Struct, frozen=True, kw_only=True):

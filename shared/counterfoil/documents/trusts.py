@@ -6,10 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from counterfoil.core import trust
-from counterfoil.core.refusals import (
-    BadTrust,
-    Refuses,
-)
+from counterfoil.core.refusals import BadTrust, Refuses
 from counterfoil.documents.fields import Given, TrustedValue
 
 
@@ -47,7 +44,7 @@ class TrustGiven(Given, frozen=True, kw_only=True):
     @property
     def trust(self) -> trust.Trust:
         """The trust as the core has it."""
-        claims = {name: (said,) if isinstance(said, str) else said for name, said in self.claims.items()}
+        claims = {name: (values,) if isinstance(values, str) else values for name, values in self.claims.items()}
         return trust.Trust(issuer=self.issuer, audience=self.audience, claims=claims, once=self.once)
 
 

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from counterfoil.core.subjects.user_events import Role
-from counterfoil.documents.fields import Email, Given, Lifetime, Name, Password, Private, Scopes, one_of
+from counterfoil.documents.fields import Email, Given, Lifetime, Name, Page, Password, Private, Scopes, one_of
 from counterfoil.documents.tokens import ChildrenDocument, Issued
 
 
@@ -77,11 +77,8 @@ class UserWithPassword(Private, frozen=True, kw_only=True):
     password: str | None
 
 
-class UserPage(msgspec.Struct, frozen=True, kw_only=True):
+class UserPage(Page[UserDocument], frozen=True, kw_only=True):
     """A page of users."""
-
-    items: list[UserDocument]
-    next_cursor: str | None
 
 
 class Enrolment(Private, frozen=True, kw_only=True):

@@ -1,8 +1,9 @@
-"""The one door: `await door.execute(command)` is the only way anything changes.
+"""The door executes all commands: `await door.execute(command)` is the only way to change anything.
 
-Commands that arrive while a commit is under way share the next one. No command waits for a timer, a lone command
-commits at once, and an acknowledged change is on disk. A refusal never harms its neighbours, a command that breaks a
-batch is found by halving it, and a commit whose answer was lost is resolved by asking the database what became of it.
+Commands that arrive during a commit share the next transaction, a *batch*. No command waits for a timer: a single
+command commits at once. When `execute` returns, the change is on disk. A refused command does not affect the others
+of its batch. If a command breaks the batch, the door halves the batch until it has found that command. If the answer
+of a commit was lost, the door asks the database whether the transaction was committed.
 """
 
 from __future__ import annotations
@@ -28,23 +29,22 @@ from counterfoil.postgres.schema_changes import OUTDATED
 log = structlog.get_logger()
 
 COMMITTERS: Final = 2
-"""One batch fills while the other commits. One alone or three in turn are a tenth slower at 64 connections."""
+"""Connections that commit batches: one batch fills while the other commits.
+
+With 64 clients, one or three connections are a tenth slower.
+"""
 QUEUE_LIMIT: Final = 10_000
 IN_DOUBT_SECONDS: Final = 30.0
-"""How long a commit may stay in doubt before its callers are told so."""
+"""How long the door asks about a lost commit before the callers get OutcomeUnknown."""
 ROUNDS: Final = 3
-"""How often a command whose row is locked tries the next batch, before it waits for the row alone."""
+"""How many batches a command with a locked row tries before it waits for the row on a connection of its own."""
 _PASSING: Final = (
-    asyncpg.UniqueViolationError,  # another process made the same thing first: decide again on what it made
+    asyncpg.UniqueViolationError,  # another process inserted the same key: decide again with its row
     asyncpg.SerializationError,
     asyncpg.QueryCanceledError,
-    *OUTDATED,  # a migration has changed something under the statement
+    *OUTDATED,  # a migration changed the schema
 )
-"""Errors that are worth another try: what caused them may be gone by then."""
-
-
-def _unobserved(_batch: Batch, _waited: float, _took: float) -> None:
-    pass
+"""Errors after which the door tries a command again."""
 
 
 def _queued(command: Request, claim: IdempotencyClaim | None = None, reply: Reply | None = None) -> QueuedCommand:
@@ -53,12 +53,13 @@ def _queued(command: Request, claim: IdempotencyClaim | None = None, reply: Repl
 
 
 class Door:
-    """The way of one process's commands into the database: `async with Door(url) as door`.
+    """Executes the commands of one process: `async with Door(url) as door`.
 
-    `observe` is called for every committed batch: how long its first command waited and how long it took, in seconds.
+    The door calls `observe` for every committed batch with two times in seconds: how long its first command waited,
+    and how long the transaction took.
     """
 
-    def __init__(self, url: str, *, observe: Callable[[Batch, float, float], None] = _unobserved) -> None:
+    def __init__(self, url: str, *, observe: Callable[[Batch, float, float], None] = lambda *_: None) -> None:
         self._url = url
         self._observe = observe
         self._queue = Queue()
@@ -74,7 +75,7 @@ class Door:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Commit what is waiting, then close."""
+        """Commit the waiting commands, then close."""
         self._closing = True
         self._queue.wake()
         await asyncio.gather(*self._committers)
@@ -89,10 +90,10 @@ class Door:
     async def execute(
         self, command: Request, claim: IdempotencyClaim | None = None, reply: Reply | None = None
     ) -> Outcome:
-        """Carry out a command; returns only after its commit was acknowledged, and raises its Refusal.
+        """Execute a command, return its outcome after the commit was acknowledged, or raise its Refusal.
 
-        With a claim to an Idempotency-Key, `reply` makes the answer to keep; a repeat of the key gets that answer.
-        Cancelling the caller does not cancel the command.
+        With a claim to an Idempotency-Key, the door stores what `reply` returns, and a later command with the same key
+        gets that stored reply. If the caller is cancelled, the command is executed all the same.
         """
         if self._closing or len(self._queue) >= QUEUE_LIMIT:
             raise Overloaded
@@ -102,13 +103,13 @@ class Door:
             return await queued.future
         except asyncio.CancelledError:
             if not queued.future.cancelled():
-                queued.future.exception()  # looked at: nobody else will
+                queued.future.exception()  # marks it as retrieved, or asyncio logs it
             raise
 
     async def rehearse(self, commands: Sequence[Command]) -> list[Outcome | Refusal]:
-        """Return what would come of these commands now, one after the other; nothing is changed.
+        """Return the outcomes that these commands would have now, in this order; nothing is changed.
 
-        They are decided as in a batch of their own, on locked rows, which are then released.
+        They are decided on locked rows like a batch, and then rolled back.
         """
         async with self._rehearsing, DoorConnection(self._url) as connection:
             for _ in range(ROUNDS):
@@ -131,7 +132,7 @@ class Door:
                     await connection.rest()
                 else:
                     await self._queue.news()
-        self._queue.wake()  # the other committers may be waiting for the end of the queue
+        self._queue.wake()  # the other committers wait until the queue is empty
 
     async def _carry(self, connection: DoorConnection, batch: Batch) -> None:
         try:
@@ -140,7 +141,7 @@ class Door:
             else:
                 self._queue.requeue(batch.queued)
         except Exception as error:
-            # A bug of ours. The committer must outlive it, and no caller may be left without an answer.
+            # This is a bug. The committer must continue, and every caller must get an answer.
             log.exception("committer_failed")
             refuse(batch.queued, error)
         finally:
@@ -151,7 +152,7 @@ class Door:
         began = loop.time()
         try:
             await batch.run(connection.current, self._queue if batch.patience else ())
-        except Exception as error:  # noqa: BLE001 - whatever broke the batch, each of its commands must get an answer
+        except Exception as error:  # noqa: BLE001 - after any error, every command of the batch gets an answer
             if await connection.survives(error):
                 await self._halve(connection, batch, error)
             elif batch.phase == "open":
@@ -177,14 +178,14 @@ class Door:
         elif isinstance(error, _PASSING) and queued[0].rounds < ROUNDS:
             queued[0].rounds += 1
             self._queue.requeue(queued)
-        elif isinstance(error, Refusal):  # of a row that is only looked at as it is written
+        elif isinstance(error, Refusal):  # raised by a store while it wrote a side table
             refuse(queued, error)
         else:
             log.error("command_failed", command=type(queued[0].command).__name__, error=type(error).__name__)
             refuse(queued, error)
 
     async def _resolve_commit(self, batch: Batch) -> None:
-        """Learn what became of a COMMIT that was not answered, and act on it."""
+        """Ask the database whether an unanswered COMMIT happened, and answer or repeat the commands."""
         written = batch.work.changes.facts if batch.work else []
         if not written:
             self._queue.requeue(batch.queued)
@@ -197,7 +198,7 @@ class Door:
                     continue
                 try:
                     fate = await sql.fate(connection.current, batch.xid, *written[0])
-                except Exception as error:  # noqa: BLE001 - the question is asked again until the time is up
+                except Exception as error:  # noqa: BLE001 - asked again until IN_DOUBT_SECONDS are over
                     await connection.survives(error)
                     continue
                 log.warning("commit_in_doubt", xid=batch.xid, commands=len(batch.queued), fate=fate)
@@ -220,13 +221,16 @@ class Door:
                     self._queue.set_aside(queued)
             elif isinstance(answer, Refusal):
                 refuse([queued], answer)
-            elif not certain:  # nothing to do is no answer either: the replicas may lack what had been done before
+            elif not certain:  # even without events: replicas may lack the state that was read
                 refuse([queued], OutcomeUnknown())
             elif not queued.future.done():
                 queued.future.set_result(answer)
 
     def _let_each_wait(self, batch: Batch) -> None:
-        """Set aside what waited for a lock: a batch that skips rows waits for keys that others are about to commit."""
+        """Let commands wait alone that may have blocked the batch.
+
+        A batch skips locked rows. So if it waited for a lock, another transaction was inserting the same unique key.
+        """
         if batch.patience == "":
             refuse(batch.queued, Busy())
             return

@@ -1,6 +1,6 @@
 """One transaction for many commands: claim keys, lock rows, decide, append, in this order.
 
-No caller gets an answer here: answers count only after the commit, which the door awaits.
+A batch collects the answers. The door gives them to the callers after the commit.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from uuid import UUID
 
 from msgspec import structs
 
-from counterfoil.core.locked import Locked
 from counterfoil.core.refusals import KeyReused, Refusal, SecretNoLongerAvailable
 from counterfoil.core.subjects.subject import Command, Key, Unresolved
 from counterfoil.core.unit_of_work import RETRY, AllOrNothing, Answer, Outcome, Request, UnitOfWork
@@ -31,19 +30,20 @@ EVERYTHING: Final = "everything"
 
 
 def shared_by(_command: Request) -> object:
-    """Return what the commands of one batch have in common.
+    """Return a value that all commands of one batch share.
 
-    One Postgres locks rows of all accounts in one statement. A cluster that keeps accounts on several servers does not:
-    there this is the command's account.
+    One Postgres server locks rows of all accounts in one statement, so all commands may share a batch. A cluster that
+    distributes accounts over several servers cannot: there this would return the command's account.
     """
     return EVERYTHING
 
 
 @dataclass(eq=False, slots=True)
 class QueuedCommand:
-    """A command on its way through the door; times are seconds on the event loop's clock.
+    """A command that waits for its answer. `since` is in seconds on the event loop's clock.
 
-    Commands of one lane are never in two batches of this process at once: they would only skip each other's row.
+    Two batches of this process never contain commands of the same lane, because they need the same row: the second
+    batch would find it locked.
     """
 
     command: Request
@@ -61,7 +61,7 @@ class QueuedCommand:
 
 @dataclass(slots=True)
 class Batch:
-    """Commands that share a transaction; their `answers` are good once `phase` is `committed`."""
+    """Commands that share a transaction; their `answers` are valid once `phase` is `committed`."""
 
     queued: Sequence[QueuedCommand]
     patience: sql.Patience = "skip locked"
@@ -71,12 +71,12 @@ class Batch:
     answers: dict[QueuedCommand, Answer] = field(default_factory=dict)
     won: set[QueuedCommand] = field(default_factory=set)
     replays: dict[QueuedCommand, tuple[Command, Outcome]] = field(default_factory=dict)
-    """Commands whose secret was shown before: the command about the subject that was made then, and its outcome."""
+    """Repeated commands whose stored reply contains a secret: the command with the stored subject, and its outcome."""
     new: frozenset[Key] = frozenset()
     """Subjects that do not exist yet."""
 
     def may_wait_for_a_key(self, queued: QueuedCommand) -> bool:
-        """Say whether a command brings a key that another process may be about to commit, so that all would wait."""
+        """Return whether a command inserts a unique key, for which the batch may wait until another process commits."""
         return queued.claim is not None or any(
             command.key in self.new or command.has_unique_value
             for command in queued.commands
@@ -84,9 +84,10 @@ class Batch:
         )
 
     async def run(self, connection: Connection, waiting: Sized = ()) -> None:
-        """Carry out the commands in one transaction, and commit it.
+        """Execute the commands in one transaction, and commit it.
 
-        If commands are waiting by then, the commit opens the next transaction, which saves them a round trip.
+        If further commands wait by then, the commit also begins the next transaction (`commit and chain`), which saves
+        a round trip.
         """
         await _begin(connection)
         await self._claim_keys(connection)
@@ -109,7 +110,7 @@ class Batch:
         commands = [command for queued in self._unanswered() for command in self._commands(queued)]
         self.xid, locked = await stores.take(connection, commands, patience=self.patience)
         await stores.read(connection, commands, locked)
-        self.new = _missing(locked)
+        self.new = frozenset(key for key, row in locked.rows.items() if row.state is None)
         work = self.work = UnitOfWork(locked, salt=os.urandom)
         for queued in self._unanswered():
             replay = self.replays.get(queued)
@@ -129,7 +130,7 @@ class Batch:
                 continue
             key = (queued.claim.account, queued.claim.key_digest)
             if key in claiming:
-                self.answers[queued] = RETRY  # its twin is in this very batch: that one wins or is refused first
+                self.answers[queued] = RETRY  # another command of this batch has the same key and is answered first
             else:
                 claiming[key] = (queued, queued.claim)
         if not claiming:
@@ -144,18 +145,19 @@ class Batch:
     async def _answer_earlier(
         self, connection: Connection, lost: dict[idempotency_keys.ClaimKey, tuple[QueuedCommand, IdempotencyClaim]]
     ) -> set[idempotency_keys.ClaimKey]:
-        """Give these commands the answers that are kept under their keys; return the keys that are free by now."""
-        # A new statement, whose snapshot sees what the claim lost to; and what it finds is as durable as a new answer.
-        earlier = await idempotency_keys.answered(connection, [_wanted(claim) for _, claim in lost.values()])
+        """Answer these commands with the replies that are stored under their keys; return keys that became free."""
+        # A new statement, so that its snapshot sees the rows of the transactions that claimed the keys. The fence
+        # makes sure that these rows are on disk before we answer with them.
+        earlier = await idempotency_keys.answered(connection, [_lookup_of(claim) for _, claim in lost.values()])
         await sql.fence(connection)
-        # A key that was forgotten just now is claimed in the same transaction: nobody finds it free in between.
+        # A key that has just expired is claimed here, in the same transaction, before another command can claim it.
         free = [(*key, claim.body_digest) for key, (_, claim) in lost.items() if key not in earlier]
         won = await idempotency_keys.claim(connection, free) if free else set()
         for key, (queued, claim) in lost.items():
             if key in won:
                 continue
             answer = _earlier(claim, earlier.get(key))
-            if isinstance(answer, Outcome) and claim.holds_secret:  # its caller is checked again first
+            if isinstance(answer, Outcome) and claim.holds_secret:  # the caller is checked again first
                 first = queued.commands[0]
                 if isinstance(first, Unresolved):
                     raise TypeError(f"{type(first).__name__} shows no secret under a key")
@@ -171,7 +173,7 @@ class Batch:
             if claim is None:
                 continue
             if not isinstance(answer, Outcome) or queued.reply is None:
-                released.append((claim.account, claim.key_digest))  # only a success is remembered
+                released.append((claim.account, claim.key_digest))  # only successes are stored
                 continue
             reply = queued.reply(answer)
             self.answers[queued] = replace(answer, reply=reply)
@@ -185,17 +187,13 @@ async def _begin(connection: Connection) -> None:
         await connection.execute("begin")
 
 
-def _missing(locked: Locked) -> frozenset[Key]:
-    return frozenset(key for key, row in locked.rows.items() if row.state is None)
-
-
-def _wanted(claim: IdempotencyClaim) -> tuple[UUID, bytes, timedelta, bytes | None]:
+def _lookup_of(claim: IdempotencyClaim) -> tuple[UUID, bytes, timedelta, bytes | None]:
     return claim.account, claim.key_digest, claim.lasts(asyncio.get_running_loop().time()), claim.replaced
 
 
 def _earlier(claim: IdempotencyClaim, answered: idempotency_keys.Answered | None) -> Answer:
     if answered is None:
-        return RETRY  # forgotten just now, and claimed by another process
+        return RETRY  # the key expired, and another process has claimed it
     if not claim.fits(answered.body_digest):
         return KeyReused()
     if answered.reply is None:
@@ -204,12 +202,12 @@ def _earlier(claim: IdempotencyClaim, answered: idempotency_keys.Answered | None
 
 
 async def recall(pool: Pool, claim: IdempotencyClaim) -> Outcome | None:
-    """Return the answer kept under a key, for a caller that can no longer authenticate; None if there is none.
+    """Return the reply that is stored under a key, for a caller that can no longer authenticate; None without one.
 
     Raises KeyReused or SecretNoLongerAvailable.
     """
     key = (claim.account, claim.key_digest)
-    answered = (await idempotency_keys.answered(pool, [_wanted(claim)])).get(key)
+    answered = (await idempotency_keys.answered(pool, [_lookup_of(claim)])).get(key)
     await sql.fence(pool)
     answer = _earlier(claim, answered)
     if isinstance(answer, Refusal):

@@ -1,4 +1,4 @@
-"""A committer's connection to the database, which is opened again when it is lost."""
+"""The connection of one committer, which opens itself again after it was lost."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _NOTHING_BEGUN: Final = "25P01"
 
 
 class DoorConnection:
-    """One connection at a time, opened when needed and again when lost.
+    """One connection at a time, opened when it is needed, and opened again after it was lost.
 
-    `replicated` turns False if the server admits that a commit on this connection did not reach its replicas.
+    `replicated` becomes False if the server warns that a commit on this connection did not reach its replicas.
     """
 
     def __init__(self, url: str) -> None:
@@ -41,21 +41,21 @@ class DoorConnection:
 
     @property
     def current(self) -> Connection:
-        """The open connection; ask `ready` first."""
+        """The open connection; call `ready` first."""
         if self._connection is None:
             raise ConnectionError("the connection is not open")
         return self._connection
 
     @property
     def replicated(self) -> bool:
-        """Whether every commit since the last call reached its replicas."""
+        """Whether every commit since the last call of this property reached the replicas."""
         admitted, self._unreplicated = self._unreplicated, False
         return not admitted
 
     async def ready(self) -> bool:
-        """Open the connection if it is not; False if that does not succeed now.
+        """Open the connection if it is closed; return False if that fails.
 
-        Tries a few times a second at most: a server may refuse us, or take us in and fail us at once, for hours.
+        It tries at most five times a second, because a server can refuse or drop connections for hours.
         """
         if self._connection is not None and not self._connection.is_closed():
             return True
@@ -64,12 +64,12 @@ class DoorConnection:
         self._next_try = loop.time() + _PAUSE_SECONDS
         try:
             self._connection = await connect(self._url)
-        except (*LOST, asyncpg.PostgresError) as error:  # a wrong password may be put right, a database restored
+        except (*LOST, asyncpg.PostgresError) as error:  # an operator may correct a password or restore the database
             if not self._away:
                 log.warning("database_away", error=type(error).__name__)
             self._away = True
             return False
-        except Misconfigured as error:  # a pooler may be put right, too
+        except Misconfigured as error:  # an operator may reconfigure the pooler
             if not self._away:
                 log.error("database_unfit", what_to_do=error.detail)  # noqa: TRY400 - foreseen, so no traceback
             self._away = True
@@ -82,15 +82,15 @@ class DoorConnection:
 
     @property
     def in_transaction(self) -> bool:
-        """Whether a transaction is open: the last commit began one for commands that were waiting then."""
+        """Whether a transaction is open, which the last commit began for waiting commands."""
         return self._connection is not None and self._connection.is_in_transaction()
 
     async def rest(self) -> None:
-        """End a transaction in which nothing was done yet; none stays open while nobody waits."""
+        """End an empty transaction: none stays open while no command waits."""
         await self._roll_back(lost=False)
 
     async def survives(self, error: Exception) -> bool:
-        """Roll back after an error, and say whether the connection is still good; if not, it is dropped."""
+        """Roll back after an error, and return whether the connection still works; a broken one is dropped."""
         return await self._roll_back(lost=isinstance(error, LOST) and not isinstance(error, ValueError))
 
     async def _roll_back(self, *, lost: bool) -> bool:
@@ -108,7 +108,7 @@ class DoorConnection:
         return False
 
     def _listen(self, _connection: object, message: asyncpg.PostgresLogMessage) -> None:
-        # "canceling wait for synchronous replication", in the language of the server; it has no code of its own. The
-        # one other warning that we provoke has: a rollback where nothing had begun.
+        # The warning is "canceling wait for synchronous replication" in the server's language, without a code of its
+        # own. The only other warning that our statements cause has one: a rollback outside a transaction.
         if message.severity_en == "WARNING" and message.sqlstate != _NOTHING_BEGUN:
             self._unreplicated = True

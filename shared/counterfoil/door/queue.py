@@ -1,4 +1,4 @@
-"""The commands that wait at the door, and which of them are in the next batch."""
+"""The commands that wait, and the choice of the next batch."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from counterfoil.door.batch import Batch, QueuedCommand, shared_by
 
 BATCH_LIMIT: Final = 256
 PATIENCE_SECONDS: Final = 10.0
-"""How long a command may wait for the database before its caller is asked to try again."""
+"""How long a command waits for the database before its caller gets Overloaded or Busy."""
 _LOOK_SECONDS: Final = 0.25
 
 
 class Queue:
-    """The commands that are in no batch now: most wait for the next one, some alone for a row that others lock.
+    """The commands that are in no batch. Most wait for the next batch; some wait alone for a row that is locked.
 
-    A lane is in one batch at a time; a command that joins it meanwhile waits for the outcome.
+    Commands of one lane are in one batch at a time: a later command of the lane waits until that batch is done.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Queue:
 
     @property
     def over(self) -> bool:
-        """Whether no command waits, and none may come back from a batch."""
+        """Whether no command waits, and no batch runs that could return commands."""
         return not (self._queue or self._alone or self._busy)
 
     def join(self, command: QueuedCommand) -> None:
@@ -56,7 +56,7 @@ class Queue:
         return Batch(picked) if picked else None
 
     def pick_alone(self) -> Batch | None:
-        """Return commands that wait for one row outside the batches, which would otherwise all wait with them."""
+        """Return a batch of commands that wait for one locked row, apart from the others so that only these wait."""
         lane = next((lane for lane in self._alone if lane not in self._busy), None)
         if lane is None:
             return None
@@ -69,26 +69,26 @@ class Queue:
         self._news.set()
 
     def requeue(self, commands: Sequence[QueuedCommand]) -> None:
-        """Put commands back to the head of the queue, except those that waited too long."""
+        """Put commands back at the head of the queue, and refuse those that have waited too long."""
         self._queue.extendleft(reversed(_patient(commands, Overloaded)))
         self._news.set()
 
     def set_aside(self, command: QueuedCommand) -> None:
-        """Let a command wait for its row alone."""
+        """Let a command wait for its row apart from the batches."""
         self._alone.setdefault(command.lane, []).append(command)
         self._news.set()
 
     def wake(self) -> None:
-        """Let every task that waits for news look again."""
+        """Wake every task that waits in `news`."""
         self._news.set()
 
     async def news(self) -> None:
-        """Return when there may be something to pick that was not there before."""
+        """Return when the queue has changed, so that there may be something to pick."""
         self._news.clear()
         await self._news.wait()
 
     async def watch(self) -> None:
-        """Refuse, for ever, commands that waited too long: also while every connection to the database is stuck."""
+        """Refuse commands that have waited too long, also while every connection hangs; never return."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             self._queue = deque(_patient(self._queue, Overloaded))
@@ -104,7 +104,7 @@ def refuse(commands: Iterable[QueuedCommand], error: Exception) -> None:
 
 
 def _patient(commands: Iterable[QueuedCommand], refusal: type[Unavailable]) -> list[QueuedCommand]:
-    """Refuse the commands that waited too long already, and return the others."""
+    """Refuse the commands that have waited longer than PATIENCE_SECONDS, and return the others."""
     late = asyncio.get_running_loop().time() - PATIENCE_SECONDS
     refuse((command for command in commands if command.since < late), refusal())
     return [command for command in commands if command.since >= late]

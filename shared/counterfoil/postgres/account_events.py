@@ -1,4 +1,4 @@
-"""Events of a whole account, the newest first: those of all subjects except tokens, and who has read what."""
+"""Events of a whole account, the newest first: of all subjects except tokens, and events about reads."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def _latest(
 
 @repeated
 async def histories(pool: Pool, account: UUID, until: Mapping[UUID, int]) -> list[Fact]:
-    """Return all that happened to each of these subjects, up to a version; one subject after the other, in order."""
+    """Return all events of each of these subjects up to a version, by subject and version."""
     async with tenant(pool, account) as connection:
         rows = await connection.fetch(
             f"""

@@ -1,4 +1,4 @@
-"""JWTs that opened a token whose trust accepts each one once: known by a digest, until the JWT has ended."""
+"""Digests of accepted JWTs, for trusts that accept each JWT once; kept until the JWT has expired."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from counterfoil.postgres.connection import Connection, Pool
 from counterfoil.postgres.forgetting import BATCH, in_batches
 
 _KEPT: Final = "1 hour"
-"""Longer than a JWT is good, by whatever clock."""
+"""How long after its expiry a JWT is kept, so that differences between clocks do not matter."""
 
 
 async def accepted(connection: Connection, asked: Sequence[tuple[UUID, UUID, bytes]]) -> set[tuple[UUID, UUID, bytes]]:
@@ -44,7 +44,7 @@ async def keep(connection: Connection, accepted: Sequence[tuple[UUID, UUID, byte
 
 
 async def forget(pool: Pool) -> int:
-    """Forget those whose JWT has ended; return how many."""
+    """Delete the digests of expired JWTs; return how many."""
     return await in_batches(
         pool,
         f"""

@@ -22,7 +22,7 @@ Row = tuple[UUID, str, UUID, str, int]
 
 
 class Attempted(msgspec.Struct, frozen=True, kw_only=True):
-    """How often something was refused in one minute; no subject means several or unknown ones."""
+    """How often a kind of attempt was refused in one minute; without a subject there were several or unknown ones."""
 
     minute: datetime
     kind: str
@@ -93,6 +93,6 @@ async def attempts_of(
 
 
 async def forget(pool: Pool, *, kept: timedelta = KEPT) -> int:
-    """Delete attempts that are too old for every reader; return how many."""
+    """Delete attempts that are older than `kept`; return how many."""
     old = some_rows("attempt", "old.minute < statement_timestamp() - $1::interval")
     return await in_batches(pool, f"delete from attempt where {old}", kept)

@@ -24,10 +24,9 @@ Fate = Literal["committed", "aborted", "in progress"]
 
 
 def _take(patience: Patience) -> str:
-    # The rows are taken in key order, so that two batches never wait for each other in a circle. The clock is read
-    # above the lock: no time can be earlier than the holding of the row it belongs to. What was wanted and what was
-    # taken are joined by the caller: a join of the two would be quadratic, or would tempt the planner to read it all
-    # (as `exists` does: it may hash the whole table).
+    # The statement locks the rows in the order of their keys, so that two batches cannot deadlock. It reads the clock
+    # after it has locked the rows, so that no event is older than the lock on its row. Python joins the requested keys
+    # with the locked rows: in SQL the join would be quadratic, or the planner would hash the whole table.
     return f"""
   with resolved as materialized (
          select w.account_id, w.token_id, null::bytea as digest, null::integer as presented
@@ -80,9 +79,10 @@ _APPEND: Final = f"""
 async def take(
     connection: Connection, ids: Iterable[Key], digests: Iterable[bytes], *, patience: Patience = "skip locked"
 ) -> tuple[str, Locked]:
-    """Lock the rows of these tokens, and of those that these digests open; return them with the transaction's id.
+    """Lock the rows of these tokens and of the tokens of these digests; return the transaction's id and the rows.
 
-    With `skip locked`, rows held by others are named and left; without, this waits for them (see lock_timeout).
+    With `skip locked`, the keys of rows that other transactions have locked are in `held`. With an empty `patience`
+    this waits for such rows, up to lock_timeout.
     """
     wanted = list(ids)
     records = await connection.fetch(
@@ -153,16 +153,16 @@ def _secrets(changes: Changes) -> Iterator[tuple[Token, Minted]]:
 async def fate(connection: Connection, xid: str, witness: Fact, sealed: Sealed) -> Fate:
     """Return what became of a transaction whose COMMIT was not answered.
 
-    After a crash an id that never reached the disk may be given out again, so the status alone proves nothing: the
-    transaction counts as committed only if one of its own entries is there. Raises if this is a replica.
+    The status alone is no proof: after a crash, the server may assign an id again that it had not yet written to disk.
+    So the transaction counts as committed only if one of its entries (`witness`) exists. Raises on a replica.
     """
     try:
         if await connection.fetchval("select pg_xact_status($1::text::xid8)", xid) == "in progress":
             return "in progress"
     except asyncpg.InvalidParameterValueError:
-        pass  # "in the future": a crash forgot that this id was ever given out, or we ask a replica that lags
+        pass  # the id is "in the future": the server forgot it in a crash, or this is a replica that lags
     await fence(connection)
-    # A new statement: the transaction was over before this one's snapshot, which therefore shows all that it left.
+    # A new statement, whose snapshot is taken after the transaction ended, so that it shows all its rows.
     there: bool = await connection.fetchval(
         """
         select exists (select from event
@@ -173,9 +173,9 @@ async def fate(connection: Connection, xid: str, witness: Fact, sealed: Sealed) 
 
 
 async def fence(connection: Connection | Pool) -> None:
-    """Write to the WAL and nowhere else: our commit then waits until all before it is on disk and on the replicas.
+    """Write a message to the WAL, so that our commit waits until all earlier commits are on disk and on the replicas.
 
-    A replica itself refuses this.
+    A replica refuses this.
     """
     await connection.execute("select pg_logical_emit_message(true, 'counterfoil', 'fence')")
 

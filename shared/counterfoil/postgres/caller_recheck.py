@@ -1,4 +1,4 @@
-"""Callers and their accounts as they are once the rows are locked: snapshots that are taken after that."""
+"""The state of callers and their accounts, read after the rows of a batch are locked."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ async def caller_states(
 async def accounts(
     connection: Connection | Tenant, wanted: Iterable[UUID]
 ) -> tuple[dict[UUID, Context], tuple[Pepper, ...], frozenset[UUID]]:
-    """Return what surrounds the tokens of each account, and beside it, in the one question, the peppers.
+    """Return the context that each account gives its tokens, the peppers, and accounts with a certain bulk revocation.
 
-    The last are the accounts in which an open bulk revocation ends tokens with their children.
+    The last are the accounts with an open bulk revocation that also revokes children. One statement reads all three.
     """
     rows = await connection.fetch(
         """
@@ -77,10 +77,10 @@ async def accounts(
 
 
 async def descending(connection: Connection, makers: Iterable[tuple[UUID, UUID, Owner]]) -> set[tuple[Key, Owner]]:
-    """Return those of these tokens that may descend from what an open bulk revocation ends, and would make more for it.
+    """Return those of these tokens that an open bulk revocation may be about to revoke as children of other tokens.
 
-    Each is named by its account and id, with the owner of what it would make. A token whose maker, at any distance, was
-    revoked counts as one: the bulk revocation revokes the makers first.
+    The result has each token's account and id, and the owner of the token that it would create. A token also counts if
+    one of its ancestors was revoked, because the bulk revocation revokes ancestors first.
     """
     rows = await connection.fetch(
         """

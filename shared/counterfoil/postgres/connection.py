@@ -1,4 +1,4 @@
-"""Connections to Postgres, and how to tell that one was lost."""
+"""Connections to Postgres, and the errors that mean that one was lost."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ LOST: Final = (
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # what asyncpg says of a server that was killed in mid-sentence
+    asyncpg.InternalClientError,  # asyncpg raises it if the server was killed during a message
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
     asyncpg.InsufficientResourcesError,  # too many connections, a full disk
-    asyncpg.ReadOnlySQLTransactionError,  # the primary became a replica under us
+    asyncpg.ReadOnlySQLTransactionError,  # the primary became a replica
 )
-"""The server or the way to it is gone; whether a COMMIT that was under way happened is another question."""
+"""Errors of a lost server or connection; they do not say whether a pending COMMIT happened."""
 
 SETTINGS: Final = {
     "application_name": "counterfoil",
     "timezone": "UTC",
     "jit": "off",
-    # An acknowledged command is on disk, and each statement sees what was committed before it: our promises rest on
-    # these three, whatever the server's defaults. The warning is that of a commit that no replica has confirmed.
+    # These three are needed whatever the server's defaults are: an acknowledged commit is on disk, each statement sees
+    # all earlier commits, and the server sends the warning of a commit that no replica has confirmed.
     "synchronous_commit": "on",
     "default_transaction_isolation": "read committed",
     "client_min_messages": "warning",
     "statement_timeout": "30s",
     "idle_in_transaction_session_timeout": "1min",
-    # Our hot statements look up a few hundred keys. Planned once, while the tables are still empty, they must
-    # not settle for a sequential scan that will be ruinous at a million rows.
+    # The frequent statements look up a few hundred keys. The server plans them once, perhaps with empty tables;
+    # without these settings it could choose a sequential scan, which is too slow at a million rows.
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
@@ -52,17 +52,17 @@ _READER: Final = {
 
 
 async def connect(url: str) -> Connection:
-    """Open a connection for the hot path: few statements, always the same, always by key.
+    """Open a connection for frequent statements that look up rows by key.
 
-    Its lock_timeout is short, because a batch that waits for a lock keeps every command in it waiting.
+    Its lock_timeout is short, because all commands of a batch wait while the batch waits for a lock.
     """
     return await open_session(url, {**SETTINGS, "lock_timeout": "1s"}, command_timeout=10)
 
 
 async def open_pool(url: str, *, size: int, by_key: bool = False) -> Pool:
-    """Open a pool: for reading at large, or `by_key` for look-ups on the hot path.
+    """Return a pool for reads in general, or `by_key` for frequent look-ups by key.
 
-    Opens nothing yet, so that a service can start before its database.
+    It opens no connection yet, so that a service can start before its database.
     """
     arranged = partial(arrange, url=url, settings=SETTINGS if by_key else _READER)
     return await asyncpg.create_pool(
@@ -78,16 +78,16 @@ async def open_pool(url: str, *, size: int, by_key: bool = False) -> Pool:
 
 
 async def refuse_unfit(url: str) -> None:
-    """Raise Misconfigured if this database, or a pooler before it, will not keep what our promises rest on.
+    """Raise Misconfigured if this database, or a pooler in front of it, does not keep the SETTINGS.
 
-    A database that is away is no reason not to start.
+    It does nothing if the database does not answer, so that a service can start before its database.
     """
     with suppress(*LOST, asyncpg.PostgresError):
         await (await connect(url)).close()
 
 
 async def _taken_back(_: object) -> None:
-    """Take a connection back as it is: no statement of ours leaves a setting, a lock or a cursor behind.
+    """Do not reset a connection: our statements leave no setting, lock or cursor behind.
 
-    asyncpg would have the server forget all three, which is one more round trip before each answer.
+    asyncpg would reset all three by a statement of its own, which is one more round trip for each request.
     """

@@ -1,4 +1,4 @@
-"""Tokens that tokens created, at any depth: their number, and those that a bulk revocation has still to revoke."""
+"""Tokens that tokens created, at any depth: how many there are, and which a bulk revocation must still revoke."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ DESCENT: Final = """
                               offset 0) as c"""
 """The recursive part of a common table `family (token_id)` of the account $1; `union` visits nothing twice.
 
-With `offset 0` each is looked up through the index: a planner that cannot know how far it goes would rather read the
-tokens of all accounts.
+With `offset 0` the planner looks up each token through the index. Without it, it may read the tokens of all accounts,
+because it cannot estimate the depth.
 """
 
 
 def whose(first: int) -> str:
-    """Return the condition on a token `t` that it is of the owner whose type and id are these arguments, or of any."""
+    """Return the condition that a token `t` belongs to the owner in two arguments (type, id); null: to any owner."""
     return f"(${first}::text is null or (t.owner_type, t.owner_id) = (${first}::text, ${first + 1}::text))"
 
 
@@ -101,8 +101,8 @@ async def moment(pool: Pool) -> str:
 async def settled(pool: Pool, since: str) -> bool:
     """Return whether all transactions have ended that began to write before this moment.
 
-    Whoever decides at the door has a transaction id before they look at who asks. So once a revocation is committed,
-    and all that had begun by then is over, whatever the revoked token could make is there to be seen.
+    A batch of the door has a transaction id before it reads the state of its callers. So once a revocation is committed
+    and all transactions before it have ended, every token that the revoked token created is visible.
     """
     found: bool = await pool.fetchval("select pg_snapshot_xmin(pg_current_snapshot()) >= $1::text::xid8", since)
     return found
@@ -110,9 +110,9 @@ async def settled(pool: Pool, since: str) -> bool:
 
 @repeated
 async def stage_children(pool: Pool, revocation: BulkRevocation, *, parts: int) -> int | None:
-    """Freeze what its tokens made that is neither revoked nor frozen as further parts; return how many.
+    """Store unrevoked children of its tokens, which are in no part yet, as further parts; return how many tokens.
 
-    None: somebody else does it just now, or has begun further parts since there were so many, all of them done.
+    Return None if another process is doing it, or if there are not exactly `parts` parts that are all done.
     """
     children = revocation.children
     if children is None:
@@ -120,7 +120,7 @@ async def stage_children(pool: Pool, revocation: BulkRevocation, *, parts: int) 
     owner = children.owner
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(f"set local statement_timeout = '{LONGEST_SECONDS}s'")
-        # Two processes that stage at once would count a token twice. The second one sees what the first one staged.
+        # Two processes at once would store a token twice. With the lock, the second one sees the parts of the first.
         if not await connection.fetchval(
             "select pg_try_advisory_xact_lock(hashtextextended($1, 0))", str(revocation.id)
         ):

@@ -14,7 +14,7 @@ from counterfoil.postgres.token_context import removed
 
 
 class Due(msgspec.Struct, frozen=True):
-    """A token that the sweep has to announce, and since when; for a grace, when that ends."""
+    """A token that the sweep must announce, and since when; for a grace, when it ends."""
 
     at: datetime
     account: UUID
@@ -51,9 +51,8 @@ async def lag_seconds(pool: Pool) -> float:
 async def expiring(pool: Pool) -> dict[str, int]:
     """Return how many active tokens expire within a day, then within 7, 30 and 90 days, later, and never.
 
-    Those of users who were removed are not active.
-
-    Each token is counted once, in the nearest span. This reads every token: ask once a minute, not once a request.
+    Tokens of removed users are not active. Each token counts once, in the nearest span. This reads every token, so call
+    it at most once a minute.
     """
     row = await pool.fetchrow(
         f"""

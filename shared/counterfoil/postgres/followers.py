@@ -1,4 +1,4 @@
-"""How far each follower of the log has come, and the events that it has to do next."""
+"""The position of each follower of the log, and the events after it."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ Transaction: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 """A connection that is in a transaction."""
 
 _FAR_SECONDS: Final = 300.0
-"""How long the next event may wait for a follower before that one counts as far behind."""
+"""A follower is far behind if the event after its position is older than this."""
 
 
 class LoggedEvent(NamedTuple):
-    """What happened, and its position in the whole log."""
+    """An event, and its position in the whole log."""
 
     position: int
     fact: Fact
 
 
-class Following(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a follower has come; the next event happened `waiting_seconds` ago, if there is one."""
+class FollowerState(msgspec.Struct, frozen=True, kw_only=True):
+    """The position of a follower; the event after it happened `waiting_seconds` ago, None if there is none."""
 
     name: str
     position: int
@@ -43,7 +43,7 @@ class Following(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def status(self) -> str:
-        """How that is to be judged."""
+        """What an operator should think of its position."""
         if self.position == self.head:
             return "up to date"
         if self.position > self.head:
@@ -53,8 +53,8 @@ class Following(msgspec.Struct, frozen=True, kw_only=True):
         return "far behind" if self.waiting_seconds > _FAR_SECONDS else "behind"
 
 
-async def followings(pool: Pool) -> list[Following]:
-    """Return every follower that ever began, by name."""
+async def follower_states(pool: Pool) -> list[FollowerState]:
+    """Return the state of every follower that was ever started, by name."""
     rows = await pool.fetch(
         """
         select f.name, f.position, h.size as head, f.moved_at,
@@ -72,11 +72,11 @@ async def followings(pool: Pool) -> list[Following]:
          where f.log_id = 0
          order by f.name"""
     )
-    return [Following(**dict(row)) for row in rows]
+    return [FollowerState(**dict(row)) for row in rows]
 
 
 async def begin(pool: Pool, name: str, *, at_head: bool) -> None:
-    """Have a follower begin before the first event, or `at_head` after the last one of now; if it has, do nothing."""
+    """Store the first position of a follower: before all events, or `at_head` after all; keep one that it has."""
     await pool.execute(
         """
         insert into follower (name, position)
@@ -89,7 +89,7 @@ async def begin(pool: Pool, name: str, *, at_head: bool) -> None:
 
 
 async def take(connection: Transaction, name: str) -> int | None:
-    """Return a follower's position and hold it until the transaction ends; None if somebody holds it, or it is gone."""
+    """Lock a follower's row and return its position; None if another worker holds it, or if it was removed."""
     position: int | None = await connection.fetchval(
         """
         select position
@@ -103,7 +103,7 @@ async def take(connection: Transaction, name: str) -> int | None:
 
 async def events_after(connection: Transaction, position: int, *, limit: int) -> tuple[int, list[LoggedEvent]]:
     """Return the size of the log and, as of the same moment, the next events after a position."""
-    # The look-up of the event has a limit, so that it is one by key, whatever the planner believes of the tables.
+    # The look-up of the event has a limit, so that the planner always uses the primary key.
     rows = await connection.fetch(
         """
         select h.size, next.pos, next.entry, next.private
@@ -124,15 +124,11 @@ async def events_after(connection: Transaction, position: int, *, limit: int) ->
          order by next.pos""",
         position, limit,
     )  # fmt: skip
-    return rows[0]["size"], [_event(row) for row in rows if row["pos"] is not None]
-
-
-def _event(row: asyncpg.Record) -> LoggedEvent:
-    return LoggedEvent(row["pos"], fact_in(row))
+    return rows[0]["size"], [LoggedEvent(row["pos"], fact_in(row)) for row in rows if row["pos"] is not None]
 
 
 async def move(connection: Transaction, name: str, position: int) -> None:
-    """Note that everything up to this position is handled."""
+    """Store that the follower has handled all events up to this position."""
     await connection.execute(
         "update follower set position = $2, moved_at = clock_timestamp() where (log_id, name) = (0, $1)",
         name, position,
@@ -140,6 +136,6 @@ async def move(connection: Transaction, name: str, position: int) -> None:
 
 
 async def forget(pool: Pool, name: str) -> bool:
-    """Remove a follower's row; say whether there was one."""
+    """Remove a follower's row; return whether there was one."""
     found: str | None = await pool.fetchval("delete from follower where (log_id, name) = (0, $1) returning name", name)
     return found is not None

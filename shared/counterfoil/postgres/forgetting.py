@@ -23,9 +23,9 @@ def some_rows(table: str, condition: str) -> str:
 
 
 async def in_batches(pool: Pool, statement: str, *arguments: object) -> int:
-    """Repeat a statement that takes up to `BATCH` rows until none is left or time is up; return how many rows.
+    """Repeat a statement that changes up to `BATCH` rows until none is left or the time is over; return how many rows.
 
-    Each time counts by itself: what was taken stays so, whatever becomes of the next.
+    Each statement is a transaction of its own.
     """
     ends, taken, last = time.monotonic() + LONGEST_SECONDS, 0, BATCH
     while last == BATCH and (not taken or time.monotonic() < ends):

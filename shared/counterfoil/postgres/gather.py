@@ -1,4 +1,4 @@
-"""Combine simultaneous look-ups into one query; nothing is cached."""
+"""Combines concurrent look-ups into one query; nothing is cached."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ LIMIT: Final = 500
 
 
 class Gather(Generic[K, V]):
-    """Gathers single look-ups into calls of `fetch`, which maps many keys to what was found.
+    """Combines single look-ups into calls of `fetch`, which returns the values of many keys.
 
-    A look-up never joins a query that was already sent: its answer is at least as new as its question.
+    A look-up never joins a query that was sent before it, so its answer is at least as new as its request.
     """
 
     def __init__(self, fetch: Callable[[list[K]], Awaitable[dict[K, V]]]) -> None:
@@ -32,8 +32,8 @@ class Gather(Generic[K, V]):
         # future costs 7 % of a whole introspection.
         future: asyncio.Future[V | None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(key, []).append(future)
-        # The tasks are asked, not counted: one that has ended leaves the set only a turn of the loop later, and who
-        # comes in between would wait for a query that nobody sends.
+        # This counts the tasks that are not done: a done task leaves the set a turn of the loop later, and a caller in
+        # between would wait for a query that nobody sends.
         if sum(not task.done() for task in self._running) < AT_ONCE:
             self._start()
         return await future
@@ -59,7 +59,7 @@ class Gather(Generic[K, V]):
             for future in chain.from_iterable(callers.values()):
                 if not future.done():
                     future.set_exception(error)
-                    future.exception()  # looked at: a caller who goes away this very moment will not
+                    future.exception()  # marks it as retrieved, in case its caller was just cancelled
         else:
             for key, futures in callers.items():
                 for future in futures:

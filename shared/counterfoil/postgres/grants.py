@@ -38,10 +38,10 @@ SETTING: Final = "counterfoil.account"
 READABLE: Final = (
     "attempt", "counted_use", "event", "owner_quota", "rotation_use", "sealed", "subject", "token", "token_use",
 )  # fmt: skip
-"""The tables that the reader may select from: no digests, hashes, private keys or stored answers."""
+"""The tables that the reader may select from. They have no digests, hashes, private keys or stored replies."""
 
-# As Postgres itself spells it: policies that are already as they should be are left alone, since a change of them
-# stops everybody for a moment. Without the setting, or after it, the account is null and equals none.
+# In the spelling of Postgres, so that `_guard` finds equal policies and does not create them again: that would lock the
+# table. Without the setting, the account is null, which equals no account.
 _OWN_ROWS: Final = f"(account_id = (NULLIF(current_setting('{SETTING}'::text, true), ''::text))::uuid)"
 
 
@@ -84,8 +84,8 @@ async def grant(connection: asyncpg.Connection[asyncpg.Record], *, role: str) ->
 
 
 async def _lend_reader(connection: asyncpg.Connection[asyncpg.Record], role: str) -> None:
-    """Make the reader, and let the application's role become it; who may not do either says who can."""
-    # From 16 on a member may be kept from having the reader's rights always; before, it has them, and more anyway.
+    """Create the reader, and let the application's role become it; raise UnknownRole if our role may not do that."""
+    # Since PostgreSQL 16, a member need not inherit the rights of the reader. Before, it inherits them, and has more.
     grants = "" if connection.get_server_version().major < 16 else " with inherit false, set true"
     making, lending = f"create role {READER} nologin", f"grant {READER} to {_quoted(role)}{grants}"
     try:
@@ -112,9 +112,9 @@ async def _may_become(connection: asyncpg.Connection[asyncpg.Record], role: str)
 
 
 async def _guard(connection: asyncpg.Connection[asyncpg.Record], role: str) -> None:
-    """Let the reader see the rows of one account, the application's role all, and everybody else none.
+    """Let the reader see the rows of one account, the application's role all rows, and other roles none.
 
-    The owner stays free: a migration that saw no rows would change none, and say nothing.
+    The owner of the tables sees all rows: otherwise a migration would change no rows, without an error.
     """
     tables = await _tables_with_accounts(connection)
     wanted = {_Policy(table, "application", role, "ALL", "true", "true") for table in tables}
@@ -144,7 +144,7 @@ async def _tables_with_accounts(connection: asyncpg.Connection[asyncpg.Record]) 
 
 
 async def _policies(connection: asyncpg.Connection[asyncpg.Record]) -> set[_Policy]:
-    """Return every policy of ours; one for several roles is none of ours and shown as for nobody."""
+    """Return all policies. One for several roles is not ours; it gets an empty role, and so is dropped."""
     rows = await connection.fetch(
         """
         select tablename, policyname, case when cardinality(roles) = 1 then roles[1] else '' end as role, cmd,

@@ -27,7 +27,7 @@ class Answered(msgspec.Struct):
 async def claim(connection: Connection, claims: Sequence[tuple[UUID, bytes, bytes]]) -> set[ClaimKey]:
     """Claim keys (account, key digest, body digest), and return those that were free.
 
-    Waits for another transaction that is just claiming one of them. Sorted, so that two never wait in a circle.
+    Waits for another transaction that is claiming one of them. Claims are sorted, so that two cannot deadlock.
     """
     ordered = sorted(claims)
     won = await connection.fetch(
@@ -45,10 +45,10 @@ async def claim(connection: Connection, claims: Sequence[tuple[UUID, bytes, byte
 async def answered(
     connection: Connection | Pool, claims: Sequence[tuple[UUID, bytes, timedelta, bytes | None]]
 ) -> dict[ClaimKey, Answered]:
-    """Return what was answered under these keys; must be a statement after the claim, to see what it lost to.
+    """Return the stored answers of these keys. Call it after `claim`, as a new statement that sees the other claims.
 
-    With each stands how long an answer lasts, and the body digest of what gives up the key to it. A key that is older,
-    or given up, is forgotten here and not returned: it is free again.
+    Each claim has its account, key digest, how long an answer lasts, and the body digest of a request that it replaces.
+    This deletes keys that are older than that, or whose body digest is replaced; they are free and not returned.
     """
     accounts, digests, lasts, replaced = zip(*claims, strict=True)
     await connection.execute(

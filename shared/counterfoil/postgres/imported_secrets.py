@@ -1,4 +1,4 @@
-"""Secrets from elsewhere: which kinds there are at all, and whose a digest is."""
+"""Imported secrets: which algorithms are in use, and which token a digest opens."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from counterfoil.postgres.tenant_connection import tenant
 
 async def algorithms(pool: Pool) -> tuple[Algorithm, ...]:
     """Return the algorithms by which any imported secret is known."""
-    # Said twice, so that the planner sees that the index of the imported ones holds all that is asked for.
+    # The second condition repeats the predicate of the index of imported secrets, so that the planner uses it.
     rows = await pool.fetch(
         """
         select a.scheme

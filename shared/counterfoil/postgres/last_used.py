@@ -39,7 +39,7 @@ async def add(pool: Pool, uses: Sequence[Use]) -> None:
 def last_use(alias: str) -> str:
     """Return SQL for when a token was last verified, null if never; `alias` is its row of the token table.
 
-    Two rows are enough: no more than two generations are ever good at once.
+    Two rows are enough, because at most two generations of secrets are accepted at the same time.
     """
     return f"""(select max(last_at)
                   from (select u.last_at from token_use u
@@ -61,11 +61,11 @@ async def last_use_of(connection: Tenant, account: UUID, token_id: UUID, *, gene
 
 
 async def forget(pool: Pool, *, after: Place) -> tuple[int, Place | None]:
-    """Forget the old days of some tokens after a place; return how many, and where to go on, None at the end.
+    """Delete old days of some tokens after a place; return how many rows, and the next place, None at the end.
 
-    A token's latest day stays, however old: it says when the token was last used. Uses by network since an earlier
-    rotation than the last one are deleted, too, but not counted. The search goes token by token, not by age: a search
-    by age would find those latest days again in every pass.
+    The latest day of a token stays, however old: it says when the token was last used. Uses by network since an earlier
+    rotation than the last one are deleted, too, but not counted. The search is by token and not by age, because a
+    search by age would read all latest days again in every pass.
     """
     row = await pool.fetchrow(
         f"""
@@ -105,6 +105,6 @@ async def forget(pool: Pool, *, after: Place) -> tuple[int, Place | None]:
     )
     if row is None:
         return 0, None
-    if row["forgotten"] == BATCH:  # perhaps there are more of the same tokens
+    if row["forgotten"] == BATCH:  # these tokens may have more old days
         return BATCH, after
     return row["forgotten"], (row["account_id"], row["token_id"]) if row["tokens"] == _TOKENS else None

@@ -1,4 +1,4 @@
-"""One leader among many processes: the one whose session holds an advisory lock."""
+"""One leader among several processes: the process whose session holds an advisory lock."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = structlog.get_logger()
 
 _LETTERS: Final = 7
 _SILENCE_SECONDS: Final = 10
-"""The server ends the session of a leader that is silent for so long: hung, cut off or dead."""
+"""The server ends the session of a leader that sends nothing for this long."""
 
 
 def lock_of(name: str) -> int:
@@ -26,9 +26,9 @@ def lock_of(name: str) -> int:
 
 
 class Lead:
-    """This process's claim to one lead; call `held` every few seconds, or lose it.
+    """The lead of one name. A process that leads must call `held` every few seconds, or it loses the lead.
 
-    While one process is cut off, two may believe that they lead: a leader's work must allow that.
+    If a leader loses its connection, two processes may lead for some seconds; their work must allow that.
     """
 
     def __init__(self, url: str, name: str) -> None:
@@ -50,7 +50,7 @@ class Lead:
                 self._connection.terminate()
 
     async def held(self) -> bool:
-        """Take the lead if it is free, and return whether this process has it; without a database nobody has it."""
+        """Take the lead if it is free, and return whether this process leads; without a database no process leads."""
         try:
             if self._connection is None:
                 self._connection = await connect(self._url)
@@ -61,7 +61,7 @@ class Lead:
         except (*LOST, asyncpg.PostgresError) as error:
             self._let_go()
             if isinstance(error, ValueError):
-                raise  # an address that will never work
+                raise  # the URL is invalid
             if not self._away:
                 log.warning("lead_unknown", of=self._name, error=type(error).__name__)
         except Misconfigured as error:

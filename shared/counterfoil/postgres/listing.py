@@ -27,14 +27,14 @@ Sort = Literal["created", "name", "expires", "updated", "last_used", "number", "
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which tokens: what is None does not matter. `name` is a glob; times are half-open: [after, before).
+    """A filter of tokens; None matches all. `name` is a glob; times are half-open: [after, before).
 
-    A time may be a duration: of an expiry it is that long from now, of all else that long ago. A token has all of the
-    `metadata`, value by value; there is no index on it, so a filter by it alone reads every token of the account.
-    `unused_since` finds those that have been there since then without being used, never used ones among them.
-    By `status`, tokens of users who were removed are revoked ones; no `stored_status` finds them.
-    `search` is a part of the name, whatever its case; with `sessions` false there are none that a login made.
-    `creator` is the id of the user or token that made them; `issuer` is whose JWTs they trust.
+    A time may be a duration: for an expiry it counts from now, for other times back from now. A token matches if it has
+    all of `metadata` with these values; there is no index on it, so a filter by metadata alone reads every token of the
+    account. `unused_since` finds tokens that were created before and not used since, also tokens that were never used.
+    With `status`, tokens of removed users count as revoked; `stored_status` never finds them.
+    `search` is a part of the name and ignores case. With `sessions` false, tokens that a login created are omitted.
+    `creator` is the id of the user or token that created them; `issuer` is the issuer of the JWTs that they trust.
     """
 
     name: str | None = None
@@ -73,12 +73,12 @@ class Listed(msgspec.Struct, frozen=True):
 
 
 LAST_USED: Final = f"greatest(t.last_exchanged_at, {last_use('t')})"
-# As they stand in the indexes token_by_name and token_by_expiry, which serve the filters as well as the sorts.
+# The expressions of the indexes token_by_name and token_by_expiry, which serve filters and sorts.
 _NAME: Final = "case when t.name is null then '' else t.name end"
 EXPIRY: Final = "case when t.expires_at is null then 'infinity'::timestamptz else t.expires_at end"
 _UNUSED: Final = "'-infinity'::timestamptz"
-# Each sort with its SQL and its type. A token that never expires sorts after all that do, one never used before all.
-# Ids only tell apart what is equal: the time in them is that of the process that made them.
+# Each sort with its SQL and its type. Tokens that never expire come last, tokens that were never used come first.
+# Equal tokens sort by id; the time in an id is no sort order, because it is the clock of the process that made it.
 _SORTS: Final[dict[str, tuple[str, str]]] = {
     "created": ("t.created_at", "timestamptz"),
     "name": (_NAME, "text"),
@@ -89,7 +89,7 @@ _SORTS: Final[dict[str, tuple[str, str]]] = {
     "status": ("t.status", "text"),
 }
 _OWNER_REMOVED: Final = token_context.removed("t")
-# One moment for the whole statement: what is listed as active is also shown as active.
+# With the time of the statement, so that a token that is listed as active is also shown as active.
 _STATUS: Final[dict[str, str]] = {
     "revoked": f"(t.status = 'revoked' or {_OWNER_REMOVED})",
     "expired": f"t.status <> 'revoked' and ({EXPIRY}) <= statement_timestamp() and not {_OWNER_REMOVED}",
@@ -147,16 +147,16 @@ async def numbered_page(
 ) -> tuple[list[Listed], int]:
     """Return up to `limit` tokens after skipping some, and how many there are in all, at one moment.
 
-    For callers who count pages. What they skip is read all the same: a cursor is better wherever there can be one.
+    For APIs with page numbers. It reads the skipped tokens as well, so use a cursor where the API allows it.
     """
     key, _ = _SORTS[sort]
     arguments: list[object] = [account]
     holding = " and ".join(["t.account_id = $1", *conditions(wanted, arguments)])
     direction = "desc" if descending else "asc"
-    # Those that were made together go by their numbers; in any other order an index ends with the id.
+    # Tokens of the same creation time sort by number; for all other sorts the index ends with the id.
     order = f"order by {key} {direction}, {'t.number' if sort == 'created' else 't.token_id'} {direction}"
     async with tenant(pool, account, "counted_use", "owner_quota", "subject", "token", "token_use") as connection:
-        # Only those of the page are read whole.
+        # The inner query reads only ids, so that only the tokens of the page are read as a whole.
         rows = await connection.fetch(
             f"""
             select {_columns(key)}
@@ -167,7 +167,7 @@ async def numbered_page(
             *arguments,
         )
         total: int = offset + len(rows)
-        if len(rows) == limit or (offset and not rows):  # else this page is the last one, and tells how many there are
+        if len(rows) == limit or (offset and not rows):  # otherwise this is the last page, which gives the total
             total = await connection.fetchval(f"select count(*) from token t where {holding}", *arguments)
     return [_listed(row) for row in rows], total
 
@@ -225,7 +225,7 @@ def conditions(wanted: Filter, arguments: list[object]) -> Sequence[str]:
     if wanted.name is not None:
         meant = glob.read(wanted.name, field="name")
         found.append(f"t.name is not null and ({_NAME}) like {given(meant.like)}")
-        # What `like` begins with is no index condition where rows are guarded; this is.
+        # Under row-level security `like` cannot use the index; this condition can.
         found.append(f"({_NAME}) ^@ {given(meant.prefix)}")
     if wanted.status is not None:
         found.append(_STATUS[wanted.status])

@@ -27,7 +27,7 @@ COLUMNS: Final = f"""t.account_id, t.token_id, t.number, t.owner_type, t.owner_i
 
 
 _AGE: Final = itemgetter("created_at")
-"""By the database's clock: the time in an id is that of the process that made it."""
+"""By the clock of the database; the time in an id is from the clock of the process that made it."""
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +75,7 @@ class Lookup:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        # Rows, which each caller reads for itself: none that cannot be read is anybody else's trouble.
+        # These return rows, which each caller decodes itself: a row that cannot be decoded fails only its own caller.
         self._by_digests: Gather[tuple[bytes, ...], asyncpg.Record] = Gather(self._fetch_digests)
         self._by_id: Gather[tuple[UUID, UUID], asyncpg.Record] = Gather(self._fetch_ids)
 
@@ -117,8 +117,8 @@ class Lookup:
         )
         found = {row["digest"]: row for row in rows}
         hits = {digests: [found[each] for each in digests if each in found] for digests in wanted}
-        # A secret from elsewhere may open two tokens, if nobody ever showed it: it belongs to the older one, and of two
-        # as old as each other to the one that was imported by the algorithm that comes first.
+        # An imported secret may open two tokens if it was imported as two digests. It belongs to the older one; if both
+        # have the same age, to the one whose algorithm comes first.
         return {digests: min(each, key=_AGE) for digests, each in hits.items() if each}
 
     async def _fetch_ids(self, ids: list[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], asyncpg.Record]:

@@ -38,7 +38,7 @@ class DatabaseAhead(Exception):  # noqa: N818 - named like the refusals
 
 
 class TableHeld(Exception):  # noqa: N818 - named like the refusals
-    """Somebody goes on using a table that has to change; let them end, and migrate again."""
+    """A session keeps a lock on a table that must change; end that session, and migrate again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +90,8 @@ async def migrate(owner_url: str, *, app_role: str | None, migrations: Sequence[
     """
     connection = await open_session(owner_url, _SETTINGS)
     try:
-        # Asked again and again: a statement that waits holds a snapshot, for which the other process's
-        # create index concurrently would wait in turn.
+        # Polls, because a waiting statement holds a snapshot, and `create index concurrently` in the other process
+        # waits for all older snapshots.
         while not await connection.fetchval("select pg_try_advisory_lock($1)", _LOCK):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
         missing = await _missing(connection, known_migrations() if migrations is None else migrations)
@@ -130,7 +130,7 @@ async def _missing(connection: asyncpg.Connection, migrations: Sequence[Migratio
 
 
 async def _in_gaps(connection: asyncpg.Connection, url: str, what: str, work: Callable[[], Awaitable[None]]) -> None:
-    """Do what takes locks on tables, in a transaction of its own, as soon as nobody is in the way."""
+    """Do work that locks tables in a transaction of its own; try again while other sessions have locked them."""
     for _ in range(_TRIES - 1):
         try:
             await work()
@@ -151,7 +151,7 @@ async def _in_gaps(connection: asyncpg.Connection, url: str, what: str, work: Ca
 
 @asynccontextmanager
 async def _watched(url: str, pid: int) -> AsyncIterator[list[str]]:
-    """Tell meanwhile who was the last to hold what a session waits for."""
+    """Meanwhile collect the sessions that block a session; the list has the last ones that were found."""
     watcher, holders = await open_session(url, _SETTINGS), list[str]()
     task = asyncio.create_task(_watch(watcher, pid, holders))
     try:
@@ -181,8 +181,8 @@ async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:
             await connection.execute(migration.sql)
             await _note(connection, migration)
     else:
-        # What runs outside of a transaction stops nobody while it waits, and given up halfway it would leave a wreck:
-        # an index that is not valid.
+        # A statement outside a transaction blocks no others while it waits. If it timed out, it would leave an invalid
+        # index.
         await connection.execute("set lock_timeout = 0")
         await connection.execute(migration.sql)
         await connection.execute(f"set lock_timeout = '{_LOCK_TIMEOUT}'")

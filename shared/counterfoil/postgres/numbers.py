@@ -21,8 +21,8 @@ _GREATEST: Final[dict[Numbered, str]] = {
 
 
 def _take(kind: Numbered) -> str:
-    # One short transaction that does not wait for the disk: the WAL is written in order, so the commit of a creation
-    # writes it too. It locks a counter's row no longer than that, and in the order of accounts.
+    # A short transaction that does not wait for the disk. The WAL is written in order, so the later commit of the
+    # creation also makes the counter durable. It locks the counters in the order of accounts, so it cannot deadlock.
     return f"""
   with taken as (
          insert into number_counter as c (account_id, kind, last)
@@ -39,9 +39,9 @@ select account_id, last, set_config('synchronous_commit', 'off', true)
 
 
 class Numbers:
-    """Takes numbers from the counter of an account, as many as are wanted right now and none in advance.
+    """Takes numbers from the counter of an account, only as many as are needed and none in advance.
 
-    Those that arrive together share a statement. What came to nothing is given back, and used before another is taken.
+    Concurrent calls share a statement. A number that was not used is given back, and used before a new one is taken.
     """
 
     def __init__(self, pool: Pool, kind: Numbered = "token") -> None:
@@ -64,7 +64,7 @@ class Numbers:
         return taken
 
     def give_back(self, account: UUID, number: int) -> None:
-        """Take back a number that was certainly not used."""
+        """Return a number that was certainly not used, for the next call of `next`."""
         returned = self._returned.setdefault(account, [])
         if len(returned) < _RETURNED_LIMIT:
             heappush(returned, number)
@@ -72,5 +72,5 @@ class Numbers:
     async def _fetch(self, turns: list[tuple[UUID, int]]) -> dict[tuple[UUID, int], int]:
         wanted = Counter(account for account, _ in turns)
         rows = await self._pool.fetch(self._sql, list(wanted), list(wanted.values()))
-        following = {row["account_id"]: count(row["last"] - wanted[row["account_id"]] + 1) for row in rows}
-        return {turn: next(following[turn[0]]) for turn in turns}
+        numbers = {row["account_id"]: count(row["last"] - wanted[row["account_id"]] + 1) for row in rows}
+        return {turn: next(numbers[turn[0]]) for turn in turns}

@@ -1,4 +1,4 @@
-"""TOTP seeds and recovery codes, beside the log. Of two simultaneous uses of a code, one succeeds."""
+"""TOTP seeds and recovery codes, which are not in the log. Of two concurrent uses of a code, one succeeds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Quotas of owners beside the log: what look-ups join, and what keeps an owner from having too many tokens."""
+"""The table of quotas of owners, which look-ups join, and the count of an owner's live tokens."""
 
 from __future__ import annotations
 
@@ -31,11 +31,12 @@ _LIMITED: Final = """
 
 
 async def hold_rooms(connection: Connection, owners: Iterable[OwnerKey]) -> dict[OwnerKey, Room]:
-    """Hold the quotas of these owners, as far as they limit tokens, and return how many live by then.
+    """Lock the quotas of these owners that limit tokens, and return how many live tokens each owner has.
 
-    Whoever else may add a token to one of them waits, in key order, so that nobody waits in a circle.
+    Other transactions that may add a token to one of them wait. The locks are taken in the order of the keys, so that
+    two transactions cannot deadlock.
     """
-    # Two statements: what is counted is counted after the rows are held, and so with all that was committed till then.
+    # Two statements: the count follows the locks, so that it includes all tokens that were committed before.
     rows = await connection.fetch(f"{_LIMITED} for update of q", *_columns(owners))
     most = {(row["account_id"], Owner(row["owner_type"], row["owner_id"])): row["max_tokens"] for row in rows}
     return await _rooms(connection, most) if most else {}
@@ -43,7 +44,7 @@ async def hold_rooms(connection: Connection, owners: Iterable[OwnerKey]) -> dict
 
 @repeated
 async def taken(pool: Pool, account: UUID, quotas: dict[UUID, Owner]) -> dict[UUID, tuple[int, int]]:
-    """Return how many tokens live of the owner of each quota, sessions apart, and how many uses were counted."""
+    """Return for each quota how many live tokens its owner has, without sessions, and how many uses were counted."""
     async with tenant(pool, account, "counted_use", "token") as connection:
         live = await _rooms(connection, {(account, owner): 0 for owner in quotas.values()})
         used = await counted_use.used(connection, account, list(quotas))
@@ -72,7 +73,7 @@ async def _rooms(connection: Connection | Tenant, most: dict[OwnerKey, int]) -> 
 
 
 class OwnerQuotaStore(Store):
-    """The store of quotas: beside each of them the row that look-ups join."""
+    """The store of quotas, which keeps the rows that look-ups join."""
 
     async def keep(self, connection: Connection, done: Sequence[Done]) -> None:
         """Write the rows, and delete those of removed quotas."""
@@ -105,6 +106,6 @@ async def _remove(connection: Connection, command: RemoveQuota) -> None:
 
 
 def _columns(owners: Iterable[OwnerKey]) -> tuple[list[UUID], list[str], list[str]]:
-    # What can be no owner has no quota and is refused later on: a secret that stands in its place is in no question.
+    # Text that cannot be an owner has no quota, and is refused later. It may be a secret, so it is not sent in a query.
     wanted = [(account, owner) for account, owner in owners if can_be(owner)]
     return [account for account, _ in wanted], [owner.type for _, owner in wanted], [owner.id for _, owner in wanted]

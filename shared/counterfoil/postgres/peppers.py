@@ -1,4 +1,4 @@
-"""The peppers, secrets stored under another pepper, and what each pepper still protects."""
+"""The peppers, secrets that are digested again under a newer pepper, and what each pepper still protects."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from counterfoil.postgres.subject_row import COLUMNS, state_of
 
 _ANNOUNCED: Final = "counterfoil, peppers "
 
-Again = tuple[bytes, bytes, int]
+Redigested = tuple[bytes, bytes, int]
 """A stored digest, the digest of the same secret under another pepper, and that pepper."""
 
 
 class Left(msgspec.Struct, frozen=True, kw_only=True):
-    """What is kept under a pepper; `alone` are the secrets with a future which no other that verifies has as well."""
+    """What is stored under a pepper. `alone` counts usable secrets that no other pepper which verifies has, too."""
 
     secrets: int = 0
     alone: int = 0
@@ -46,10 +46,10 @@ class _Details(msgspec.Struct, frozen=True):
     peppers: tuple[Pepper, ...]
 
 
-async def keep_again(pool: Pool, digests: Sequence[Again]) -> int:
+async def store_redigested(pool: Pool, digests: Sequence[Redigested]) -> int:
     """Store secrets under another pepper as well; return how many are new.
 
-    What a retired pepper opened a moment ago, where nobody had heard of that yet, is not revived by this.
+    It skips secrets of retired peppers: a process that did not know yet of the retirement may have accepted them.
     """
     done = await pool.execute(
         """
@@ -72,7 +72,7 @@ async def keep_again(pool: Pool, digests: Sequence[Again]) -> int:
 
 async def left(pool: Pool, retired: Iterable[int]) -> dict[int, Left]:
     """Return what each pepper still protects. Reads every secret."""
-    # A secret has a future if it opens its token now, or will when the token is resumed or renewed.
+    # A secret is usable (`alive`) if it opens its token now, or after the token is resumed or renewed.
     rows = await pool.fetch(
         """
           with kept as (
@@ -113,7 +113,7 @@ async def left(pool: Pool, retired: Iterable[int]) -> dict[int, Left]:
 
 
 async def announce(connection: Connection, peppers: Iterable[int]) -> None:
-    """Show the other processes which peppers this one has, as long as this connection lasts."""
+    """Show other processes which peppers this process has, until this connection is closed."""
     await connection.execute(
         "select set_config('application_name', $1, false)", _ANNOUNCED + " ".join(map(str, sorted(peppers)))
     )

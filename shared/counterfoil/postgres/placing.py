@@ -1,4 +1,4 @@
-"""Give events the next positions, in the whole log and in the log of each account."""
+"""Give events their positions, in the whole log and in the log of their account."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from counterfoil.postgres.connection import Connection
 
 
 class LogBroken(Exception):  # noqa: N818 - named like the refusals
-    """The log contradicts itself; sealing more would hide that."""
+    """The log contradicts itself. The sealer stops, because further positions would hide that."""
 
 
 class HeadOutOfStep(LogBroken):
-    """The head of the log and its last position differ: somebody changed one of them without the sealer."""
+    """The size in the head of the log is not its last position: something else than the sealer changed one."""
 
     def __init__(self, size: int, last: int) -> None:
         super().__init__(f"The size in the table head has to be {last}, the last position in sealed; it is {size}.")
 
 
 class VersionOutOfOrder(LogBroken):
-    """A subject's next event is not the version after its last sealed one: the event was not written by the door."""
+    """The version of an event does not follow the last sealed version of its subject: the door did not write it."""
 
     def __init__(self, account: UUID, subject: UUID, *, expected: int, found: int) -> None:
         super().__init__(
@@ -40,7 +40,7 @@ class _Place(NamedTuple):
 
 
 async def place(connection: Connection, rows: Sequence[asyncpg.Record], *, after: int) -> None:
-    """Seal events (account, subject and version of each) at the positions after this one, in the order given.
+    """Give events (account, subject, version) the positions after this one, in the order of the rows.
 
     Raises VersionOutOfOrder.
     """
@@ -60,7 +60,7 @@ async def place(connection: Connection, rows: Sequence[asyncpg.Record], *, after
 def _places(
     rows: Sequence[asyncpg.Record], positions: dict[UUID, int], versions: dict[tuple[UUID, UUID], int]
 ) -> list[_Place]:
-    """Count from the last position of each account, and check the last version of each subject."""
+    """Return the positions of these rows; raise VersionOutOfOrder if a version does not follow the last sealed one."""
     places = []
     for account, subject, version, _ in rows:
         expected = versions.get((account, subject), 0) + 1
@@ -85,7 +85,7 @@ async def _last_positions(connection: Connection, rows: Sequence[asyncpg.Record]
 
 
 async def _last_versions(connection: Connection, rows: Sequence[asyncpg.Record]) -> dict[tuple[UUID, UUID], int]:
-    # A subject's first event has no predecessor to look up.
+    # The first event of a subject has no version before it.
     subjects = list({(account, subject) for account, subject, version, _ in rows if version > 1})
     found = await connection.fetch(
         """

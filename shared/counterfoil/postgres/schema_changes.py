@@ -1,4 +1,4 @@
-"""Repeat statements that fail because a migration runs beside them.
+"""Repeats statements that fail because of a concurrent migration.
 
 During a migration Postgres may refuse a prepared statement whose column types have changed, a plan may refer to a
 dropped object, and two sessions that lock tables in different orders may deadlock. In each case the next try succeeds.

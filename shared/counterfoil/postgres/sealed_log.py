@@ -1,7 +1,7 @@
 """Reads of the sealed log by position, one window at a time.
 
-A window is bounded by the rows that are looked at, not only by those that are found: a filter that hides nearly
-everything makes no statement run for minutes, and `reached` still tells how far it has come.
+A window limits how many rows a statement reads, not only how many it returns. So a filter that matches almost nothing
+does not make a statement run for minutes. `reached` says up to which position the window has read.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from counterfoil.postgres.schema_changes import repeated
 from counterfoil.postgres.tenant_connection import Tenant, moment, tenant
 
 LOOKED_AT: Final = 10_000
-"""The most positions, or versions of one subject, of one window."""
+"""The most positions (or versions of one subject) that one window reads."""
 _BYTES: Final = 4 * 2**20
 _ROWS: Final = 250
-"""Rows that the database sends at a time; a window ends after the first of them that have come to `_BYTES`."""
+"""Rows that the database sends at a time; a window ends as soon as its rows have `_BYTES` in total."""
 
-# What the reader wants of the places that one window looks at. The look-up of the event has a limit, so that it is
-# one by key, whatever the planner believes of tables that grow all day.
+# The filter on the rows that a window reads. The look-up of the event has a limit, so that the planner always uses the
+# primary key, although its statistics of growing tables are old.
 _EVENTS: Final = """
  cross join lateral (
        select account_id, kind, subject_id, version, type, at, entry, private, salt
@@ -64,8 +64,8 @@ select {_COLUMNS}
            and account_pos <= $2
          order by version) as s{_EVENTS}"""
 
-# Versions of a subject grow with their positions. `last` is the position of the last version that one window looks at,
-# if the subject has as many.
+# Versions of a subject grow with their positions. `last` is the position of the last version that one window reads;
+# null if the subject has fewer versions.
 _PLACE: Final = f"""{halving("sealed", "account_pos")}
 select low as version, (select account_pos
                           from sealed
@@ -77,9 +77,9 @@ select low as version, (select account_pos
 
 @dataclass(frozen=True, slots=True)
 class LogFilter:
-    """The filter of a reader: events that match every stated field. Nothing stated means all events.
+    """Matches events that have all stated fields; an empty filter matches all events.
 
-    The times are fixed when a reading begins, so that it means the same in every window.
+    Its times are absolute, so that it means the same in every window.
     """
 
     subject: UUID | None = None
@@ -91,11 +91,11 @@ class LogFilter:
 
     @property
     def hides(self) -> bool:
-        """Whether it hides events beside those of other subjects."""
+        """Whether it has conditions besides the subject."""
         return bool(self.kinds or self.types or self.actors or self.since or self.until)
 
     def admits(self, event: SealedEvent) -> bool:
-        """Whether a reader with this filter gets the event: what `window` asks the database."""
+        """Return whether the filter matches an event; the same conditions as in the statements of `window`."""
         return (
             (self.subject is None or event.subject == self.subject)
             and (not self.kinds or event.kind in self.kinds)
@@ -122,7 +122,7 @@ class SealedEvent(NamedTuple):
 
 
 class Window(NamedTuple):
-    """The events of a window, and the position up to which it read, including filtered events."""
+    """The matching events of a window, and the position up to which it read."""
 
     events: list[SealedEvent]
     reached: int
@@ -142,7 +142,7 @@ async def size_of(connection: Tenant | Connection) -> int:
 
 
 async def last_positions(pool: Pool, *, after: int, until: int) -> dict[UUID, int]:
-    """Return how far each account's log goes of which a part lies between these positions of the whole log."""
+    """Return the last position in each account's log of the events between these positions of the whole log."""
     rows = await pool.fetch(
         """
         select account_id, max(account_pos)
@@ -166,7 +166,7 @@ async def window(
 ) -> Window:
     """Return events beyond `after` up to `until` in the order of the log, `limit` at most.
 
-    The account's part of the log is read behind row-level security. None reads the whole log, by its own positions.
+    With an account this reads the account's log behind row-level security, with None the whole log by its positions.
     """
     async with _reading(pool, account) as connection:
         until = min(until, await _head(connection, account))
@@ -176,15 +176,15 @@ async def window(
         if account is not None and filter.subject is not None:
             version, last = await _place(connection, account, filter.subject, after=after, looks=looks)
             looked_at = until if last is None else min(until, last)
-            arguments = (version, looked_at, account, *_wanted(filter), filter.subject, looks)
+            arguments = (version, looked_at, account, *_arguments(filter), filter.subject, looks)
             return await _found(connection, _SUBJECT, arguments, looked_at=looked_at, limit=limit)
         looked_at = min(until, after + looks)
         statement, whose = (_WHOLE, filter.subject) if account is None else (_ACCOUNT, account)
-        arguments = (after, looked_at, whose, *_wanted(filter))
+        arguments = (after, looked_at, whose, *_arguments(filter))
         return await _found(connection, statement, arguments, looked_at=looked_at, limit=limit)
 
 
-def _wanted(wanted: LogFilter) -> tuple[object, ...]:
+def _arguments(wanted: LogFilter) -> tuple[object, ...]:
     actors = [str(actor) for actor in wanted.actors]
     return (list(wanted.kinds) or None, list(wanted.types) or None, wanted.since, wanted.until, actors or None)
 
@@ -192,7 +192,7 @@ def _wanted(wanted: LogFilter) -> tuple[object, ...]:
 async def _found(
     connection: Tenant, statement: str, arguments: tuple[object, ...], *, looked_at: int, limit: int
 ) -> Window:
-    """Read events from a cursor until there are enough, or too many bytes for one window."""
+    """Read events from a cursor until there are `limit` events or `_BYTES` bytes."""
     cursor = await connection.cursor(statement, *arguments)
     events: list[SealedEvent] = []
     length = 0
@@ -239,6 +239,6 @@ class _By(msgspec.Struct, frozen=True):
 _signed: Final = msgspec.json.Decoder(_By)
 
 
-@lru_cache(maxsize=256)  # many readers ask about the same event; entries may have 64 KB each
+@lru_cache(maxsize=256)  # many streams filter the same event; an entry can have 64 KB
 def _actor_of(entry: str) -> UUID:
     return _signed.decode(entry).by.id

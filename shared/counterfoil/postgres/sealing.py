@@ -81,7 +81,7 @@ async def connect_sealer(url: str) -> Connection:
 
 
 class Sealing:
-    """Passes over the log, on one connection; after an error, go on with a new one of both."""
+    """Passes over the log on one connection. After an error, continue with a new object and a new connection."""
 
     def __init__(self, connection: Connection, *, chunk: int = CHUNK) -> None:
         self._connection = connection
@@ -188,7 +188,7 @@ class Sealing:
         )  # fmt: skip
 
     def _stood_at(self, current: _Pass) -> datetime | None:
-        """Return when the watermark stood at the newest transaction, if it has moved on since.
+        """Return a time at which the watermark had reached all earlier transactions, if it has advanced since.
 
         Under load some transaction is always open, so the watermark never reaches the newest one. The sealer therefore
         marks a moment, and waits until every transaction that began before it has ended.

@@ -1,4 +1,4 @@
-"""Which tokens a filter selects for a bulk revocation, what would break, and how the selection is stored in parts."""
+"""The tokens that a filter selects for a bulk revocation: how they are used, and how they are stored as parts."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from counterfoil.postgres.tenant_connection import tenant
 _OWNERS: Final = 20
 _SHOWN: Final = 20
 
-# The set: the tokens and their secrets. Exchanges, verifications and changes of names do not change it.
+# The number of selected tokens, and a digest of their ids and generations. Uses and new names do not change it.
 _SET: Final = """
        select count(*) as tokens,
               sha256(coalesce(string_agg(uuid_send(w.token_id) || int4send(w.generation::integer), ''::bytea
                                          order by w.token_id), ''::bytea)) as digest
-         from wanted w"""
+         from selected w"""
 
-# What follows the common table `wanted`. The second argument is the token that asks.
+# Follows the common table `selected`. $2 is the id of the calling token.
 _LOOK: Final = f""",
        marked as (
          select w.*, w.used > statement_timestamp() - interval '1 hour' as in_hour,
                 w.used > statement_timestamp() - interval '1 day' as in_day,
                 w.used > statement_timestamp() - interval '7 days' as in_week
-           from wanted w),
+           from selected w),
        owners as (
          select m.owner_type as "type", m.owner_id as id, count(*) as tokens,
                 count(*) filter (where m.in_week) as used_in_week
@@ -42,7 +42,7 @@ _LOOK: Final = f""",
           limit {_OWNERS:d}),
        latest as (
          select w.token_id as id, w.number, w.name, w.owner_type, w.owner_id, w.used as last_used_at
-           from wanted w
+           from selected w
           order by w.used desc nulls last, w.number
           limit {_SHOWN:d})
 select s.tokens, s.digest, u.*, (select o.tokens from others o) as left_alone,
@@ -54,13 +54,13 @@ select s.tokens, s.digest, u.*, (select o.tokens from others o) as left_alone,
                coalesce(bool_or(m.token_id = $2), false) as includes
           from marked m) as u"""
 
-# Here the second argument is the bulk revocation, the third the digest that the set has to have; null: any.
-# In the order of the parts, so that two statements with the same parts never deadlock.
+# Follows the common table `selected`. $2 is the bulk revocation, $3 the required digest of the selection, null: any.
+# Inserts in the order of the parts, so that two statements with the same parts cannot deadlock.
 _STAGE: Final = f""",
        whole as materialized ({_SET}),
        numbered as (
          select w.token_id, (row_number() over (order by w.token_id) - 1) / {PART:d} as part
-           from wanted w
+           from selected w
           where $3::bytea is null or (select s.digest from whole s) = $3),
        frozen as (
          insert into bulk_revocation_part (account_id, bulk_revocation_id, part, token_ids)
@@ -74,7 +74,7 @@ select s.tokens, s.digest, (select o.tokens from others o) as left_alone
   from whole s"""
 
 
-class OwnerMeant(msgspec.Struct, frozen=True, kw_only=True):
+class SelectedOwner(msgspec.Struct, frozen=True, kw_only=True):
     """An owner, how many of their tokens are selected, and how many of those were used within a week."""
 
     type: str
@@ -83,7 +83,7 @@ class OwnerMeant(msgspec.Struct, frozen=True, kw_only=True):
     used_in_week: int
 
 
-class TokenMeant(msgspec.Struct, frozen=True, kw_only=True):
+class SelectedToken(msgspec.Struct, frozen=True, kw_only=True):
     """One of the selected tokens."""
 
     id: UUID
@@ -95,9 +95,9 @@ class TokenMeant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):
-    """What a filter finds: how many, a digest of exactly which, and what is used of them.
+    """The selected tokens: how many, a digest of exactly which ones, and how they are used.
 
-    Of what those made, `left_alone` tokens belong to owners whose tokens are not meant.
+    `left_alone` counts tokens that the selected ones created, but that are not selected because of their owner.
     """
 
     digest: bytes
@@ -108,20 +108,20 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     used_in_week: int
     never_used: int
     includes: bool
-    owners: list[OwnerMeant]
-    used_last: list[TokenMeant]
+    owners: list[SelectedOwner]
+    used_last: list[SelectedToken]
 
 
 _WHAT: Final = f"t.token_id, t.number, t.generation, t.name, t.owner_type, t.owner_id, {LAST_USED} as used"
 
 
-def _wanted(wanted: Filter, children: Children | None, arguments: list[object]) -> str:
-    """Return the common table of the selected tokens, none of them revoked; the first argument is the account."""
-    meant = " and ".join(["t.account_id = $1", *conditions(wanted, arguments)])
+def _selected(selection: Filter, children: Children | None, arguments: list[object]) -> str:
+    """Return the common table of the selected tokens, without revoked ones; $1 is the account."""
+    meant = " and ".join(["t.account_id = $1", *conditions(selection, arguments)])
     if children is not None:
         return _family(meant, children, arguments)
     return f"""
-  with wanted as materialized (
+  with selected as materialized (
          select {_WHAT}
            from token t
           where {meant}
@@ -130,7 +130,7 @@ def _wanted(wanted: Filter, children: Children | None, arguments: list[object]) 
 
 
 def _family(meant: str, children: Children, arguments: list[object]) -> str:
-    """Return the same table with all tokens that those created, at any depth, also through revoked ones."""
+    """Return the same table with the tokens that those created at any depth, also through revoked tokens."""
     owner = children.owner
     arguments += [children.made_by, owner and owner.type, owner and owner.id]
     n = len(arguments)
@@ -144,15 +144,15 @@ def _family(meant: str, children: Children, arguments: list[object]) -> str:
            from family f
           cross join lateral (select x.* from token x where (x.account_id, x.token_id) = ($1, f.token_id) offset 0) as t
           where t.status <> 'revoked'),
-       wanted as materialized (select * from living l where l.meant),
+       selected as materialized (select * from living l where l.meant),
        others as (select count(*) as tokens from living l where not l.meant)"""
 
 
 @repeated
-async def look(pool: Pool, account: UUID, wanted: Filter, *, itself: UUID, children: Children | None = None) -> Look:
-    """Return what a filter selects, and whether `itself` is among it; nothing is kept in memory."""
+async def look(pool: Pool, account: UUID, selection: Filter, *, itself: UUID, children: Children | None = None) -> Look:
+    """Return what a filter selects, and whether the token `itself` is selected."""
     arguments: list[object] = [account, itself]
-    found = _wanted(wanted, children, arguments)
+    found = _selected(selection, children, arguments)
     async with tenant(pool, account) as connection:
         await connection.execute(f"set local statement_timeout = '{LONGEST_SECONDS}s'")
         row = await connection.fetchrow(found + _LOOK, *arguments, timeout=LONGEST_SECONDS + 5)
@@ -167,7 +167,7 @@ def _look(row: asyncpg.Record) -> Look:
 
 
 class Staged(msgspec.Struct, frozen=True, kw_only=True):
-    """How many tokens a filter found, the digest of exactly which, and how many of what those made are not meant."""
+    """How many tokens were stored as parts, the digest of exactly which ones, and `left_alone` as in Look."""
 
     tokens: int
     digest: bytes
@@ -178,19 +178,19 @@ class Staged(msgspec.Struct, frozen=True, kw_only=True):
 async def stage(
     pool: Pool,
     account: UUID,
-    wanted: Filter,
+    selection: Filter,
     *,
     revocation: UUID,
     digest: bytes | None,
     children: Children | None = None,
 ) -> Staged:
-    """Freeze what a filter finds in parts, if it is what the digest says; without a digest whatever it finds.
+    """Store the selected tokens as parts of a bulk revocation, but only if the selection has this digest (None: any).
 
-    One statement does all of it, and so at one moment. A second call for the same revocation stores the same parts and
-    keeps them for another day: old parts may be deleted at any moment before the bulk revocation is accepted.
+    One statement selects and stores them. A second call for the same revocation stores the same parts again, and so
+    keeps them for another day: parts are deleted after a day if the bulk revocation was not accepted.
     """
     arguments: list[object] = [account, revocation, digest]
-    found = _wanted(wanted, children, arguments)
+    found = _selected(selection, children, arguments)
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(f"set local statement_timeout = '{LONGEST_SECONDS}s'")
         row = await connection.fetchrow(found + _STAGE, *arguments, timeout=LONGEST_SECONDS + 5)

@@ -1,4 +1,4 @@
-"""Sessions of Postgres with the settings that the ledger relies on, verified also behind a pooler."""
+"""Sessions of Postgres with the settings that the ledger needs. Behind a pooler the settings are verified."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from counterfoil.postgres.schema_changes import SteadyConnection
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 PATIENCE_SECONDS: Final = 5.0
-"""How long it may take to connect, and how long a pooler may take to find a second session for us."""
+"""The longest time for connecting, and for a pooler to open a second session."""
 _ROUNDS: Final = 5
 _PROOF_SECONDS: Final = 60.0
 _LENT: Final = (
@@ -24,13 +24,13 @@ _LENT: Final = (
     " Postgres itself."
 )
 _proven: Final[dict[str, float]] = {}
-"""By address, when a pooler last proved to lend whole sessions: its configuration may change."""
+"""By URL, the time when a test last showed that the pooler lends whole sessions; its configuration may change."""
 
 
 async def open_session(url: str, settings: Mapping[str, str], *, command_timeout: float | None = None) -> Connection:
     """Open a connection whose session has these settings.
 
-    Raises Misconfigured if the database, or the pooler before it, will not keep them.
+    Raises Misconfigured if the database, or a pooler in front of it, does not keep them.
     """
     connection = await asyncpg.connect(
         url, timeout=PATIENCE_SECONDS, command_timeout=command_timeout, connection_class=SteadyConnection
@@ -44,10 +44,10 @@ async def open_session(url: str, settings: Mapping[str, str], *, command_timeout
 
 
 async def arrange(connection: Connection, *, url: str, settings: Mapping[str, str]) -> None:
-    """Give a new connection's session these settings, as `open_session` does.
+    """Set these settings in the session of a new connection, as `open_session` does.
 
-    Statements set them, not the parameters that a connection begins with: a pooler refuses those that it does not know,
-    or leaves them out.
+    It uses `set` statements and no startup parameters, because a pooler refuses or drops startup parameters that it
+    does not know.
     """
     try:
         pooled = await backend_of(connection) != connection.get_server_pid()
@@ -55,7 +55,7 @@ async def arrange(connection: Connection, *, url: str, settings: Mapping[str, st
         raise Misconfigured(_LENT) from None  # prepared in one session, asked for in another
     if pooled:
         await _refuse_lent_sessions(connection, url)
-        # Settings, a role, prepared statements, locks: the session may have come to us as somebody else left it.
+        # An earlier client may have left settings, a role, prepared statements or locks in the session.
         await connection.execute("discard all")
     await connection.execute("; ".join(f"set {name} = '{value}'" for name, value in settings.items()))
     if pooled:
@@ -63,8 +63,8 @@ async def arrange(connection: Connection, *, url: str, settings: Mapping[str, st
 
 
 async def backend_of(connection: Connection) -> int:
-    """Return the process that answers; behind a pooler it is not the one that the connection knows."""
-    # Without a name: behind a pooler a statement of any name may be there already.
+    """Return the process id of the server process that answers; behind a pooler the connection knows another one."""
+    # An unnamed statement: behind a pooler the session may have a prepared statement of the same name.
     statement = await connection.prepare("select pg_backend_pid()", name="")
     pid: int = await statement.fetchval()
     return pid
@@ -80,23 +80,23 @@ async def _refuse_lent_sessions(connection: Connection, url: str) -> None:
     except TimeoutError:
         if proven is None:
             raise
-        return  # a full pool, whose mode was good a while ago
+        return  # the pool is full; its mode was right at the last test
     if lent:
         raise Misconfigured(_LENT)
     _proven[url] = monotonic()
 
 
 async def _is_lent(connection: Connection, url: str) -> bool:
-    """Whether a second client can get the session of the first, which is resting, or the first gets another one."""
+    """Return whether a second client gets the session of the idle first client, or the first gets another session."""
     other = await asyncpg.connect(url, timeout=PATIENCE_SECONDS, command_timeout=PATIENCE_SECONDS)
     try:
         ours = await backend_of(connection)
         if await backend_of(other) == ours:
             return True
         for number in range(_ROUNDS):
-            await other.execute("begin")  # as long as it lasts, no pooler gives the other's session away
+            await other.execute("begin")  # during a transaction, no pooler lends the session of the second client
             for _ in range(number):
-                await connection.execute("select")  # a pooler that takes turns would come back to the same one
+                await connection.execute("select")  # varies the order for a pooler that lends its sessions in turn
             if await backend_of(other) == ours or await backend_of(connection) != ours:
                 return True
             await other.execute("rollback")

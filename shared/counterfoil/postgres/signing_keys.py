@@ -17,11 +17,11 @@ from counterfoil.postgres.store import Store
 from counterfoil.postgres.subject_row import listed, state_of
 
 VERSION: Final = f"(select v.version from subject v where (v.account_id, v.subject_id) = ('{NIL}', '{RING}'))"
-"""At which version the keys are: one row by its primary key, in whatever statement asks for it."""
+"""A subselect for the version of the signing keys: one row by its primary key."""
 
 
 class StoredRing(msgspec.Struct, frozen=True):
-    """The keys, and of those that sign or will the encrypted private parts."""
+    """The keys, and the encrypted private parts of the keys that sign now or later."""
 
     ring: Ring
     encrypted: Mapping[str, bytes]
@@ -32,7 +32,7 @@ class StoredRing(msgspec.Struct, frozen=True):
 
 async def stored_ring(connection: Connection | Pool) -> StoredRing | None:
     """Return the keys as they are; None before the first."""
-    # In one statement: a private part goes in the very transaction in which its key retires.
+    # One statement, because the transaction that retires a key also deletes its private part.
     rows = await connection.fetch(
         f"""
         select {listed("s")}, k.kid, k.encrypted
@@ -48,7 +48,7 @@ async def stored_ring(connection: Connection | Pool) -> StoredRing | None:
 
 
 class SigningKeyStore(Store):
-    """The store of the signing keys: beside them the encrypted private parts of those that sign or will."""
+    """The store of the signing keys, which keeps the encrypted private parts of keys that sign now or later."""
 
     async def keep(self, connection: Connection, done: Sequence[Done]) -> None:
         """Write the private part of a new key, and delete those of keys that sign no more."""
@@ -57,7 +57,7 @@ class SigningKeyStore(Store):
                 case PublishKey(account=account, new_key=new_key):
                     await _keep(connection, account, new_key)
                 case ActivateKey(account=account, kid=kid):
-                    # All but that of the key which signs now: none waits while one begins.
+                    # No other key is waiting now, so all other private parts are deleted.
                     await connection.execute(
                         "delete from private_key where account_id = $1 and kid <> $2", account, kid
                     )

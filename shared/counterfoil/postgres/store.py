@@ -21,7 +21,7 @@ class Store:
         """Read what the decisions about these commands depend on; their rows are locked by then."""
 
     async def keep(self, connection: Connection, done: Sequence[Done]) -> None:
-        """Write what these commands keep beside the log, in the transaction of their events; nothing of it is sealed.
+        """Write the side tables of these commands, in the transaction of their events.
 
-        A Refusal undoes all that was written with it.
+        A Refusal rolls the transaction back.
         """

@@ -1,4 +1,4 @@
-"""One batch against the stores of all kinds: lock the rows, read what the decisions depend on, write the changes."""
+"""The three steps of a batch over all kinds: lock rows, read what decisions depend on, write the changes."""
 
 from __future__ import annotations
 
@@ -49,8 +49,9 @@ async def take(
 async def read(connection: Connection, commands: Sequence[Command | Unresolved], locked: Locked) -> None:
     """Read what the decisions depend on besides the locked rows.
 
-    These statements follow the locks and the clock: whatever ended before that moment is seen. Accounts come before
-    callers: a secret made for a caller whose own secret has been ended since then is of the old epoch.
+    These statements run after the rows are locked and the clock is read, so that they see all commits before that
+    moment. Accounts are read before callers: if the secrets of an account end in between, a new secret gets the old
+    epoch, and is not accepted.
     """
     if accounts := {c.account for c in commands if isinstance(c, Command) and c.reads_account}:
         reads = locked.of(TokenReads)
@@ -65,7 +66,7 @@ async def read(connection: Connection, commands: Sequence[Command | Unresolved],
 
 
 async def save(connection: Connection, locked: Locked, changes: Changes) -> None:
-    """Append the events, bring the rows up to them, and write the side tables."""
+    """Append the events, save the resulting rows, and write the side tables."""
     if changes.facts:
         await batch.append(connection, locked, changes)
     if subjects := [key for key in changes.done if not _store(_kind_at(key, changes)).has_own_table]:
@@ -97,7 +98,7 @@ def _done_by_kind(changes: Changes) -> Mapping[str, list[Done]]:
 
 
 def _principals(commands: Iterable[Command | Unresolved], locked: Locked) -> Iterator[Principal]:
-    """Yield those whose present state the decisions depend on."""
+    """Yield the principals whose present state the decisions depend on."""
     for command in commands:
         yield from command.principals
         if isinstance(command, Command) and (row := locked.rows.get(command.key)) is not None:

@@ -1,4 +1,4 @@
-"""The states of accounts, users, keys and other small subjects as rows, and how they are taken and saved."""
+"""The rows of accounts, users, keys and other subjects except tokens: lock, read and save them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def listed(alias: str) -> str:
 
 
 async def take(connection: Connection, keys: Sequence[Key], locked: Locked, *, patience: Patience) -> None:
-    """Lock these subjects and add them to what is locked; with `skip locked`, those held by others are named."""
+    """Lock these subjects and add their rows to `locked`; rows that other transactions have locked go to `held`."""
     accounts, ids = zip(*keys, strict=True)
     found = await connection.fetch(
         f"""
@@ -88,13 +88,13 @@ def states_in(rows: Iterable[asyncpg.Record], kind: type[S]) -> list[S]:
 async def states(connection: Tenant, kind: type[S], which: str, *values: object) -> list[S]:
     """Return the states of a kind whose rows meet `which`, a condition that an order and a limit may follow.
 
-    It takes no pool, so that nobody reads past row-level security by it.
+    It takes a tenant's connection and no pool, so that it always reads under row-level security.
     """
     return states_in(await connection.fetch(f"select {COLUMNS} from subject where {which}", *values), kind)
 
 
 async def save(connection: Connection, rows: Iterable[tuple[str, Row]]) -> None:
-    """Write rows, each with its kind, over whatever stood there."""
+    """Insert or replace rows, each with its kind."""
     cells = [_cells(kind, row.state, row.leaf) for kind, row in rows if row.state is not None and row.leaf is not None]
     await connection.execute(
         f"""

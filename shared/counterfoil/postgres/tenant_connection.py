@@ -24,8 +24,8 @@ Tenant: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 async def tenant(pool: Pool, account: UUID, *at_one_moment: str) -> AsyncIterator[Tenant]:
     """Lend a connection that sees one account's rows, and can change nothing.
 
-    It is good for one statement, or for several that see the tables named here `at_one_moment`. The caller is
-    decorated with `repeated` (see `schema_changes`), since a migration may make the transaction fail.
+    Use it for one statement, or name the tables `at_one_moment` that several statements must see in one snapshot.
+    Decorate the caller with `repeated` (see `schema_changes`), because a migration may make the transaction fail.
 
     Role and account last as long as the transaction does, so that no pool and no pooler can carry them to the next one.
     """

@@ -1,4 +1,4 @@
-"""The events of a token, or of another subject, as they stand in the log."""
+"""The events of a token, or of another subject, from the log."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.facts import facts_in
 from counterfoil.postgres.halving import halving
 from counterfoil.postgres.schema_changes import repeated
-from counterfoil.postgres.tenant_connection import Tenant, tenant
+from counterfoil.postgres.tenant_connection import tenant
 
 # Time never runs backwards within a subject.
 _VERSION_AT: Final = halving("event", "at", kind="and kind = 'token'") + " select low from halving where low = high"
@@ -46,13 +46,14 @@ async def events_of(
 async def changes_until(
     pool: Pool, account: UUID, token_id: UUID, *, at: datetime | None = None, version: int | None = None
 ) -> list[Fact]:
-    """Return all that made a token what it was at a moment or a version, in order.
+    """Return the events that led to a token's state at a moment or a version, in order.
 
-    Of its exchanges only the last is read, however many there are: each just replaces the time of the one before.
+    Of its exchanges it reads only the last one, because each exchange only replaces the time of the one before.
     """
     async with tenant(pool, account, "event") as connection:
         if version is None:
-            version = await _version_at(connection, account, token_id, at or datetime.max.replace(tzinfo=UTC))
+            moment = at or datetime.max.replace(tzinfo=UTC)
+            version = await connection.fetchval(_VERSION_AT, account, token_id, moment)
         rows = await connection.fetch(
             """
             select entry, private, version
@@ -72,7 +73,7 @@ async def changes_until(
 
 @repeated
 async def happened_until(pool: Pool, account: UUID, subject_id: UUID, kind: str, at: datetime) -> list[Fact]:
-    """Return all that happened to an account, a user or the like up to a moment, in order: they are few."""
+    """Return the events of an account or a user (they have few) up to a moment, in order."""
     async with tenant(pool, account) as connection:
         rows = await connection.fetch(
             """
@@ -86,20 +87,8 @@ async def happened_until(pool: Pool, account: UUID, subject_id: UUID, kind: str,
 
 
 @repeated
-async def version_at(pool: Pool, account: UUID, token_id: UUID, at: datetime) -> int:
-    """Return the version that a token had at a moment, 0 before its creation."""
-    async with tenant(pool, account) as connection:
-        return await _version_at(connection, account, token_id, at)
-
-
-async def _version_at(connection: Tenant, account: UUID, token_id: UUID, at: datetime) -> int:
-    version: int = await connection.fetchval(_VERSION_AT, account, token_id, at)
-    return version
-
-
-@repeated
 async def moment_of(pool: Pool, account: UUID, token_id: UUID, version: int) -> datetime | None:
-    """Return when this version came about, or None if the token has not come that far."""
+    """Return the time of this version's event, or None if the token has no such version yet."""
     async with tenant(pool, account) as connection:
         moment: datetime | None = await connection.fetchval(
             "select at from event where account_id = $1 and subject_id = $2 and kind = 'token' and version = $3",

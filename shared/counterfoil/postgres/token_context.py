@@ -16,7 +16,7 @@ from counterfoil.core.subjects.token.acceptance import ALONE, Context
 from counterfoil.core.subjects.user import held
 from counterfoil.core.subjects.user_events import Role
 
-# Owners of type user are users of ours if their id is one's; the door keeps such ids in this one spelling.
+# An owner of type user is a user of ours if the id is one of a user; the door stores such ids in this spelling.
 _OWNER: Final = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 _SHORT: Final = 1_000
 """Characters."""
@@ -24,17 +24,17 @@ COLUMNS: Final = (
     # Uses are looked up only if they are limited: most tokens have no row there.
     "case when t.max_uses is not null then (select c.used from counted_use c"
     " where c.account_id = t.account_id and c.subject_id = t.token_id) end as used, "
-    # One text of all that a quota says, and no join: of the many tokens without one no more than a null is read.
+    # All columns of a quota as one text, without a join: most tokens have no quota, and then this is only a null.
     "(select json_build_array(x.subject_id, x.rate_limit, x.max_uses, x.max_tokens,"
     " (select c.used from counted_use c where c.account_id = x.account_id and c.subject_id = x.subject_id))::text"
     " from owner_quota x where x.account_id = t.account_id and x.owner_type = t.owner_type"
     " and x.owner_id = t.owner_id) as quota, "
     "a.details as account_details, "
-    # What has this id may be no user. Asked in the join, the planner would read all users of the account.
+    # The subject with this id may be no user. As a join condition, this would make the planner read all users.
     "case when o.kind = 'user' then o.status else 'active' end as owner_status, "
     "case when o.kind = 'user' then o.details end as owner_details"
 )
-"""What `t`, a token, and what is `joined` to it show."""
+"""The columns of a token `t` and of the rows that are `joined` to it."""
 BLANK: Final = (
     "null::bigint as used, null::text as quota, "
     "null::text as account_details, null::text as owner_status, null::text as owner_details"
@@ -43,8 +43,8 @@ BLANK: Final = (
 
 def joined(token: str = "t") -> str:  # noqa: S107 - an alias
     """Return the joins to a token's account and owner, both by primary key: they give COLUMNS."""
-    # An account's own row has its id twice. Said plainly, the planner would look for account_id alone and filter the
-    # rest of all its subjects by `subject_id = account_id`; it does not see through coalesce.
+    # The row of an account has the account's id in both columns. With plain conditions the planner would read all
+    # subjects of the account and filter them; `coalesce` hides from it that both values are the same.
     return f"""
        left join subject a on a.account_id = {token}.account_id
                           and a.subject_id = coalesce({token}.account_id, {token}.account_id)
@@ -54,7 +54,7 @@ def joined(token: str = "t") -> str:  # noqa: S107 - an alias
 
 
 def removed(token: str = "t") -> str:  # noqa: S107 - an alias
-    """Return the condition that the user who owned a token was removed, by one look at a primary key."""
+    """Return the condition that the user who owned a token was removed: one look-up by primary key."""
     return f"""exists (select
                    from subject o
                   where o.account_id = {token}.account_id
@@ -96,7 +96,7 @@ class _User(msgspec.Struct, frozen=True):
 
 
 def _held(details: str) -> tuple[str, ...]:
-    # Only short ones are remembered: with many scopes each, 4,096 of them would fill the memory.
+    # Only short texts are cached: 4,096 long ones would need too much memory.
     return _short_held(details) if len(details) <= _SHORT else _read_held(details)
 
 

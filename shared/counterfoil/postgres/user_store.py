@@ -1,4 +1,4 @@
-"""Users in Postgres: administrators and addresses that decisions read, passwords and second factors beside them."""
+"""Users in Postgres: the administrators and addresses that decisions read; passwords and second factors."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class UserStore(Store):
 
 
 async def _administrators(connection: Connection, accounts: Iterable[UUID]) -> dict[UUID, frozenset[UUID]]:
-    """Return the active administrators of each account; true for as long as the account's row is locked."""
+    """Return the active administrators of each account; they cannot change while the account's row is locked."""
     rows = await connection.fetch(
         """
         select s.account_id, s.subject_id
@@ -96,7 +96,7 @@ async def _keep(connection: Connection, command: Command) -> None:
             await one_time.keep_codes(connection, account, user, command.recovery_digests, command.pepper_id)
         case RemoveTotp():
             await one_time.forget(connection, account, user)
-        case UseRecoveryCode(index=index, digest=digest):  # the state alone does not tell which code is meant
+        case UseRecoveryCode(index=index, digest=digest):  # the state alone does not say which code was used
             await one_time.spend(connection, account, user, index, digest)
         case _:
             pass

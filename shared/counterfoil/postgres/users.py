@@ -44,7 +44,7 @@ class KnownUser(msgspec.Struct, frozen=True):
 async def user_by_email(pool: Pool, account: UUID, email: str) -> tuple[UUID, KnownUser | None]:
     """Return the account (NIL if there is none) and its user with this address, in whatever spelling and status.
 
-    One statement, whichever of them is missing: time does not tell which.
+    It is one statement in every case, so that its time does not reveal whether the account or the user is missing.
     """
     row = await pool.fetchrow(
         f"""

@@ -1,8 +1,8 @@
-"""Logs which caller reads what does not belong to it: reads of the log before the answer, others about a second later.
+"""Writes events about reads: which caller read tokens of other owners, or the log.
 
-Lists and look-ups are counted in memory and written through the door, one event per reader: the first event a second
-after the first read, further ones at growing intervals while the reader goes on. A crash loses at most the counts since
-the last event: those of the last second, or of the last minute if the reader never paused.
+`record` writes the event before the request is answered. `note` counts a read in memory, and one event per reader
+follows: the first a second after the first read, further events at growing intervals while the reader continues. A
+crash loses the counts since the last event: at most those of a second, or of a minute if the reader never paused.
 """
 
 from __future__ import annotations
@@ -27,21 +27,24 @@ LONGEST_PAUSE_SECONDS: Final = 60.0
 
 
 @dataclass(slots=True)
-class _Pace:
-    """When the next event about a reader may be written; times are seconds on the event loop's clock."""
+class _Pending:
+    """The reads of a reader since the last event (None: no read), and when the next event is due.
+
+    Times are seconds on the event loop's clock; `pause` is the interval before the next event.
+    """
 
     due: float
     pause: float
+    reads: Reads | None = None
 
 
 class AccessLog:
-    """Logs reads: `async with AccessLog(door) as log`, then `log.note(…)` or `await log.tell(…)`."""
+    """Logs reads: `async with AccessLog(door) as log`, then `log.note(…)` or `await log.record(…)`."""
 
     def __init__(self, door: Doorway, *, pause_seconds: float = PAUSE_SECONDS) -> None:
         self._door = door
         self._pause = pause_seconds
-        self._gathered: dict[Reader, Reads] = {}
-        self._paces: dict[Reader, _Pace] = {}
+        self._pending: dict[Reader, _Pending] = {}
         self._log = LogReads(door)
         self._writing = Repeating(self._write_due, seconds=pause_seconds / 4, failure_event="reads_not_written")
 
@@ -54,70 +57,69 @@ class AccessLog:
         await self.flush()
         await self._log.finish()
 
-    def note(self, caller: Principal, what: What, *, shown: int, tokens: tuple[UUID, ...] = ()) -> None:
+    def note(self, caller: Principal, what: What, *, rows: int, tokens: tuple[UUID, ...] = ()) -> None:
         """Count a read; an event about it follows within about a second."""
-        reader, now = (caller.account, caller.actor), asyncio.get_running_loop().time()
-        self._gathered.setdefault(reader, Reads(now)).add(_reads({what: 1}, shown, tokens))
-        self._paces.setdefault(reader, _Pace(now + self._pause, self._pause))
+        self._gather((caller.account, caller.actor), _reads({what: 1}, rows, tokens))
 
-    async def tell(self, caller: Principal, what: What, *, shown: int, tokens: tuple[UUID, ...] = ()) -> None:
-        """Log a read before it is answered: what cannot be logged is not shown."""
-        await write(self._door, (caller.account, caller.actor), _reads({what: 1}, shown, tokens))
+    async def record(self, caller: Principal, what: What, *, rows: int, tokens: tuple[UUID, ...] = ()) -> None:
+        """Write the event of a read. Call it before the answer: if it raises, the read must fail."""
+        await write(self._door, (caller.account, caller.actor), _reads({what: 1}, rows, tokens))
 
-    async def tell_log(
-        self, caller: Principal, *, first: int, last: int, shown: int = 0, filters: Collection[str] = (),
+    async def record_log(
+        self, caller: Principal, *, first: int, last: int, rows: int = 0, filters: Collection[str] = (),
         tokens: tuple[UUID, ...] = (), whole: bool = False,
     ) -> None:  # fmt: skip
-        """Return when an event of the last hour says that this caller reads the log; without it nothing is shown.
+        """Return once an event of the last hour says that this caller reads the log; if it raises, the read must fail.
 
         `filters` are the names of the filters of the request, `tokens` the tokens that it names. With `whole` the
-        positions are those of all accounts' log.
+        positions are those of the log of all accounts.
         """
-        reads = _reads({_which(whole): 1}, shown, tokens)
+        reads = _reads({_which(whole): 1}, rows, tokens)
         reads.log = LogRange(first=first, last=last, filters=dict.fromkeys(filters, 1) or {"none": 1})
-        await self._log.tell(((caller.account, caller.actor), _which(whole)), reads)
+        await self._log.record(((caller.account, caller.actor), _which(whole)), reads)
 
-    def note_log(self, caller: Principal, *, first: int, last: int, shown: int, whole: bool = False) -> None:
-        """Count what a request has shown since its `tell_log`; the next event contains it."""
-        reads = _reads({_which(whole): 0}, shown, ())
+    def note_log(self, caller: Principal, *, first: int, last: int, rows: int, whole: bool = False) -> None:
+        """Count the rows that a request has returned since its `record_log`; the next event includes them."""
+        reads = _reads({_which(whole): 0}, rows, ())
         reads.log = LogRange(first=first, last=last)
         self._log.note(((caller.account, caller.actor), _which(whole)), reads)
 
     async def flush(self) -> None:
         """Write all reads now."""
-        await self._write_all(list(self._gathered))
+        await self._write_all(list(self._pending))
+
+    def _gather(self, reader: Reader, reads: Reads) -> None:
+        now = asyncio.get_running_loop().time()
+        pending = self._pending.setdefault(reader, _Pending(now + self._pause, self._pause))
+        if pending.reads is None:
+            pending.reads = reads
+        else:
+            pending.reads.add(reads)
 
     async def _write_due(self) -> None:
         now = asyncio.get_running_loop().time()
-        due = [reader for reader, pace in self._paces.items() if pace.due <= now]
-        for reader in due:
-            self._set_pace(reader, now)
-        await self._write_all([reader for reader in due if reader in self._gathered])
+        await self._write_all([reader for reader, pending in self._pending.items() if pending.due <= now])
         await self._log.write_due()
 
-    def _set_pace(self, reader: Reader, now: float) -> None:
-        """Double the pause of a reader that has read again since the last event; otherwise reset it."""
-        pace = self._paces.pop(reader)
-        if reader in self._gathered:
-            longer = min(2 * pace.pause, LONGEST_PAUSE_SECONDS * self._pause)
-            self._paces[reader] = _Pace(now + longer, longer)
-
     async def _write_all(self, readers: list[Reader]) -> None:
-        taken = {reader: self._gathered.pop(reader) for reader in readers}
+        now = asyncio.get_running_loop().time()
+        taken: dict[Reader, Reads] = {}
+        for reader in readers:
+            pending = self._pending.pop(reader)  # a reader that paused begins with the shortest interval again
+            if pending.reads is not None:
+                longer = min(2 * pending.pause, LONGEST_PAUSE_SECONDS * self._pause)
+                self._pending[reader] = _Pending(now + longer, longer)
+                taken[reader] = pending.reads
         # Together, so that they share one batch.
         results = await asyncio.gather(*(write(self._door, *each) for each in taken.items()), return_exceptions=True)
         for (reader, reads), result in zip(taken.items(), results, strict=True):
             if isinstance(result, BaseException):
-                self._keep_back(reader, reads)
+                self._gather(reader, reads)
                 log.warning("reads_kept_back", error=type(result).__name__)
 
-    def _keep_back(self, reader: Reader, reads: Reads) -> None:
-        self._gathered.setdefault(reader, Reads(reads.since)).add(reads)
-        self._paces.setdefault(reader, _Pace(asyncio.get_running_loop().time() + self._pause, self._pause))
 
-
-def _reads(calls: dict[str, int], shown: int, tokens: tuple[UUID, ...]) -> Reads:
-    return Reads(asyncio.get_running_loop().time(), calls, shown, dict.fromkeys(tokens))
+def _reads(calls: dict[str, int], rows: int, tokens: tuple[UUID, ...]) -> Reads:
+    return Reads(asyncio.get_running_loop().time(), calls, rows, dict.fromkeys(tokens))
 
 
 def _which(whole: bool) -> WhichLog:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 
+from counterfoil import private_files
 from counterfoil.core.duration import FOREVER
 
 FIRST: Final = 1
@@ -81,27 +82,11 @@ def present(file: Path) -> Charter:
 
 def write(file: Path, charter: Charter) -> None:
     """Write the whole file or leave it unchanged; only its owner can read it."""
-    part = file.with_name(file.name + ".part")
-    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "wb") as opened:
-        opened.write(msgspec.json.format(msgspec.json.encode(charter)) + b"\n")
-        opened.flush()
-        os.fsync(handle)
-    part.rename(file)
-    sync(file.parent)
-
-
-def sync(directory: Path) -> None:
-    """Flush the names in a directory to disk."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    private_files.write(file, msgspec.json.format(msgspec.json.encode(charter)) + b"\n")
 
 
 @contextmanager
-def turn(directory: Path) -> Iterator[None]:
+def locked_directory(directory: Path) -> Iterator[None]:
     """Make two foundings in one directory run one after the other."""
     handle = os.open(directory, os.O_RDONLY)
     try:

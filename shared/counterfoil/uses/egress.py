@@ -1,8 +1,8 @@
-"""The one way in which the service calls addresses that its users name.
+"""Outgoing requests to URLs that tenants state; the service sends no other requests to such URLs.
 
-https alone, to addresses that were looked at before (`destinations`) and to no others: a name is resolved once, and the
-connection goes to what it resolved to then. No redirects, no proxies of the environment, no cookies, no compression;
-a bound of time for all of it and a bound of size for what is read.
+A request uses https. It resolves the host name once, checks the addresses (`core/destinations`), and connects only to
+addresses that passed the check. It follows no redirects, uses no proxy from the environment, sends no cookies and
+accepts no compression. Time and size of the reply are limited.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from counterfoil.core.destinations import (
 from counterfoil.settings import BadSetting, Settings
 
 PATIENCE_SECONDS: Final = 5.0
-"""For resolving, connecting and reading together."""
+"""The longest time for resolving, connecting and reading together."""
 LONGEST_REPLY: Final = 65_536
 _PART: Final = 8_192
 _RESOLVERS: Final = 16
-"""Names resolved at a time: the system's resolver takes a thread, and may hold it for long."""
+"""How many names are resolved at a time. The system's resolver blocks a thread for each, sometimes for long."""
 _HEADERS: Final = {"User-Agent": "counterfoil", "Accept": "application/json", "Accept-Encoding": "identity"}
 _MAX_AGE: Final = re.compile(r"max-age=\"?(\d{1,9})", re.IGNORECASE)
 _NOT_AT_ALL: Final = re.compile(r"\bno-(store|cache)\b", re.IGNORECASE)
@@ -55,27 +55,27 @@ class EgressFailed(Exception):  # noqa: N818 - named like the refusals
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What a GET brought, and how many seconds it may be kept according to its Cache-Control."""
+    """The body of a reply, and for how many seconds its Cache-Control allows to keep it."""
 
     content: bytes
     max_age: int | None
 
 
 def trusted(settings: Settings) -> ssl.SSLContext:
-    """Return what servers are known by: the system's authorities, and those of EGRESS_CA_FILE; or raise BadSetting."""
+    """Return a TLS context that trusts the system's authorities and those of EGRESS_CA_FILE; or raise BadSetting."""
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if settings.egress_ca_file is not None:
         try:
             context.load_verify_locations(cafile=settings.egress_ca_file)
-        except OSError as error:  # an SSLError is one, too
+        except OSError as error:  # includes ssl.SSLError
             why = error.strerror if error.errno else "it has to hold certificates in PEM form"
             raise BadSetting("EGRESS_CA_FILE", f"cannot be used ({why}).") from None
     return context
 
 
 class Egress:
-    """Calls addresses that users name: `async with Egress(settings) as egress`."""
+    """Requests URLs that tenants state: `async with Egress(settings) as egress`."""
 
     def __init__(self, settings: Settings, *, resolve: Resolve | None = None) -> None:
         self._allowed = Allowed.of(settings.egress_allowed)
@@ -91,14 +91,14 @@ class Egress:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def get(self, url: str) -> Fetched:
-        """Return what is at an address, or raise EgressFailed."""
+        """Send a GET request and return its reply, or raise EgressFailed."""
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 destination = destination_of(url)
                 return await self._got(url, await self._addresses(destination))
         except DestinationRefused as error:
             raise EgressFailed("destination", str(error)) from None
-        except BadSetting as error:  # the file was good when the process started
+        except BadSetting as error:  # the file was readable when the process started
             raise EgressFailed("connection", str(error)) from None
         except TimeoutError:
             raise EgressFailed("time", f"The server did not answer within {PATIENCE_SECONDS:g} seconds.") from None
@@ -118,7 +118,7 @@ class Egress:
         return await asyncio.get_running_loop().run_in_executor(self._threads, resolve)
 
     async def _trusted(self) -> ssl.SSLContext:
-        """Return the authorities, read once: that takes as long as some hundred requests, so not when we start."""
+        """Return the TLS context, read once: reading it takes as long as some hundred requests."""
         if self._context is None:
             loop = asyncio.get_running_loop()
             self._context = await loop.run_in_executor(self._threads, trusted, self._settings)
@@ -138,7 +138,7 @@ class Egress:
 
 
 class _Pinned(AbstractResolver):
-    """Resolves every name to the addresses that were vetted."""
+    """Resolves every name to the addresses that passed the check."""
 
     def __init__(self, addresses: tuple[Address, ...]) -> None:
         self._addresses = addresses
@@ -146,7 +146,7 @@ class _Pinned(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Return the vetted addresses, whatever the name."""
+        """Return the checked addresses for any name."""
         _ = family
         return [
             ResolveResult(
@@ -161,7 +161,7 @@ class _Pinned(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Do nothing: there is nothing open."""
+        """Do nothing; this resolver holds no resources."""
 
 
 async def _content(reply: aiohttp.ClientResponse) -> bytes:

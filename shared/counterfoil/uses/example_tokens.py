@@ -60,7 +60,7 @@ _SENTENCES: Final = {
 def minted(admin_email: str) -> dict[str, Any]:
     """Return what the file of credentials holds in addition to the administrator."""
     return {
-        "member_email": _beside(admin_email),
+        "member_email": _member_email(admin_email),
         "member_password": secrets.token_urlsafe(PASSWORD_BYTES),
         "member_token": mint("user").plain,
         "member_user_id": uuid7(),
@@ -71,7 +71,7 @@ def minted(admin_email: str) -> dict[str, Any]:
     }
 
 
-def _beside(admin_email: str) -> str:
+def _member_email(admin_email: str) -> str:
     local, _, domain = admin_email.rpartition("@")
     return checked_email(f"{'second-' if local.casefold() == 'member' else ''}member@{domain}")
 
@@ -81,8 +81,8 @@ def commands(charter: WithExamples, founder: Principal, peppers: Peppers) -> tup
     application, zone = Owner("application", charter.application_id), Owner("service", charter.zone_id)
     return (
         *_member(charter, founder, peppers),
-        *_known(founder, peppers, application, name="first application", number=3),
-        *_known(founder, peppers, zone, name="first zone", number=4),
+        *_owner_of_one_token(founder, peppers, application, name="first application", number=3),
+        *_owner_of_one_token(founder, peppers, zone, name="first zone", number=4),
         *(_template(founder, name) for name in TEMPLATES),
     )
 
@@ -103,7 +103,9 @@ def _member(charter: WithExamples, founder: Principal, peppers: Peppers) -> tupl
     return user, token
 
 
-def _known(founder: Principal, peppers: Peppers, owner: Owner, *, name: str, number: int) -> tuple[Create, Revoke]:
+def _owner_of_one_token(
+    founder: Principal, peppers: Peppers, owner: Owner, *, name: str, number: int
+) -> tuple[Create, Revoke]:
     wish = Wish(
         name=name, owner=owner, lifetime="1d",
         description="Makes its owner known. It was revoked when it was created, and its secret was shown to nobody.",

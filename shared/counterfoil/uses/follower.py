@@ -1,7 +1,7 @@
-"""Calls followers of the log with every event, once and in order. Jobs read the log in no other way.
+"""Calls each follower of the log with every event in order. Worker jobs that act on events use only this.
 
-A batch of events and the position after it are committed in one transaction, so a crash repeats the whole batch or
-nothing. A follower may repeat what it does outside of this transaction, such as sending a message.
+One transaction commits what a follower writes for a batch and its new position. After a crash the batch is either
+done, or handled again from the start. So an effect outside the transaction, such as a message, may happen twice.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Apply: TypeAlias = Callable[[Transaction, Sequence[LoggedEvent]], Awaitable[None
 
 
 class PositionOutOfOrder(Exception):  # noqa: N818 - named like the refusals
-    """The next event of the log is not at the position after the last one that a follower handled."""
+    """The event at the position that a follower needs next is missing from the log."""
 
     def __init__(self, name: str, *, expected: int, found: int | None, head: int) -> None:
         there = f"it has {head:,} events and none there" if found is None else f"its next event is at {found}"
@@ -31,9 +31,9 @@ class PositionOutOfOrder(Exception):  # noqa: N818 - named like the refusals
 class Follower:
     """A consumer of batches of events, in the order of the log.
 
-    `apply` writes through the connection that it is given, and neither commits nor rolls back. The database ends a
-    transaction that it leaves idle for a minute: then, as after any failure, the batch is repeated. A follower begins
-    at the first event, or with `from_now` after the last one that there is when it is first run.
+    `apply` writes with the connection that it receives, and does not commit or roll back. If it raises, or leaves the
+    transaction idle for a minute, the batch is handled again. A new follower begins with the first event, or with
+    `from_now` after the last event that exists then.
     """
 
     name: str
@@ -44,9 +44,9 @@ class Follower:
 
 @repeated
 async def follow(pool: Pool, follower: Follower) -> int:
-    """Handle the next batch and return its number of events; 0 also while another worker has the follower.
+    """Handle the next batch and return how many events it had; 0 if another worker has locked the follower.
 
-    Raises PositionOutOfOrder, or what `apply` raised; then nothing has happened.
+    Raises PositionOutOfOrder, or the error of `apply`; then the transaction is rolled back.
     """
     async with pool.acquire() as connection, connection.transaction():
         position = await sql.take(connection, follower.name)
@@ -61,7 +61,7 @@ async def follow(pool: Pool, follower: Follower) -> int:
 
 
 def refuse_disorder(follower: Follower, position: int, batch: Sequence[LoggedEvent], head: int) -> None:
-    """Raise PositionOutOfOrder unless a batch has each position after this one, up to its size or the head."""
+    """Raise PositionOutOfOrder unless a batch has all positions after this one, up to its size or the head."""
     last = min(position + follower.batch_size, head)
     found = [event.position for event in batch]
     for expected, there in zip(range(position + 1, last + 1), [*found, None], strict=False):

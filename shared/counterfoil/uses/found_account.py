@@ -1,7 +1,7 @@
-"""Founding of an account, with its administrator and a token that may do everything in it.
+"""Founds an account with its administrator and a token that may do everything in it.
 
-Everything is minted and written down before anything is asked of the ledger, so that a crash at any moment
-leaves either nothing, or a file from which the same account is founded again:
+All ids and secrets are made and written to a file before the first command. So a crash at any moment leaves either
+nothing, or a file from which the next call founds the same account:
 
     FILE.new (mode 0600, on disk)  →  CreateAccount, CreateUser, Create together  →  FILE.new becomes FILE
 """
@@ -18,6 +18,7 @@ from argon2 import PasswordHasher
 from msgspec.structs import asdict, replace
 from uuid_utils.compat import uuid7
 
+from counterfoil import private_files
 from counterfoil.core import text
 from counterfoil.core.duration import FOREVER, length
 from counterfoil.core.emails import canonical, checked_email
@@ -41,10 +42,9 @@ from counterfoil.uses.credentials_file import (
     AnotherFounding,
     Charter,
     WithExamples,
+    locked_directory,
     present,
     read,
-    sync,
-    turn,
     write,
 )
 from counterfoil.uses.example_tokens import PASSWORD_BYTES
@@ -60,11 +60,11 @@ async def found(
 ) -> bool:
     """Found the account whose credentials go into the file; return False if the file has them already.
 
-    With examples it has one of each thing that vendors' clients ask for. May be repeated after any failure: the same
-    command finishes what was begun, as it was begun.
+    With `examples` the account has one of each thing that vendors' clients need. After a failure, the same call
+    finishes the founding with the ids and secrets in the file.
     """
     new = file.with_name(file.name + ".new")
-    with turn(file.parent):
+    with locked_directory(file.parent):
         if file.exists():  # noqa: ASYNC240 - nobody else waits in this process
             _refuse_another(read(file), name, email)
             return False
@@ -78,13 +78,13 @@ async def found(
         await _execute(settings, charter)
         write(new, await _with_logins(settings, charter))
         new.rename(file)
-        sync(file.parent)
+        private_files.sync(file.parent)
     return True
 
 
 async def renew_token(settings: Settings, *, file: Path, lifetime: str | None = None) -> datetime | None:
     """Renew the token in a file of credentials, by this lifetime or its own, and return its expiry."""
-    with turn(file.parent):
+    with locked_directory(file.parent):
         charter = present(file)
         charter = replace(charter, admin_token_lifetime=lifetime or charter.admin_token_lifetime)
         command = Renew(
@@ -132,14 +132,14 @@ async def _execute(settings: Settings, charter: Charter) -> None:
         finally:
             await connection.close()
         with suppress(AlreadyExists):  # an earlier attempt succeeded, and its reply was lost
-            await door.execute(_all_of_it(charter, peppers))
+            await door.execute(_founding(charter, peppers))
 
 
 def _founder(charter: Charter) -> Principal:
     return Principal(actor=Actor("system", NIL), account=charter.account, scopes=(EVERYTHING,))
 
 
-def _all_of_it(charter: Charter, peppers: Peppers) -> AllOrNothing:
+def _founding(charter: Charter, peppers: Peppers) -> AllOrNothing:
     founder = _founder(charter)
     account = CreateAccount(account=charter.account, id=charter.account, by=founder, name=charter.account_name)
     administrator = CreateUser(

@@ -1,4 +1,4 @@
-"""Import of tokens from elsewhere: which of them are here already, and what a dry run would say of the others."""
+"""Imports of tokens: which of them exist already, and what a dry run reports for the others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from msgspec import UnsetType
 from msgspec.structs import replace
 
 from counterfoil.core.bounds import UNBOUNDED, Bounds
-from counterfoil.core.events import Fact
+from counterfoil.core.events import Fact, Private
 from counterfoil.core.principal import Owner
 from counterfoil.core.refusals import Refusal, SecretTaken
 from counterfoil.core.subjects.token.commands import Create
@@ -25,7 +25,7 @@ async def existing(
 ) -> dict[int, Fact | None]:
     """Find the commands whose secret is in the ledger already, each with the creation of the token that has it.
 
-    None stands for a token whose creation this account cannot read. Tokens `of_others` are included only on request.
+    None is a token of another account, whose creation this account cannot read; it is included only with `of_others`.
     """
     held = await holders(pool, (digest for each in commands.values() for digest in each.imported_digests))
     if not held:
@@ -40,7 +40,7 @@ async def existing(
 
 
 def is_same(command: Create, fact: Fact) -> bool:
-    """Say whether a command would create the token that this fact created; what it leaves open is the same."""
+    """Return whether a command would create the token that this fact created; fields that it omits count as equal."""
     created = fact.event
     if not isinstance(created, Created):
         raise TypeError("a token begins with `created`")
@@ -52,7 +52,7 @@ def is_same(command: Create, fact: Fact) -> bool:
         and command.lifetime in (None, created.lifetime)
         and command.expires_at in (None, created.expires_at)
         and Bounds(command.networks, command.rate_limit, command.max_uses) in (UNBOUNDED, bounds)
-        and (private is None or _kept(command.name, command.metadata) == _kept(private.name, private.metadata))
+        and (private == Private() or _kept(command.name, command.metadata) == _kept(private.name, private.metadata))
     )
 
 
@@ -68,7 +68,7 @@ def _kept(name: str | UnsetType, metadata: Mapping[str, str] | UnsetType) -> tup
 async def rehearse(door: Door, commands: Sequence[Create]) -> list[Refusal | None]:
     """Return the refusal that each command would get if all were executed now.
 
-    Their secrets are compared with each other alone: whether another account has one is not for a dry run to tell.
+    Secrets are compared only within these commands: a dry run must not reveal whether another account has one.
     """
     answers = await door.rehearse([replace(command, imported_digests=()) for command in commands])
     refusals: list[Refusal | None] = []

@@ -1,4 +1,4 @@
-"""Tells every process within a second about rotations of keys and peppers."""
+"""Looks once a second whether the signing keys or the peppers have a new version, and calls their listeners."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -22,19 +22,22 @@ log = structlog.get_logger()
 
 EVERY_SECONDS: Final = 1.0
 
-Hear = Callable[[int | None, float, datetime], Awaitable[None]]
-"""Receives a version, the loop's time that it is as of, and the database's time."""
+Listener = Callable[[int | None, float, datetime], Awaitable[None]]
+"""Takes a version, the time on the event loop's clock at which it was read, and the time of the database."""
 
 
-def following(url: str, peppers: Iterable[int], listeners: Mapping[UUID, Hear]) -> AbstractAsyncContextManager[None]:
-    """Tell each listener its subject's version once a second, for as long as this context is open.
+def watch_versions(
+    url: str, peppers: Iterable[int], listeners: Mapping[UUID, Listener]
+) -> AbstractAsyncContextManager[None]:
+    """Call each listener with the version of its subject once a second, until this context ends.
 
-    The connection announces which peppers this process has, so that an operator sees which processes lack a new one.
+    The connection's application_name lists the peppers of this process, so that an operator sees which processes lack
+    a new one.
     """
-    return in_background(_follow(url, peppers, listeners))
+    return in_background(_watch(url, peppers, listeners))
 
 
-async def _follow(url: str, peppers: Iterable[int], listeners: Mapping[UUID, Hear]) -> None:
+async def _watch(url: str, peppers: Iterable[int], listeners: Mapping[UUID, Listener]) -> None:
     while True:
         try:
             connection = await connect(url)
@@ -45,23 +48,23 @@ async def _follow(url: str, peppers: Iterable[int], listeners: Mapping[UUID, Hea
                 connection.terminate()
         except (*LOST, asyncpg.PostgresError, Misconfigured):
             pass  # the door also needs the database, and logs the reason once
-        except Exception:  # this task must survive every error
-            log.exception("following_failed")
+        except Exception:  # the task continues after every error
+            log.exception("key_watch_failed")
         await asyncio.sleep(EVERY_SECONDS)
 
 
-async def _listen(connection: Connection, listeners: Mapping[UUID, Hear]) -> None:
+async def _listen(connection: Connection, listeners: Mapping[UUID, Listener]) -> None:
     last_logged = ""
     while True:
         as_of = monotonic()
         found = await versions(connection, NIL, listeners)
         try:
-            for subject, hear in listeners.items():
+            for subject, listener in listeners.items():
                 version, at = found[subject]
-                await hear(version, as_of, at)
+                await listener(version, as_of, at)
             last_logged = ""
         except Refusal as refusal:
             if refusal.detail != last_logged:
-                log.error("cannot_follow", what_to_do=refusal.detail)  # noqa: TRY400 - foreseen, so no traceback
+                log.error("version_refused", what_to_do=refusal.detail)  # noqa: TRY400 - foreseen, so no traceback
             last_logged = refusal.detail
         await asyncio.sleep(EVERY_SECONDS)

@@ -1,8 +1,8 @@
-"""Logs reads of the log: one event per reader and hour, and the first one before anything is shown.
+"""Writes events about reads of the log: one per reader and hour, the first one before the first answer.
 
-The database decides how long ago the last event of a reader was, so that several processes write only one. What a
-reader reads in the rest of the hour is gathered in memory and becomes the next event. A crash loses at most that range;
-the event that this reader reads the log is stored.
+The database knows when the last event of a reader was written, so several processes write one event an hour together.
+Further reads of the hour are counted in memory and become the next event. A crash loses these counts, but not the event
+that this reader reads the log.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from counterfoil.core.unit_of_work import Outcome
 log = structlog.get_logger()
 
 _REST_SECONDS: Final = 5.0
-"""How long nothing is written after an event could not be written."""
+"""The pause after an event could not be written."""
 
 
 Reader = tuple[UUID, Actor]
@@ -44,7 +44,7 @@ class Reads:
 
     since: float
     calls: dict[str, int] = field(default_factory=dict)
-    shown: int = 0
+    rows: int = 0
     tokens: dict[UUID, None] = field(default_factory=dict)
     log: LogRange | None = None
 
@@ -53,7 +53,7 @@ class Reads:
         self.since = min(self.since, other.since)
         for what, count in other.calls.items():
             self.calls[what] = self.calls.get(what, 0) + count
-        self.shown += other.shown
+        self.rows += other.rows
         self.tokens |= other.tokens
         while len(self.tokens) > NAMED_LIMIT:
             self.tokens.popitem()
@@ -62,36 +62,36 @@ class Reads:
     @property
     def range(self) -> dict[str, int]:
         """The positions that were read, for the service's own log."""
-        return {"first": self.log.first, "last": self.log.last, "shown": self.shown} if self.log else {}
+        return {"first": self.log.first, "last": self.log.last, "rows": self.rows} if self.log else {}
 
 
 async def write(door: Doorway, reader: Reader, reads: Reads) -> Outcome:
-    """Write one event about these reads."""
+    """Write one event about these reads, and return its outcome."""
     account, actor = reader
     return await door.execute(
         NoteAccess(
-            # By the service, about the reader: a reader that was revoked meanwhile has read all the same.
+            # The service is the actor, since the event must be written even if the reader was revoked meanwhile.
             account=account, id=access_id_of(account, actor), by=SYSTEM, reader=actor, calls=reads.calls,
-            shown=reads.shown, tokens=tuple(reads.tokens),
+            rows=reads.rows, tokens=tuple(reads.tokens),
             seconds=int(asyncio.get_running_loop().time() - reads.since), log=reads.log,
         )
     )  # fmt: skip
 
 
 class LogReads:
-    """Gathers reads of the log and writes them once an hour. Times are seconds on the event loop's clock."""
+    """Counts reads of the log and writes them once an hour. Times are seconds on the event loop's clock."""
 
     def __init__(self, door: Doorway) -> None:
         self._door = door
         self._gathered: dict[Reading, Reads] = {}
         self._covered_until: dict[Reading, float] = {}
-        """Until when a stored event covers further reads of its reader."""
+        """The end of the hour of each reader's last stored event; reads before it need no event of their own."""
         self._tasks: dict[Reading, asyncio.Task[None]] = {}
         self._rests_until = 0.0
 
-    async def tell(self, reading: Reading, reads: Reads) -> None:
-        """Count a read; return when an event of the hour is stored. Raises the errors of the door."""
-        while not self._is_covered(reading):
+    async def record(self, reading: Reading, reads: Reads) -> None:
+        """Count a read; return once an event of this hour is stored. Raises the errors of the door."""
+        while self._covered_until.get(reading, 0.0) <= asyncio.get_running_loop().time():
             if reading not in self._tasks:
                 await self._write(reading, reads)
                 return
@@ -99,11 +99,8 @@ class LogReads:
         self.note(reading, reads)
 
     def note(self, reading: Reading, reads: Reads) -> None:
-        """Count a read; it becomes part of an event when the hour is over."""
-        if reading in self._gathered:
-            self._gathered[reading].add(reads)
-        else:
-            self._gathered[reading] = reads
+        """Count a read for the event after this hour."""
+        self._gathered.setdefault(reading, Reads(reads.since)).add(reads)
 
     async def write_due(self) -> None:
         """Write the reads of each reader whose hour is over."""
@@ -113,15 +110,12 @@ class LogReads:
             await self._write_all([each for each in self._gathered if each not in self._covered_until])
 
     async def finish(self) -> None:
-        """Write what may be written; where the hour is not over, write the range to the service's own log."""
+        """Write all reads; those whose hour is not over cannot be written, and go to the service's own log."""
         await self._write_all(list(self._gathered))
         for ((account, actor), which), reads in self._gathered.items():
             log.info(
                 "log_reads_unwritten", account=account, reader=actor.id, kind=actor.kind, which=which, **reads.range
             )
-
-    def _is_covered(self, reading: Reading) -> bool:
-        return self._covered_until.get(reading, 0.0) > asyncio.get_running_loop().time()
 
     async def _write_all(self, readings: list[Reading]) -> None:
         free = [each for each in readings if each not in self._tasks]
@@ -131,7 +125,7 @@ class LogReads:
             log.warning("reads_kept_back", readers=len(failed), error=failed[0])
 
     async def _write(self, reading: Reading, reads: Reads | None = None) -> None:
-        # A task of its own: its callers may be cancelled, and what was gathered must be counted exactly once.
+        # A task of its own: a cancelled caller must not interrupt the write, since each read counts exactly once.
         task = self._tasks[reading] = asyncio.create_task(self._written(reading, reads))
         task.add_done_callback(lambda _: self._tasks.pop(reading))
         await asyncio.shield(task)
@@ -153,7 +147,7 @@ class LogReads:
 
 
 def _seconds_left(outcome: Outcome, which: WhichLog) -> float:
-    """Return how many seconds the last event covers further reads, from the time of the request."""
+    """Return the seconds between the time of this command and the end of the hour of the last event."""
     if not isinstance(outcome.state, Access):
         raise TypeError("an access log is expected")
     return (outcome.state.log_read_at[which] + access.HOUR - outcome.at).total_seconds()

@@ -1,4 +1,4 @@
-"""The peppers of this process, compared with those that the database knows, and kept up to date."""
+"""Compares the peppers of this process with those in the database, and keeps them up to date."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 async def introduce_peppers(connection: Connection | Pool, door: Door, peppers: Peppers) -> int:
     """Introduce new peppers to the database, learn which one signs, and return the version of the set.
 
-    Raises Misconfigured if a number stands for another key, or if the pepper that signs is missing here.
+    Raises Misconfigured if a number has another key in the database, or if this process lacks the pepper that signs.
     """
     checks = peppers.checks()
     pepper_set = await stored_pepper_set(connection)
@@ -49,16 +49,16 @@ class PepperSync:
         self._failure: Misconfigured | None = None
 
     async def ensure_fresh(self) -> None:
-        """Return once this process knows, as of a moment ago, which pepper signs and which verify."""
+        """Return once this process knows which peppers sign and verify, as of SYNC_SECONDS ago or later."""
         if self._version is None or monotonic() - self._as_of > SYNC_SECONDS:
             await self.refresh()
 
     async def refresh(self) -> None:
-        """Return once it knows that as of now; raise Misconfigured if it lacks a pepper that others may have."""
+        """Return once this process knows that as of now; raise Misconfigured if it lacks one that others may use."""
         await self._reading.get(None)
 
-    async def heard(self, version: int | None, as_of: float, _: datetime) -> None:
-        """Take note of the set's version at a moment of the loop's clock."""
+    async def note_version(self, version: int | None, as_of: float, _: datetime) -> None:
+        """Read the peppers again if they have a new version, which was read at `as_of` on the loop's clock."""
         if version is None or version != self._version:
             await self.refresh()
         else:

@@ -1,6 +1,7 @@
-"""Back in when everybody is locked out: done where the database is, by the system, through the same door.
+"""Restores an administrator's access when everybody is locked out. The operator runs it with access to the database.
 
-Whoever may run this has the database and the peppers, and could read all there is. What is done is in the log.
+The system is the actor, and the commands go through the door, so that the log has their events. It gives no new power:
+an operator with the database and the peppers can read everything anyway.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ from counterfoil.settings import Settings
 _PASSWORD_BYTES: Final = 18
 
 
-class NobodySo(Exception):  # noqa: N818 - named like the refusals
+class NoSuchUser(Exception):  # noqa: N818 - named like the refusals
     """No user has this e-mail address; `counterfoil account create` makes an account with an administrator."""
 
 
-class SeveralSo(Exception):  # noqa: N818 - named like the refusals
+class SeveralUsers(Exception):  # noqa: N818 - named like the refusals
     """Users of several accounts have this e-mail address; say which one you mean."""
 
 
@@ -45,11 +46,11 @@ class Recovered(NamedTuple):
 async def recover(settings: Settings, *, email: str, account: UUID | None, any_network: bool) -> Recovered:
     """Make the user with this address an administrator again, and return the new password, which is shown once.
 
-    They are enabled, asked for no one-time code, and from anywhere if `any_network`. May be repeated after a failure.
-    Raises NobodySo, or SeveralSo if no account is named.
+    It enables the user, removes one-time codes, and with `any_network` allows all networks. It may be repeated after a
+    failure. Raises NoSuchUser, or SeveralUsers if no account is named.
     """
     async with await open_pool(settings.database_url, size=1) as pool:
-        known = _the_one(await users_by_email(pool, email), account)
+        known = _one_of(await users_by_email(pool, email), account)
         first = await first_account(pool, settings.default_account)
     password = secrets.token_urlsafe(_PASSWORD_BYTES)
     async with Door(settings.database_url) as door:
@@ -57,13 +58,15 @@ async def recover(settings: Settings, *, email: str, account: UUID | None, any_n
     return Recovered(login_of(known.user.name or email, known.user.account, first or NIL), password)
 
 
-def _the_one(found: list[KnownUser], account: UUID | None) -> KnownUser:
+def _one_of(found: list[KnownUser], account: UUID | None) -> KnownUser:
     meant = [known for known in found if account in (None, known.user.account)]
     if not meant:
-        raise NobodySo(NobodySo.__doc__ if account is None else f"No user of the account {account} has this address.")
+        raise NoSuchUser(
+            NoSuchUser.__doc__ if account is None else f"No user of the account {account} has this address."
+        )
     if len(meant) > 1:
         accounts = "".join(f"\n  --account {known.user.account}" for known in meant)
-        raise SeveralSo(f"{SeveralSo.__doc__}{accounts}")
+        raise SeveralUsers(f"{SeveralUsers.__doc__}{accounts}")
     return meant[0]
 
 

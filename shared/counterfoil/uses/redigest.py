@@ -17,10 +17,10 @@ log = structlog.get_logger()
 _REMEMBERED: Final = 10_000
 
 
-class Redigest(WriteBehind[bytes, sql.Again]):
+class Redigest(WriteBehind[bytes, sql.Redigested]):
     """`async with Redigest(pool, peppers) as redigest`, then `redigest.note(secret, pepper_id)` for each good secret.
 
-    A secret that is lost on the way is digested again at its next use.
+    If a digest is lost before it is written, the secret is digested again at its next use.
     """
 
     def __init__(self, pool: Pool, peppers: Peppers) -> None:
@@ -38,8 +38,8 @@ class Redigest(WriteBehind[bytes, sql.Again]):
             if old not in self._done:
                 self.add(old, (old, new, signing))
 
-    async def _replace(self, digests: dict[bytes, sql.Again]) -> None:
-        if written := await sql.keep_again(self._pool, list(digests.values())):
+    async def _replace(self, digests: dict[bytes, sql.Redigested]) -> None:
+        if written := await sql.store_redigested(self._pool, list(digests.values())):
             log.info("secrets_digested_again", secrets=written)
         self._done |= dict.fromkeys(digests)
         for old in list(islice(self._done, max(len(self._done) - _REMEMBERED, 0))):

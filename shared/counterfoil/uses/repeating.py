@@ -1,4 +1,4 @@
-"""Work in the background: repeated and never cut off, or without an end of its own."""
+"""Background work: calls that repeat and are never cancelled, and endless tasks that are cancelled."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ log = structlog.get_logger()
 
 @asynccontextmanager
 async def in_background(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
-    """Run this work beside the block, and cancel it at the end of the block."""
+    """Run this work during the block, and cancel it at the end of the block."""
     task = asyncio.create_task(work)
     try:
         yield
@@ -26,7 +26,7 @@ async def in_background(work: Coroutine[object, object, None]) -> AsyncIterator[
 class Repeating:
     """Calls `work` at once and every `seconds`, from `start` until `stop`, which waits for a call that is under way.
 
-    The work is never cancelled: a write that is cut off may have happened, and would be repeated. A failure is logged
+    The work is never cancelled, because a cancelled write may have happened and would be repeated. A failure is logged
     as `failure_event`, and the next call tries again.
     """
 

@@ -1,4 +1,4 @@
-"""The sealer: one leader among its processes gives every committed event its position in the log."""
+"""The sealer process. Of several sealers one leads, and gives every committed event its position in the log."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from counterfoil.settings import Settings
 log = structlog.get_logger()
 
 _PAUSE_SECONDS: Final = 0.1
-"""The shortest pause between two passes; after a longer pass the pause is as long as the pass."""
+"""The shortest pause between two passes. A longer pass is followed by a pause of its own length."""
 _HEARTBEAT_SECONDS: Final = 1.0
-"""How often an idle sealer reports that it runs."""
+"""How often an idle sealer writes to the database that it runs."""
 _RETRY_SECONDS: Final = 1.0
 _PATIENCE_SECONDS: Final = 1.0
-"""How long a pass may take to finish once we were asked to stop; cut off, it has sealed nothing."""
+"""How long a pass may take after a signal to stop. A cancelled pass is rolled back and has sealed nothing."""
 
 
 def run(settings: Settings) -> None:
     """Seal until SIGTERM or SIGINT.
 
-    Raises LogBroken, after it was logged, and Misconfigured if the database will not keep what we rest on.
+    Raises LogBroken after logging it, and Misconfigured if the database does not keep the settings that we need.
     """
     configure(settings.log_format, settings.log_level)
     asyncio.run(_until_signalled(settings.database_url))
@@ -48,7 +48,7 @@ async def _until_signalled(url: str) -> None:
 
 
 class Sealer:
-    """Makes passes while this process leads."""
+    """Seals while this process leads."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -59,9 +59,9 @@ class Sealer:
         self._in_trouble = False
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Seal until asked to stop.
+        """Seal until `stopping` is set.
 
-        Raises LogBroken where the log does not go on as it has to: a person has to look at that.
+        Raises LogBroken if the log contradicts itself; an operator must then repair it.
         """
         async with Lead(self._url, "sealer") as lead:
             leading = asyncio.create_task(self._keep(lead))
@@ -78,7 +78,7 @@ class Sealer:
                 raise error
 
     async def _keep(self, lead: Lead) -> None:
-        """Take the lead, and keep it during a long pass."""
+        """Take the lead when it is free, and keep it, also during a long pass."""
         while True:
             leads = await lead.held()
             if leads != self._leads:
@@ -103,7 +103,7 @@ class Sealer:
             asked.cancel()
 
     async def _do(self) -> float:
-        """Do the next piece of work if this process leads; return how long to pause then."""
+        """Seal one chunk if this process leads; return how many seconds to pause afterwards."""
         if not self._leads:
             self._let_go()
             return _PAUSE_SECONDS
@@ -126,7 +126,7 @@ class Sealer:
         return _PAUSE_SECONDS if finished else 0.0
 
     async def _pass(self) -> bool:
-        """Seal what there is, or a chunk of it, and say whether that is all; with nothing to seal, write seldom."""
+        """Seal one chunk and return whether it was the last one. With nothing to seal, write only the heartbeat."""
         if self._sealing is None:
             self._connection = await connect_sealer(self._url)
             self._sealing = Sealing(self._connection)

@@ -1,4 +1,4 @@
-"""Which texts may be a secret: ours by their form, others only once any secret was imported."""
+"""Decides which texts may be secrets: our own by their form, other texts only after any secret was imported."""
 
 import asyncio
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.imported_secrets import algorithms
 
 _TRUE_SECONDS: Final = 1.0
-"""A process may not know of a new kind of import for this long; an import is answered only after that."""
+"""A process may learn this late that a new kind of secret was imported, so imports are answered after this time."""
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -80,7 +80,7 @@ class SecretFormats:
         return next(filter(None, (shape.recognised(plain) for shape in self._shapes)), None)
 
     async def ensure_known(self, algorithm: Algorithm) -> None:
-        """Return when every process knows that secrets of this kind were imported; it never forgets that."""
+        """Return once every process knows that secrets of this kind were imported."""
         while algorithm not in self._since:
             self._true_until = 0.0
             await self._known()
@@ -92,7 +92,7 @@ class SecretFormats:
             async with self._asking:
                 if (now := monotonic()) >= self._true_until:
                     found = await algorithms(self._pool)
-                    # Counted from before the query: its answer does not hold what was imported since.
+                    # From the time before the query, since its answer does not include later imports.
                     self._true_until = now + _TRUE_SECONDS
                     self._since |= dict.fromkeys((each for each in found if each not in self._since), monotonic())
         return tuple(sorted(self._since))

@@ -1,4 +1,4 @@
-"""The keys that sign bearers, as a process knows them: it reads them again after every change."""
+"""The keys that sign and verify bearers. Each process keeps them in memory and reads them again after a change."""
 
 import asyncio
 from contextlib import suppress
@@ -23,12 +23,12 @@ from counterfoil.uses.rotate_keys import due
 log = structlog.get_logger()
 
 STALE_SECONDS: Final = 5.0
-"""A process never uses keys that it read longer ago than this; usually it is a second."""
+"""A process never uses keys that it has not checked for this long; it usually checks them every second."""
 PUBLISHED_SECONDS: Final = 300.0
-"""Receivers may keep the published keys for this long (`max-age`); so do we while the database does not answer."""
+"""Clients may cache the published keys for this long (`max-age`). While the database is away, so do we."""
 _PATIENCE_SECONDS: Final = 1.0
 _APART_SECONDS: Final = 0.25
-"""The least time between two queries for unknown keys, because a stranger can name any number of them."""
+"""The least time between two queries for unknown keys, because anybody can send bearers with unknown keys."""
 
 
 class Keys:
@@ -51,13 +51,13 @@ class Keys:
         self._next: asyncio.Task[KeyRing] | None = None
 
     async def ring(self) -> KeyRing:
-        """Return the keys as of a moment ago; waits for the database if there is no recent answer."""
+        """Return the keys; read them from the database first if the last check is older than STALE_SECONDS."""
         if self._known is None or monotonic() - self._as_of > STALE_SECONDS:
             return await self._reread()
         return self._known[1]
 
     async def published(self) -> list[PublicJwk]:
-        """Return the public keys; from memory if the database does not answer soon and they are recent enough."""
+        """Return the public keys; from memory if the database does not answer within a second."""
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 return (await self.ring()).jwks
@@ -69,7 +69,7 @@ class Keys:
     async def claims_of(self, text: str) -> Claims:
         """Return the claims of a bearer that one of these keys signed, or raise CredentialsRefused.
 
-        An unknown key may be a new one, so its bearer waits for the next query.
+        If the key is unknown, it may be new: this reads the keys again first.
         """
         ring = await self.ring()
         return (ring if ring.knows(text) or not ring.may_know(text) else await self._newer()).claims_of(text)
@@ -82,30 +82,30 @@ class Keys:
         if not ring.knows(text):
             raise CredentialsRefused
 
-    async def heard(self, version: int | None, as_of: float, at: datetime) -> None:
-        """Take note of the ring's version at a moment of the loop's clock, and take the step that is due."""
+    async def note_version(self, version: int | None, as_of: float, at: datetime) -> None:
+        """Read the keys again if they have a new version, and execute the next step of a rotation when it is due.
+
+        `as_of` is the time on the loop's clock when the version was read, `at` the time of the database.
+        """
         if self._known is None or version != self._known[0].version:
             await self._reread()
         else:
             self._as_of = max(self._as_of, as_of)
-        await self._carry_on(at)
-
-    async def _carry_on(self, at: datetime) -> None:
-        # Every process tries, and the door accepts one: the command names the version it starts from.
+        # Every process tries this. The door accepts one of them, because each command requires the present revision.
         if self._known and (step := due(self._known[0], at, self._rotation_seconds, self._sealing)):
             with suppress(Refusal):
                 outcome = await self._door.execute(step)
                 log.info("signing_keys_rotated", steps=[fact.type for fact in outcome.facts])
 
     async def _newer(self) -> KeyRing:
-        """Return the keys as of a query that begins later than now; callers share it, so that strangers cause few."""
+        """Return the keys from a query that begins after this call. Callers share one query at a time."""
         if self._next is None:
             self._next = asyncio.create_task(self._reread_in_turn())
         return await asyncio.shield(self._next)  # a cancelled caller must not cancel the query for the others
 
     async def _reread_in_turn(self) -> KeyRing:
         await asyncio.sleep(self._asked + _APART_SECONDS - monotonic())
-        # A later caller may present a key that this query is too early for.
+        # A caller that comes after this line needs a later query: its key may be newer than this one's answer.
         self._asked, self._next = monotonic(), None
         return await self._reread()
 
@@ -119,7 +119,7 @@ class Keys:
         as_of = monotonic()
         stored = await stored_ring(self._pool) or await self._first()
         if stored.ring.bearer_seconds < self._bearer_seconds:
-            # Before the first bearer with this lifetime, so that its key is kept for as long.
+            # Must be stored before the first bearer with this lifetime, so that its key verifies until it expires.
             await self._door.execute(
                 ExtendBearerLifetime(account=NIL, id=RING, by=SYSTEM, seconds=self._bearer_seconds)
             )
@@ -128,7 +128,7 @@ class Keys:
         ring = known[1] if known and known[0].version == stored.ring.version else self._opened(stored)
         if known is None or known[0].version <= stored.ring.version or as_of > self._as_of:
             self._known, self._as_of = (stored.ring, ring), max(as_of, self._as_of)
-        # The answer of this query, even if another one has stored its own meanwhile.
+        # Return the answer of this query, even if a later query has already replaced `_known`.
         return {None: ring}
 
     async def _first(self) -> StoredRing:

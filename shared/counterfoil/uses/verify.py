@@ -1,7 +1,7 @@
-"""Verification: whether a secret or a bearer is good at this very moment, and which token it belongs to.
+"""Verification: whether a secret or a bearer is accepted now, and to which token it belongs.
 
-Everything that accepts credentials, judges them, or ends a token by them calls `find`. The one exception is the
-exchange of a secret: the door finds the token while it locks its row (see `token_exchange`).
+All code that accepts or checks credentials, or revokes a token by its secret, calls `find`. The only exception is the
+exchange of a secret: the door finds that token when it locks the row (see `token_exchange`).
 """
 
 from dataclasses import dataclass
@@ -34,12 +34,12 @@ from counterfoil.uses.secret_formats import Recognised, SecretFormats
 from counterfoil.uses.signing_keys import Keys
 
 FINAL: Final = (TokenRevoked, SecretRetired, SecretEnded)
-"""Refusals of a secret that nothing undoes; an expired or suspended token can become good again."""
+"""Refusals of a secret that are final. An expired or suspended token can be accepted again later."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verifying:
-    """What verification works with."""
+    """The services that verification uses."""
 
     lookup: Lookup
     secret_formats: SecretFormats
@@ -55,7 +55,7 @@ class Verifying:
 class Found:
     """A token, and the credentials presented for it: a secret of this generation, or a bearer with these `claims`.
 
-    `refusal` says why they are not good at the moment `seen.at`. Only a caller that names it to `find` ever sees one.
+    `refusal` says why they are not accepted at `seen.at`. `find` returns it only for the types in `despite`.
     """
 
     seen: Seen
@@ -66,7 +66,7 @@ class Found:
 
     @property
     def scopes(self) -> tuple[str, ...]:
-        """What these credentials may do; for a bearer, no scope that its token has lost since."""
+        """The scopes of these credentials; a bearer has no scope that its token has lost since."""
         return self.seen.scopes if self.claims is None else meet(self.seen.scopes, tuple(self.claims.scope.split()))
 
     @property
@@ -88,16 +88,15 @@ async def find(
     despite: tuple[type[Refusal], ...] = (),
     used_from: str | None,
 ) -> Found | None:
-    """Return the token of these credentials, and note their use; raise the refusal if they are ours but not good.
+    """Return the token of these credentials and count the use; raise a refusal if they are ours but not accepted.
 
-    None means not ours: malformed, unknown, an expired bearer, or of another token or `account` than named, so that
-    the answer tells nothing about other tokens. The refusal is a Denied, or CredentialsRefused for a bearer in which
-    a token acts that is no longer good. Refusals of the types `despite` are not raised but returned in the result.
-    Credentials that are not good are never noted. Good ones are, with the network that they are `used_from`; None is no
-    use.
+    None means that they are not ours: malformed, unknown, an expired bearer, or of another token or `account` than
+    named. So the answer reveals nothing about other tokens. The refusal is a Denied, or CredentialsRefused for a bearer
+    with an acting token that is no longer accepted. Refusals of the types in `despite` are returned in the result and
+    not raised. Only accepted credentials count as a use, with the network that they are `used_from`; None is no use.
 
-    Text that cannot be a secret (see `SecretFormats`) or that we did not sign never reaches the database. Raises
-    Misconfigured if a secret may be kept under a pepper that this process lacks.
+    Text that cannot be a secret (see `SecretFormats`), and bearers that we did not sign, never reach the database.
+    Raises Misconfigured if the secret may be stored under a pepper that this process lacks.
     """
     found = await _found(verifying, given, account)
     if found is None:
@@ -112,9 +111,9 @@ async def find(
 
 
 async def verified(verifying: Verifying, given: Given, *, account: UUID | None = None, used_from: str) -> Found:
-    """Do the same, but refuse what is not ours: as UnknownSecret if it has the form of a secret.
+    """Do the same as `find`, but raise for credentials that are not ours.
 
-    Anything else is refused with CredentialsRefused.
+    Raises UnknownSecret for text in the form of a secret, CredentialsRefused for anything else.
     """
     found = await find(verifying, given, account=account, used_from=used_from)
     if found is not None:
@@ -129,7 +128,7 @@ def refuse_audience(found: Found, audience: str) -> None:
 
 
 async def refuse_networks(verifying: Verifying, found: Found, address: Address | None) -> None:
-    """Refuse a caller's address from which the token, or one that acts in its bearer, may not be used."""
+    """Refuse a client address that is outside the networks of the token, or of a token that acts in its bearer."""
     _refuse_network(found.seen, address)
     for actor in chain(found.act):
         acting = await verifying.lookup.by_id(found.seen.account, actor.client_id)
@@ -145,7 +144,7 @@ def _refuse_network(seen: Seen, address: Address | None) -> None:
 
 
 def _note_use(verifying: Verifying, found: Found, *, network: str) -> None:
-    """Note a use: good credentials count as used when they are presented, whether or not the request succeeds."""
+    """Count a use. Accepted credentials count as used when they are presented, even if the request fails later."""
     if found.secret is not None and found.seen.pepper_id is not None:
         verifying.redigest.note(found.secret, found.seen.pepper_id)
     verifying.uses.note(found.seen, found.generation)
@@ -162,7 +161,7 @@ async def _found(verifying: Verifying, given: Given, account: UUID | None) -> Fo
 
 
 async def _by_secret(verifying: Verifying, given: SecretGiven, account: UUID | None) -> Found | None:
-    """Return the token of the first reading that belongs to one; without one, a missing pepper leaves a doubt."""
+    """Return the token of the first reading that is a known secret; raise Misconfigured if a pepper is missing."""
     recognised = [each for reading in given.readings if (each := await verifying.secret_formats.of(reading.plain))]
     for secret in recognised:
         await verifying.pepper_sync.ensure_fresh()
@@ -183,7 +182,7 @@ async def _by_bearer(verifying: Verifying, text: str, account: UUID | None) -> F
     # The exact instant of expiry is already too late.
     if seen is None or claims.exp <= seen.at.timestamp():
         return None
-    await verifying.keys.confirm(text, seen.ring)  # as of the very statement that found the token
+    await verifying.keys.confirm(text, seen.ring)  # the version of the keys is from the statement that found the token
     refusal = _refusal_for(seen, claims.generation) or await _refusal_for_actors(verifying, claims)
     return Found(seen, claims.generation, claims, refusal=refusal)
 
@@ -193,7 +192,7 @@ def _refusal_for(seen: Seen, generation: int) -> Denied | None:
 
 
 async def _refusal_for_actors(verifying: Verifying, claims: Claims) -> CredentialsRefused | None:
-    """A bearer ends at its own expiry, with its token, and with any token that acts in it."""
+    """Return the refusal of a bearer if a token that acts in it is no longer accepted."""
     for actor in chain(claims.act):
         acting = await verifying.lookup.by_id(claims.account, actor.client_id)
         if acting is None or refusal_for(acting, actor.generation, acting.at, acting.context):

@@ -15,7 +15,7 @@ log = structlog.get_logger()
 
 WRITE_SECONDS: Final = 1.0
 _KEYS_PER_WRITE: Final = 500
-"""Thousands of keys in one statement would make all others wait for 15 ms."""
+"""A statement with thousands of keys would delay all others by 15 ms."""
 _KEY_LIMIT: Final = 100_000
 
 K = TypeVar("K")

@@ -1,4 +1,4 @@
-"""What describes a dialect: one vendor's API."""
+"""The description of a dialect, which is a vendor's API."""
 
 from dataclasses import dataclass
 

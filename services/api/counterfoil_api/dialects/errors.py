@@ -1,4 +1,4 @@
-"""Refusals of dialects: each dialect states the status and the document; the rest is shared."""
+"""Refusals of dialects: each dialect states the status and the document of a refusal; the rest is shared."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ class DialectErrors:
         """Return the response to a refusal."""
         return refusal_response(refusal, self.document(refusal), status=self.status(refusal), headers=self.headers)
 
-    def shown(self, kinds: Iterable[type[Refusal]]) -> Mapping[int, Mapping[str, object]]:
+    def examples(self, kinds: Iterable[type[Refusal]]) -> Mapping[int, Mapping[str, object]]:
         """Return examples of refusals by status and name."""
         found: dict[int, dict[str, object]] = {}
         for each in kinds:

@@ -203,8 +203,9 @@ async def get_token(tokens: Tokens, caller: Caller, *, token_id: TokenId) -> One
 async def renew_token(tokens: Tokens, caller: Caller, *, token_id: TokenId, key: IdempotencyKey) -> OneToken:
     """Regenerate a token: it keeps its id and gets a new value; the old value cannot be exchanged any more."""
     listed = await tokens.one(caller, scope="tokens.rotate", token_id=uuid_of(token_id))
-    new_secret = NewSecret(shape=SHAPE, forgets_use=True)
-    return await tokens.issuing.rotate(caller, listed.token, key, _shown, kind=OneToken, new_secret=new_secret)
+    return await tokens.issuing.rotate(
+        caller, listed.token, key, _shown, kind=OneToken, new_secret=NewSecret(forgets_use=True), shape=SHAPE
+    )
 
 
 @api.delete("/tokens/{token_id}", scope="tokens.revoke", executes=(Revoke,))

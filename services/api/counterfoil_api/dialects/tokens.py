@@ -67,7 +67,7 @@ class Tokens:
         if any(each is not None and listed.token.owner != each for each in (within, owner)):
             raise NotFound
         if scope == "tokens.read" and not is_own(caller, listed.token):
-            self.reading.access_log.note(caller, "token", shown=1, tokens=(listed.token.id,))
+            self.reading.access_log.note(caller, "token", rows=1, tokens=(listed.token.id,))
         return listed
 
     async def listed(
@@ -75,7 +75,7 @@ class Tokens:
         caller: Principal,
         owner: Owner | None,
         *,
-        wanted: Filter = _ANY,
+        matching: Filter = _ANY,
         scope: str = "tokens.read",
         instead: tuple[str, ...] = (),
         sort: Sort = "created",
@@ -92,14 +92,14 @@ class Tokens:
             return [], 0
         of = owner or within
         if of is not None:
-            wanted = replace(wanted, owner_type=of.type, owner_id=of.id)
-        status = ("active", "suspended") if wanted.stored_status is None else wanted.stored_status
-        wanted = replace(wanted, stored_status=status, sessions=False)
+            matching = replace(matching, owner_type=of.type, owner_id=of.id)
+        status = ("active", "suspended") if matching.stored_status is None else matching.stored_status
+        matching = replace(matching, stored_status=status, sessions=False)
         found, total = await numbered_page(
-            self.reading.pool, caller.account, wanted, sort=sort, descending=descending, offset=offset, limit=limit
+            self.reading.pool, caller.account, matching, sort=sort, descending=descending, offset=offset, limit=limit
         )
         if not is_for(caller, of):
-            self.reading.access_log.note(caller, "list", shown=len(found))
+            self.reading.access_log.note(caller, "list", rows=len(found))
         return found, total
 
     async def change(

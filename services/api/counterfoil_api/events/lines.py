@@ -4,13 +4,13 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Final
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta
 
 from counterfoil.core.principal import Principal
+from counterfoil.documents.events import LogLine, PrivatePart
 from counterfoil.postgres.sealed_log import SealedEvent
 
 _encoder: Final = msgspec.json.Encoder()
@@ -20,24 +20,6 @@ _encoder: Final = msgspec.json.Encoder()
 _HIDDEN: Final = re.compile(
     "[\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
-
-
-class PrivatePart(msgspec.Struct, frozen=True, kw_only=True):
-    """The private part of an entry, which contains only the SHA-256 of the salt's bytes followed by the text's."""
-
-    text: str
-    salt: Annotated[bytes, Meta(description="32 bytes in base64.")]
-
-
-class LogLine(msgspec.Struct, frozen=True):
-    """One sealed event: its position, the text of the sealed entry, and its private part.
-
-    `private` is null if there is none, if it was erased, or if the caller may not read it.
-    """
-
-    position: int
-    entry: str
-    private: PrivatePart | None
 
 
 @dataclass(frozen=True, slots=True)

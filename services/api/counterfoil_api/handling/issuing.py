@@ -1,15 +1,15 @@
-"""What handlers issue tokens with, in every API: each plain secret is in one reply and nowhere else."""
+"""Handlers of every API issue tokens with `Issuing`; each plain secret is in one reply and nowhere else."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeVar
+from typing import TypedDict, TypeVar
 from uuid import UUID
 
 from counterfoil.core.credentials import SecretGiven
 from counterfoil.core.principal import Principal
 from counterfoil.core.secret import Secret, SecretShape
-from counterfoil.core.subjects.token.commands import Create, Rotate, TokenCommand
+from counterfoil.core.subjects.token.commands import Rotate, TokenCommand
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.unit_of_work import AllOrNothing, Outcome
 from counterfoil.uses.issue import NATIVE, Wish, fresh_secret, issue
@@ -21,21 +21,19 @@ from counterfoil_api.operations.retries import Retry
 
 T = TypeVar("T")
 Render = Callable[[Outcome, str], T]
-"""Makes the reply of the outcome and the plain secret."""
+"""Makes the reply of the outcome and the plain secret, which is empty for a token with a trust."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewSecret:
-    """How a token gets a new secret; see `Rotate`."""
+class NewSecret(TypedDict, total=False):
+    """What becomes of the previous secret and of the lifetime when a token gets a new secret; see `Rotate`."""
 
-    shape: SecretShape | None = None
-    grace_seconds: int = 0
-    previous_until: datetime | None = None
-    ends_previous: bool = False
-    lifetime: str | None = None
-    expires_at: datetime | None = None
-    forgets_use: bool = False
-    revisions: frozenset[int] | None = None
+    grace_seconds: int
+    previous_until: datetime | None
+    ends_previous: bool
+    lifetime: str | None
+    expires_at: datetime | None
+    forgets_use: bool
+    revisions: frozenset[int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +66,9 @@ class Issuing:
             wish = replace(wish, networks=bounds.networks, rate_limit=bounds.rate_limit, max_uses=bounds.max_uses)
         if unlisted is None:
             unlisted = await undescribed(self.reading, caller, wish.scopes)
-        command, secret = self._issue(caller, wish, unlisted)
-        if secret is None:
-            raise TypeError("a token with a trust has no secret to show")
-        return await self._with_secret(command, secret, retry, render, kind=kind, also=also(command.id))
-
-    async def issue_trusting(
-        self,
-        caller: Principal,
-        wish: Wish,
-        retry: Retry | None,
-        render: Callable[[Outcome], T],
-        *,
-        kind: type[T],
-        unlisted: Undescribed,
-    ) -> T:
-        """Issue a token that has a trust instead of a secret."""
-        command, _ = self._issue(caller, wish, unlisted)
-        return await self.writing.reply(command, retry, render, kind=kind, holds_secret=False)
+        peppers = self.writing.peppers
+        command, secret = issue(wish, caller, peppers, thresholds=self.thresholds, undescribed=unlisted.scopes)
+        return await self._reply((command, *also(command.id)), secret, retry, render, kind=kind)
 
     async def rotate(
         self,
@@ -96,41 +79,30 @@ class Issuing:
         *,
         kind: type[T],
         new_secret: NewSecret,
+        shape: SecretShape | None = None,
         also: tuple[TokenCommand, ...] = (),
     ) -> T:
         """Give a token a new secret, and carry out the changes `also` in the same transaction."""
-        secret = fresh_secret(token.owner, new_secret.shape)
+        secret = fresh_secret(token.owner, shape)
         command = Rotate(
-            account=caller.account,
-            id=token.id,
-            by=caller,
-            secret=self.writing.peppers.minted(secret),
-            grace_seconds=new_secret.grace_seconds,
-            previous_until=new_secret.previous_until,
-            ends_previous=new_secret.ends_previous,
-            lifetime=new_secret.lifetime,
-            expires_at=new_secret.expires_at,
-            forgets_use=new_secret.forgets_use,
-            revisions=new_secret.revisions,
-        )
-        return await self._with_secret(command, secret, retry, render, kind=kind, also=also)
+            account=caller.account, id=token.id, by=caller, secret=self.writing.peppers.minted(secret),
+            **new_secret,
+        )  # fmt: skip
+        return await self._reply((command, *also), secret, retry, render, kind=kind)
 
-    def _issue(self, caller: Principal, wish: Wish, unlisted: Undescribed) -> tuple[Create, Secret | None]:
-        peppers = self.writing.peppers
-        return issue(wish, caller, peppers, thresholds=self.thresholds, undescribed=unlisted.scopes)
-
-    async def _with_secret(
+    async def _reply(
         self,
-        command: Create | Rotate,
-        secret: Secret,
+        commands: tuple[TokenCommand, ...],
+        secret: Secret | None,
         retry: Retry | None,
         render: Render[T],
         *,
         kind: type[T],
-        also: tuple[TokenCommand, ...],
     ) -> T:
-        self.seen_secrets.add(SecretGiven(secret.plain))
-        together = AllOrNothing((command, *also)) if also else command
+        plain = "" if secret is None else secret.plain
+        if secret is not None:
+            self.seen_secrets.add(SecretGiven(plain))
+        command = commands[0] if len(commands) == 1 else AllOrNothing(commands)
         return await self.writing.reply(
-            together, retry, lambda outcome: render(outcome, secret.plain), kind=kind, holds_secret=True
+            command, retry, lambda outcome: render(outcome, plain), kind=kind, holds_secret=secret is not None
         )

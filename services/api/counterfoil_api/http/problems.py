@@ -60,7 +60,7 @@ class ErrorFormat(Protocol):
     def response(self, refusal: Refusal) -> web.Response:
         """Return the answer to a refusal."""
 
-    def shown(self, kinds: Iterable[type[Refusal]]) -> Mapping[int, Mapping[str, object]]:
+    def examples(self, kinds: Iterable[type[Refusal]]) -> Mapping[int, Mapping[str, object]]:
         """Return examples of refusals, by status and name."""
 
 

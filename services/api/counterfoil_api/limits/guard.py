@@ -17,13 +17,13 @@ from counterfoil.core.credentials import BearerGiven, Given, SecretGiven
 from counterfoil.core.principal import NIL
 from counterfoil.core.refusals import CredentialsRefused, Denied, Forbidden, Refusal, UnknownSecret
 from counterfoil.uses.attempts import Attempts
-from counterfoil.uses.verify import FINAL
+from counterfoil.uses.verify import FINAL, Verifying, find
 from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials
 from counterfoil_api.http.addresses import network_of
 from counterfoil_api.http.errors import RateLimited
 from counterfoil_api.http.problems import kind_of
+from counterfoil_api.limits.credential_digests import digest_of, plain_hash
 from counterfoil_api.limits.expiring_map import ExpiringMap
-from counterfoil_api.limits.known import Known, plain_hash
 from counterfoil_api.limits.quotas import Quota, Quotas
 from counterfoil_api.limits.seen_secrets import SeenSecrets
 
@@ -34,6 +34,7 @@ TRICKLE: Final = Quota(6, 60)
 DEAD: Final = Quota(60, 60)
 """So often a dead credential gets the refusal that says so."""
 _MOST: Final = 10_000
+_KEPT_SECONDS: Final = 300.0
 _TOO_MANY: Final = "Your network sent too many unknown credentials; wait as long as Retry-After says."
 
 Place = tuple[int, str, UUID | None]
@@ -44,15 +45,16 @@ class Guard:
     """Passes credentials on to a check, and counts the refusals."""
 
     def __init__(
-        self, *, quotas: Quotas, seen_secrets: SeenSecrets, attempts: Attempts, known: Known, guesses: Quota | None
+        self, quotas: Quotas, seen_secrets: SeenSecrets, attempts: Attempts, verifying: Verifying, guesses: Quota | None
     ) -> None:
         self._quotas = quotas
         self._seen_secrets = seen_secrets
         self._attempts = attempts
-        self._known = known
+        self._verifying = verifying
         self._guesses = guesses
         self._suspects: ExpiringMap[str, bool] = ExpiringMap(_MOST)
         self._ended: ExpiringMap[Place, Denied] = ExpiringMap(_MOST)
+        self._tokens: ExpiringMap[int, tuple[UUID, UUID]] = ExpiringMap(_MOST)
 
     async def over(
         self, presented: PresentedCredentials, check: Callable[[], Awaitable[T]], *, account: UUID | None = None
@@ -86,13 +88,26 @@ class Guard:
         await self._add(given, charge)
         return found
 
+    def remember_token(self, given: Given, account: UUID, token: UUID) -> None:
+        """Remember the token that a JWT of another issuer is exchanged for: no look-up finds it."""
+        self._tokens.keep(plain_hash(given), (account, token), _KEPT_SECONDS)
+
+    async def _token_of(self, given: Given) -> tuple[UUID, UUID]:
+        """Return the account and the id of the token of these credentials, which never change; (NIL, NIL) for none."""
+        if (known := self._tokens.get(plain_hash(given))) is not None:
+            return known
+        found = await find(self._verifying, given, despite=(Refusal,), used_from=None)
+        token = (found.seen.account, found.seen.id) if found else (NIL, NIL)
+        self._tokens.keep(plain_hash(given), token, _KEPT_SECONDS)
+        return token
+
     async def _admit(self, given: Given, network: str, place: Place) -> str | None:
         """Admit it, or raise RateLimited; return the key of a charge that is given back if the secret is known."""
         if len(self._ended) and (ended := self._ended.get(place)):
             raise _too_often(ended, self._ended.left(place))
         if self._guesses is None or isinstance(given, BearerGiven) or not self._suspects.get(network):
             return None
-        if not await self._known.recognises(given) or await self._is_seen(given):
+        if not await self._verifying.secret_formats.may_be(given) or await self._is_seen(given):
             return None
         left = await self._quotas.take(f"unknown:{network}", self._guesses)
         if left.granted:
@@ -121,7 +136,7 @@ class Guard:
         await self._note(refusal, given, network)
         if self._guesses is None:
             return refusal
-        left = await self._quotas.take(f"dead:{self._known.digest(given).hex()[:32]}:{network}", DEAD)
+        left = await self._quotas.take(f"dead:{digest_of(self._verifying.peppers, given).hex()[:32]}:{network}", DEAD)
         if left.granted:
             return refusal
         if isinstance(refusal, FINAL):
@@ -129,7 +144,7 @@ class Guard:
         return _too_often(refusal, left.seconds)
 
     async def _note(self, refusal: Refusal, given: Given, network: str) -> None:
-        account, subject = await self._known.whose(given)
+        account, subject = await self._token_of(given)
         self._attempts.note(account, kind_of(refusal).name, subject, network=network)
 
     async def _within(self, quota: Quota | None, key: str, refusal: Refusal) -> Refusal:

@@ -11,7 +11,6 @@ from counterfoil.uses.counted_uses import CountedUses
 from counterfoil.uses.verify import Verifying
 from counterfoil_api.limits.counters import Counters, open_counters
 from counterfoil_api.limits.guard import Guard
-from counterfoil_api.limits.known import Known
 from counterfoil_api.limits.logins import Logins
 from counterfoil_api.limits.quotas import Allowance, Quota, Quotas
 from counterfoil_api.limits.seen_secrets import SeenSecrets
@@ -27,7 +26,6 @@ class Limits:
     quotas: Quotas
     seen_secrets: SeenSecrets
     guard: Guard
-    known: Known
     logins: Logins
     allowance: Allowance
 
@@ -38,16 +36,14 @@ async def open_limits(settings: Settings, *, readers: Pool, verifying: Verifying
     async with AsyncExitStack() as stack:
         attempts = await stack.enter_async_context(Attempts(readers, observe=observe_attempt))
         counters = await stack.enter_async_context(open_counters(settings.limits_redis_url))
-        known = Known(verifying)
-        seen_secrets = await stack.enter_async_context(SeenSecrets(counters, known.digest))
+        seen_secrets = await stack.enter_async_context(SeenSecrets(counters, verifying.peppers))
         quotas, guesses = Quotas(counters), _quota(settings.guess_limit)
         yield Limits(
             counters=counters,
             attempts=attempts,
             quotas=quotas,
             seen_secrets=seen_secrets,
-            known=known,
-            guard=Guard(quotas=quotas, seen_secrets=seen_secrets, attempts=attempts, known=known, guesses=guesses),
+            guard=Guard(quotas, seen_secrets, attempts, verifying, guesses),
             logins=Logins(quotas, verifying.peppers, attempts, guesses),
             allowance=Allowance(quotas, _quota(settings.rate_limit), attempts, CountedUses(readers)),
         )

@@ -5,15 +5,15 @@ that other secrets from there are refused. Each process remembers what it sees, 
 bits of a Bloom filter in Valkey (1 MiB a week, however many secrets). The bits come from the secret's keyed digest.
 """
 
-from collections.abc import Callable
 from typing import Final, Self
 
 from counterfoil.core.credentials import SecretGiven
+from counterfoil.core.secret import Peppers
 from counterfoil.uses.write_behind import WriteBehind
 from counterfoil_api.limits.counters import Counters
 from counterfoil_api.limits.counting import MARK, MARKED
+from counterfoil_api.limits.credential_digests import digest_of, plain_hash
 from counterfoil_api.limits.expiring_map import ExpiringMap
-from counterfoil_api.limits.known import plain_hash
 
 _KEY: Final = "met:"
 _BITS: Final = 23
@@ -24,11 +24,11 @@ _MOST: Final = 100_000
 
 
 class SeenSecrets:
-    """Remembers secrets: `async with SeenSecrets(counters, digest) as seen`, then `seen.add(…)` and `seen.knows(…)`."""
+    """Remembers secrets: `async with SeenSecrets(counters, peppers) as seen`, then `add(…)` and `knows(…)`."""
 
-    def __init__(self, counters: Counters, digest: Callable[[SecretGiven], bytes]) -> None:
+    def __init__(self, counters: Counters, peppers: Peppers) -> None:
         self._counters = counters
-        self._digest = digest
+        self._peppers = peppers
         # By Python's own hash: nothing here leads to a secret, and a request is spared another HMAC.
         self._seen: ExpiringMap[int, bool] = ExpiringMap(_MOST)
         self._unshared: WriteBehind[bytes, None] = WriteBehind(
@@ -47,13 +47,13 @@ class SeenSecrets:
         key = plain_hash(given)
         if self._seen.get(key) is None:
             self._seen.keep(key, value=True, seconds=_AGAIN_SECONDS)
-            self._unshared.add(self._digest(given), None)
+            self._unshared.add(digest_of(self._peppers, given), None)
 
     async def knows(self, given: SecretGiven) -> bool:
         """Say whether any process saw this secret in the last week; another secret may have the same bits."""
         if self._seen.get(plain_hash(given)):
             return True
-        (marked,) = await self._counters.do(MARKED, _KEY, *_bits(self._digest(given)))
+        (marked,) = await self._counters.do(MARKED, _KEY, *_bits(digest_of(self._peppers, given)))
         return bool(marked)
 
     async def flush(self) -> None:

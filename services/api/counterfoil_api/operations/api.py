@@ -23,7 +23,13 @@ Handler = TypeVar("Handler", bound=Callable[..., Awaitable[object]])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One operation: its method and path, its parameters, and its answers."""
+    """One operation: its method and path, its parameters, and its answers.
+
+    `example` and `example_reply` are examples of a request and of an answer. `longest_body` and `patience_seconds`
+    replace the limits that all operations share, `error_format` that of the API. A caller who tries an operation of
+    `instead_of`, such as `DELETE /v1/tokens/{ref}`, is pointed to this one. `streams` are further media types of the
+    answer, `headers` further headers.
+    """
 
     method: str
     path: str
@@ -36,18 +42,18 @@ class Route:
     summary: str
     description: str
     refusals: Refusals
-    scope: str | None
-    example: object
-    example_reply: object
-    cache: str
+    conventions: Conventions
+    error_format: ErrorFormat | None
+    scope: str | None = None
+    example: object = None
+    example_reply: object = None
+    cache: str = NO_STORE
     longest_body: int | None = None
     patience_seconds: float | None = None
-    error_format: ErrorFormat | None = None
     instead_of: tuple[str, ...] = ()
     only_reads: bool = False
     streams: tuple[str, ...] = ()
     headers: tuple[str, ...] = ()
-    conventions: Conventions = PLAIN
 
     @property
     def changes(self) -> bool:
@@ -76,35 +82,6 @@ class Api:
         self.conventions = conventions
         self.routes: list[Route] = []
 
-    def get(self, path: str, **options: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
-        """Declare an operation that changes nothing."""
-        return self.route("GET", path, only_reads=True, **options)
-
-    def post(self, path: str, **options: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
-        """Declare an operation that may change something."""
-        return self.route("POST", path, **options)
-
-    def patch(self, path: str, **options: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
-        """Declare an operation that changes some fields."""
-        return self.route("PATCH", path, **options)
-
-    def put(self, path: str, **options: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
-        """Declare an operation that changes some fields, or all of them."""
-        return self.route("PUT", path, **options)
-
-    def delete(self, path: str, **options: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
-        """Declare an operation that ends something."""
-        return self.route("DELETE", path, **options)
-
-    def both(self, path: str, **options: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
-        """Declare an operation that is called by GET and by POST alike."""
-
-        def declare(call: Handler) -> Handler:
-            self.route("GET", path, name=f"{call.__name__}_by_get", **options)(call)
-            return self.route("POST", path, **options)(call)
-
-        return declare
-
     def route(
         self,
         method: str,
@@ -113,25 +90,13 @@ class Api:
         name: str | None = None,
         executes: tuple[Executed, ...] = (),
         refusals: Refusals = (),
-        scope: str | None = None,
-        example: object = None,
-        example_reply: object = None,
-        cache: str = NO_STORE,
-        longest_body: int | None = None,
-        patience_seconds: float | None = None,
         error_format: ErrorFormat | None = None,
-        instead_of: tuple[str, ...] = (),
-        only_reads: bool = False,
-        streams: tuple[str, ...] = (),
-        headers: tuple[str, ...] = (),
+        **options: Any,  # noqa: ANN401 - they are checked against the fields of Route when the module is imported
     ) -> Callable[[Handler], Handler]:
         """Declare the decorated handler as an operation, by its own name unless another `name` is given.
 
         Its refusals are those of the commands that it `executes`, of its parameters' types, of a missing `scope`, and
-        the further `refusals`. `example` and `example_reply` are examples of a request and of an answer.
-        `longest_body` and `patience_seconds` replace the limits that all operations share, `error_format` that of the
-        API. A caller who tries an operation of `instead_of`, such as `DELETE /v1/tokens/{ref}`, is pointed to this one.
-        `streams` are further media types of the answer, `headers` further headers.
+        the further `refusals`. The other options are fields of `Route`.
         """
 
         def declare(call: Handler) -> Handler:
@@ -149,22 +114,37 @@ class Api:
                 tag=self.tag,
                 summary=summary.rstrip("."),
                 description=description.strip(),
-                refusals=refusals_of(executes, (each.type for each in parameters), scope, refusals),
-                scope=scope,
-                example=example,
-                example_reply=example_reply,
-                cache=cache,
-                longest_body=longest_body,
-                patience_seconds=patience_seconds,
+                refusals=refusals_of(executes, (each.type for each in parameters), options.get("scope"), refusals),
                 error_format=error_format or self.conventions.error_format,
                 conventions=self.conventions,
-                only_reads=only_reads,
-                instead_of=instead_of,
-                streams=streams,
-                headers=headers,
+                **options,
             )
             self.routes.append(route)
             return call
+
+        return declare
+
+    def get(self, path: str, **options: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
+        return self.route("GET", path, only_reads=True, **options)
+
+    def post(self, path: str, **options: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
+        return self.route("POST", path, **options)
+
+    def patch(self, path: str, **options: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
+        return self.route("PATCH", path, **options)
+
+    def put(self, path: str, **options: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
+        return self.route("PUT", path, **options)
+
+    def delete(self, path: str, **options: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
+        return self.route("DELETE", path, **options)
+
+    def both(self, path: str, **options: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
+        """Declare an operation that is called by GET and by POST alike."""
+
+        def declare(call: Handler) -> Handler:
+            self.route("GET", path, name=f"{call.__name__}_by_get", **options)(call)
+            return self.route("POST", path, **options)(call)
 
         return declare
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Final, NoReturn, Protocol
+from typing import Final, NoReturn
 
 from aiohttp import web
 
 from counterfoil_api.http.errors import MethodNotAllowed
+from counterfoil_api.operations.api import Route
 
 # Where a path does not have a method, these usually do what the caller means.
 _NEAREST: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -16,27 +17,14 @@ _PRINTED: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "O
 """The methods that a message repeats; other callers' words are never repeated."""
 
 
-class Operation(Protocol):
-    """A route, as far as this module needs it."""
-
-    @property
-    def method(self) -> str: ...
-    @property
-    def path(self) -> str: ...
-    @property
-    def instead_of(self) -> tuple[str, ...]: ...
-
-
 class WrongMethods:
     """Answers 405 for one path."""
 
-    def __init__(self, path: str, operations: Iterable[Operation]) -> None:
+    def __init__(self, path: str, operations: Iterable[Route]) -> None:
         operations = tuple(operations)
         self._path = path
         self._methods = frozenset(each.method for each in operations if each.path == path)
-        self._instead = {
-            tried: f"{each.method} {each.path}" for each in operations for tried in each.instead_of
-        }  # fmt: skip
+        self._instead = {tried: f"{each.method} {each.path}" for each in operations for tried in each.instead_of}
 
     async def answer(self, request: web.Request) -> NoReturn:
         """Refuse the method."""

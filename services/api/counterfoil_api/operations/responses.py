@@ -44,7 +44,6 @@ _ALWAYS: tuple[type[Refusal], ...] = (
     errors.UnsupportedMediaType,
     Overloaded,
 )
-_AWAY: tuple[type[Refusal], ...] = (Busy, Overloaded)
 _CALLING: tuple[type[Refusal], ...] = (
     errors.CredentialsMissing,
     errors.UnknownScheme,
@@ -56,7 +55,8 @@ _CALLING: tuple[type[Refusal], ...] = (
     NetworkForbidden,
     TokenNetworkForbidden,
     CallerChanged,
-    *_AWAY,
+    Busy,
+    Overloaded,
 )
 _BY_SOURCE: Mapping[Source, tuple[type[Refusal], ...]] = MappingProxyType(
     {
@@ -65,20 +65,16 @@ _BY_SOURCE: Mapping[Source, tuple[type[Refusal], ...]] = MappingProxyType(
         Source.CALLER: _CALLING,
         Source.CREDENTIALS: _CALLING,
         Source.OPTIONAL_CREDENTIALS: _CALLING[1:],
-        Source.ADDRESS: (),
         Source.IF_MATCH: (errors.InvalidPrecondition, errors.WeakTag, StaleRevision),
         Source.IDEMPOTENCY_KEY: (KeyReused,),
-        Source.HEADERS: (),
         Source.FIELDS: (errors.BodyTooLarge,),
-        Source.PATH: (),
-        Source.QUERY: (),
     }
 )
 
 
 def responses_of(route: Route, schemas: Schemas) -> Json:
     """Return the responses of an operation, by status."""
-    own = (each for parameter in route.parameters for each in _BY_SOURCE[parameter.source])
+    own = (each for parameter in route.parameters for each in _BY_SOURCE.get(parameter.source, ()))
     shape = reply_shape(route.returns, route.conventions.envelope)
     conditional = (errors.InvalidPrecondition,) if is_conditional(route) else ()
     unknown = (OutcomeUnknown,) if route.changes else ()
@@ -123,7 +119,7 @@ def _formatted(error_format: ErrorFormat, refusals: Iterable[type[Refusal]], sch
     Requests that do not reach it are refused in problem documents, unless the `whole` API has the format.
     """
     refusals_by_status = {} if whole else refused(_ALWAYS, schemas)
-    for status, examples in sorted(error_format.shown(refusals).items()):
+    for status, examples in sorted(error_format.examples(refusals).items()):
         examples_by_name = {name: {"value": example} for name, example in examples.items()}
         headers = _headers(("WWW-Authenticate", "Retry-After", "X-Request-Id"))
         response = refusals_by_status.setdefault(str(status), {"description": "", "headers": headers, "content": {}})

@@ -39,7 +39,7 @@ WhichLog = Literal["log", "whole_log"]
 
 
 class LogRange(msgspec.Struct, frozen=True, kw_only=True):
-    """The positions that were read, from the lowest to the highest; none, if `last` is below `first`.
+    """The positions that were read, from the lowest to the highest; if `last` is below `first`, none was read.
 
     `filters` counts the calls that used each filter; those that used none stand under `none`.
     """
@@ -49,7 +49,7 @@ class LogRange(msgspec.Struct, frozen=True, kw_only=True):
     filters: dict[str, int] = msgspec.field(default_factory=dict)
 
     def joined(self, other: LogRange) -> LogRange:
-        """Return the range that holds both."""
+        """Return the range that contains both."""
         filters = self.filters | {name: self.filters.get(name, 0) + calls for name, calls in other.filters.items()}
         if other.last < other.first:
             return replace(self, filters=filters)
@@ -59,14 +59,14 @@ class LogRange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Read(Event, frozen=True, kw_only=True):
-    """A reader made these calls in the `seconds` before, and was shown so many rows.
+    """A reader made these calls in the `seconds` before, and received so many `rows`.
 
     `tokens` are those that were requested by id or number. `log` is the range of a read of the log by position.
     """
 
     reader: Actor
     calls: dict[str, int]
-    shown: int
+    rows: int
     tokens: tuple[UUID, ...]
     seconds: int
     log: LogRange | UnsetType = UNSET
@@ -84,7 +84,7 @@ class NoteAccess(Command, frozen=True, kw_only=True):
 
     reader: Actor
     calls: dict[str, int]
-    shown: int
+    rows: int
     tokens: tuple[UUID, ...] = ()
     seconds: int = 0
     log: LogRange | None = None
@@ -101,7 +101,7 @@ class Access(SubjectState, frozen=True, kw_only=True):
 
     reader: Actor
     calls: int
-    shown: int
+    rows: int
     log_read_at: dict[str, datetime] = msgspec.field(default_factory=dict)
 
 
@@ -119,7 +119,7 @@ def decide(log: Access | None, command: Command, context: DecisionContext) -> li
         return []
     return [
         Read(
-            reader=command.reader, calls=command.calls, shown=command.shown,
+            reader=command.reader, calls=command.calls, rows=command.rows,
             tokens=command.tokens[:NAMED_LIMIT], seconds=command.seconds, log=command.log or UNSET,
         )
     ]  # fmt: skip
@@ -131,13 +131,13 @@ def _is_recorded(log: Access, command: NoteAccess, at: datetime) -> bool:
 
 def evolve(log: Access | None, fact: Fact) -> Access:
     match fact.event:
-        case Read(reader=reader, calls=calls, shown=shown, log=read_range):
+        case Read(reader=reader, calls=calls, rows=rows, log=read_range):
             read_at = {} if read_range is UNSET else dict.fromkeys(calls, fact.at)
             count = sum(calls.values())
             if log is None:
-                return Access.created(fact, reader=reader, calls=count, shown=shown, log_read_at=read_at)
+                return Access.created(fact, reader=reader, calls=count, rows=rows, log_read_at=read_at)
             read_at = log.log_read_at | read_at
-            return log.after(fact, calls=log.calls + count, shown=log.shown + shown, log_read_at=read_at)
+            return log.after(fact, calls=log.calls + count, rows=log.rows + rows, log_read_at=read_at)
     raise unexpected(fact)
 
 

@@ -159,7 +159,7 @@ def evolve(account: Account | None, fact: Fact) -> Account:
         case AccountCreated(parent=parent) if account is None:
             return Account.created(fact, parent=parent)
         case AccountRenamed(private=private) if account is not None:
-            return account.after(fact, name=(private and private.name) or None)
+            return account.after(fact, name=private.name or None)
         case PolicyChanged(policy=policy) if account is not None:
             return account.after(fact, policy=policy)
         case SecretsEnded() if account is not None:

@@ -24,9 +24,9 @@ OPEN: Final = frozenset({"accepted", "running"})
 
 
 class Children(msgspec.Struct, frozen=True, kw_only=True):
-    """What a revocation revokes besides its plan: what those tokens made, and what that made, whenever it was made.
+    """The tokens that a revocation revokes besides its plan: those that its tokens created, at any depth.
 
-    With `made_by`, also what this user or token made. With `owner`, this owner's tokens alone: others are left alone.
+    With `made_by`, also the tokens that this user or token created. With `owner`, only tokens of this owner.
     """
 
     made_by: UUID | None = None
@@ -138,7 +138,6 @@ def _accept(revocation: BulkRevocation | None, command: AcceptBulkRevocation) ->
 def evolve(revocation: BulkRevocation | None, fact: Fact) -> BulkRevocation:
     match fact.event:
         case BulkRevocationAccepted(plan=plan, total=total, children=children, private=private) if revocation is None:
-            private = private or Private()
             return BulkRevocation.created(
                 fact, status="accepted", plan=plan, total=total, creator=fact.by,
                 reason=private.reason or None, filter=None if private.filter is UNSET else private.filter,

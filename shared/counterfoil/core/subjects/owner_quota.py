@@ -1,4 +1,4 @@
-"""The quota of an owner: how often all of the owner's tokens may be used, and how many of them may live.
+"""The quota of an owner: how often all of the owner's tokens may be used, and how many may be live.
 
 A quota is not retroactive: tokens beyond a new `max_tokens` stay valid, and new ones are refused.
 """

@@ -192,7 +192,7 @@ def _refuse_absent(state: SubjectState | None, command: Command) -> None:
 def evolve_scope(scope: Scope | None, fact: Fact) -> Scope:
     match fact.event:
         case ScopeDescribed(scope=name, documentation=link, private=private):
-            sentence = (private and private.description) or ""
+            sentence = private.description or ""
             if scope is None:
                 return replace(Scope.created(fact, sentence=sentence, documentation=link), name=name)
             return scope.after(fact, status="active", sentence=sentence, documentation=link)
@@ -204,7 +204,7 @@ def evolve_scope(scope: Scope | None, fact: Fact) -> Scope:
 def evolve_set(found: ScopeSet | None, fact: Fact) -> ScopeSet:
     match fact.event:
         case SetDefined(scopes=granted, private=private):
-            sentence = (private and private.description) or ""
+            sentence = private.description or ""
             if found is None:
                 return ScopeSet.created(fact, sentence=sentence, scopes=granted)
             return found.after(fact, status="active", sentence=sentence, scopes=granted)

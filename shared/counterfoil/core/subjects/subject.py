@@ -118,9 +118,8 @@ class SubjectState(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def created(cls, fact: Fact, **fields: Any) -> Self:  # noqa: ANN401 - the fields of whichever kind
         """Return the state after the subject's first event."""
-        private = fact.event.private
         return cls(
-            account=fact.account, id=fact.subject.id, name=(private and private.name) or None, created_at=fact.at,
+            account=fact.account, id=fact.subject.id, name=fact.event.private.name or None, created_at=fact.at,
             updated_at=fact.at, revision=1, version=fact.version, at=fact.at, **fields,
         )  # fmt: skip
 

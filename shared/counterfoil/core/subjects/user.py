@@ -141,8 +141,8 @@ def _update(user: User, command: commands.UpdateUser, context: UserContext) -> l
         _refuse_beyond(command.by, user.id, wanted)
         if role is not UNSET and role != "administrator":
             _refuse_last(user, context)
-    private = None if email in (UNSET, user.name) else Private(name=email)
-    if (role, granted, private) == (UNSET, UNSET, None):
+    private = Private(name=UNSET if email == user.name else email)
+    if (role, granted, private) == (UNSET, UNSET, Private()):
         return []
     return [events.UserUpdated(role=role, scopes=granted, private=private)]
 
@@ -174,7 +174,7 @@ def evolve(user: User | None, fact: Fact) -> User:
 def _changes(user: User, fact: Fact) -> dict[str, object]:
     match fact.event:
         case events.UserUpdated(role=role, scopes=granted, private=private):
-            stated = {"role": role, "scopes": granted, "name": private.name if private else UNSET}
+            stated = {"role": role, "scopes": granted, "name": private.name}
             return {field: value for field, value in stated.items() if value is not UNSET}
         case events.PasswordChanged():
             return {"generation": user.generation + 1}

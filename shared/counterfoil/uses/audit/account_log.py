@@ -19,30 +19,16 @@ from counterfoil.core.subjects.account import Account
 from counterfoil.core.subjects.token.acceptance import Context
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.subjects.user import User
+from counterfoil.documents.events import LogLine
 
 S = TypeVar("S", Account, User)
 
 
-class PrivatePart(msgspec.Struct, frozen=True):
-    """What stands beside an entry, and the salt with which the entry commits to it."""
-
-    text: str
-    salt: bytes
-
-
-class Line(msgspec.Struct, frozen=True):
-    """An event at its place in the account's log."""
-
-    position: int
-    entry: str
-    private: PrivatePart | None
-
-
-_lines: Final = msgspec.json.Decoder(Line)
+_lines: Final = msgspec.json.Decoder(LogLine)
 
 
 class AccountLog:
-    """What was read of an account's log up to `position`, and what its events came to."""
+    """An account's log as read up to `position`: the history and state of each subject."""
 
     def __init__(self, account: UUID) -> None:
         self.account = account
@@ -52,7 +38,7 @@ class AccountLog:
         """The chain of the latest line; None if it has none."""
 
     def add(self, text: bytes | msgspec.Raw) -> Iterator[Finding]:
-        """Check one more line and fold its event."""
+        """Check one more line and apply its event."""
         self.latest = None
         try:
             line = _lines.decode(text)
@@ -77,7 +63,7 @@ class AccountLog:
             )
             return
         chain = self.chains.get(entry.subject.id) or Chain(self.account, entry.subject.id)
-        if not comes_late or entry.version == chain.version + 1:  # what came twice is not folded twice
+        if not comes_late or entry.version == chain.version + 1:  # a repeated event is not applied again
             self.latest = self.chains[chain.subject] = chain
             for finding in chain.add(_stored(entry, line)):
                 yield replace(finding, position=line.position)
@@ -88,8 +74,8 @@ class AccountLog:
             yield self._misplaced(position + 1)
             self.position = position
 
-    def surroundings(self, token: Token) -> Context:
-        """Return what the account and the owner of a token add to it now."""
+    def context_for(self, token: Token) -> Context:
+        """Return the present context of a token: its account and its owner."""
         user = token.owner.user
         return context_of(self._state(self.account, Account), None if user is None else self._state(user, User))
 
@@ -109,10 +95,10 @@ class AccountLog:
         )  # fmt: skip
 
 
-def _stored(entry: codec.Entry, line: Line) -> Stored:
-    said = line.private
+def _stored(entry: codec.Entry, line: LogLine) -> Stored:
+    private = line.private
     return Stored(
         account=entry.account, kind=entry.subject.kind, subject=entry.subject.id, version=entry.version,
-        type=entry.type, at=entry.at, entry=line.entry, private=None if said is None else said.text,
-        salt=None if said is None else said.salt,
+        type=entry.type, at=entry.at, entry=line.entry, private=None if private is None else private.text,
+        salt=None if private is None else private.salt,
     )  # fmt: skip

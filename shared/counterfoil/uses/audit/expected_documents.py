@@ -1,7 +1,7 @@
 """The document that the API should show of a subject, derived from its state, and each field that differs.
 
-Pure. What a document says that no event says is not compared: last uses, how far a running bulk revocation is, the
-present names of people, and what they log in with.
+Pure. Fields that do not come from events are not compared: last uses, the progress of a bulk revocation, present names
+of users, and their logins.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LEEWAY: Final = timedelta(minutes=5)
 """Clocks differ: a field that changes with time alone may be this much early or late."""
 PRIVATE: Final = frozenset({"name", "description", "metadata", "reason", "email", "sentence", "filter"})
 """Fields of documents that come from private parts of events."""
-SURROUNDED: Final = frozenset({"effective_scopes", "refused"})
+FROM_CONTEXT: Final = frozenset({"effective_scopes", "refused"})
 """Fields of a token's document that depend on its owner and account."""
 PROBLEMS: Final[Mapping[type[Denied], str]] = {
     TokenRevoked: "token-revoked", SecretEnded: "secret-ended", OwnerDisabled: "owner-disabled",
@@ -33,7 +33,7 @@ PROBLEMS: Final[Mapping[type[Denied], str]] = {
 }  # fmt: skip
 """What the API calls the refusals of a token's present secret."""
 USED_UP: Final = "uses-exhausted"
-"""The one that no event records."""
+"""The only refusal that no event records."""
 
 
 class Difference(NamedTuple):
@@ -54,13 +54,15 @@ def differences(
 ) -> list[Difference]:
     """Return where a document that was shown at this moment differs from the state.
 
-    Without `private`, fields that come from private parts are left out. `around` is what surrounds a token.
+    Without `private`, fields that come from private parts are omitted. `context` is that of a token.
     """
     early, late = (expected(state, moment, context) for moment in (at - LEEWAY, at + LEEWAY))
-    said = {name: reduce(getattr, name.split("."), document) for name in early if private or name not in PRIVATE}
+    shown_fields = {
+        name: reduce(getattr, name.split("."), document) for name in early if private or name not in PRIVATE
+    }
     return [
         Difference(name, shown, late[name])
-        for name, shown in said.items()
+        for name, shown in shown_fields.items()
         if shown not in (early[name], late[name]) and not _used_up(state, name, shown, late[name])
     ]
 

@@ -1,8 +1,8 @@
 """The audit over HTTP: replay the account's log, and compare everything that the API shows with it.
 
-The log is read in pages, whose lines are checked one by one: what is wrong is named, and the audit goes on. In memory
-is one state for each subject, whatever the number of events. What the API shows is compared with every state that its
-subject has been in since, so that nobody has to stop meanwhile.
+It reads the log in pages and checks each line. After a finding it continues. It keeps one state for each subject in
+memory, however many events there are. It compares each document with every later state of its subject as well, so that
+other callers may change subjects during the audit.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class _Page(msgspec.Struct, frozen=True):
 async def replay(ledger: Client, tally: Tally, *, pauses: Sequence[float] = PAUSES_SECONDS) -> AsyncIterator[Finding]:
     """Yield every finding in the log and in what the API shows to this caller.
 
-    Before each of the `pauses` (seconds) are over, an event may still come that explains what was shown.
+    After each of these `pauses` (seconds) it reads the log again, for events that explain a different document.
     """
     myself = await ledger.get("self")
     audit = _Audit(ledger, AccountLog(myself.account), tally, myself.effective_scopes)
@@ -81,7 +81,7 @@ class _Audit:
         self._tally.subjects = len(self._log.chains)
 
     async def _read_on(self) -> AsyncIterator[Finding]:
-        """Read to the present end of the log, and drop every suspicion that an event explains."""
+        """Read to the present end of the log, and drop suspects whose documents an event explains."""
         log, until = self._log, None
         while until is None or log.position < until:
             page = await self._page(log.position)
@@ -94,7 +94,7 @@ class _Audit:
                     self._look_at(suspect)
             for finding in log.reach(page.after):
                 yield finding
-            if log.position == began:  # a page that leads nowhere would be asked for without end
+            if log.position == began:  # without progress the loop would not end
                 for finding in log.reach(until):
                     yield finding
             self._tally.counted(max(page.head, self._tally.total))
@@ -108,7 +108,7 @@ class _Audit:
     async def _compare(self, kind: str) -> None:
         """Suspect every subject of a kind whose document differs from the log."""
         scope, documents = LISTINGS[kind]
-        if missing(self._scopes, (scope,)):  # not asked for: being refused is recorded
+        if missing(self._scopes, (scope,)):  # do not ask: the ledger records refused requests
             self._tally.not_compared[kind] = f"needs the scope {scope}"
             return
         seen: set[UUID] = set()
@@ -131,11 +131,11 @@ class _Audit:
             self._suspects[suspect.subject] = suspect
 
     async def _ask_again(self) -> None:
-        """Have tokens of which only their surroundings are in doubt shown again, by the same list.
+        """List tokens again if only fields that depend on their account or owner differ.
 
-        Their owner or account changed at nearly the same time, and of two subjects the log tells no exact order.
+        The account or owner may have changed at nearly the same time, and the log has no exact order between subjects.
         """
-        doubtful = [each for each in self._suspects.values() if each.by_surroundings_alone]
+        doubtful = [each for each in self._suspects.values() if each.by_context_alone]
         for suspect in doubtful[:_ASKED_AGAIN]:
             if isinstance(token := suspect.document, Token):
                 born = token.created_at

@@ -11,7 +11,7 @@ from counterfoil.core.chain import Finding, as_shown
 from counterfoil.core.subjects.token.acceptance import ALONE
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.uses.audit.account_log import AccountLog
-from counterfoil.uses.audit.expected_documents import SURROUNDED, Difference, differences, is_listed
+from counterfoil.uses.audit.expected_documents import FROM_CONTEXT, Difference, differences, is_listed
 
 _UNKNOWN: Final = "document-without-events"
 _MISSING: Final = "events-without-document"
@@ -28,9 +28,9 @@ class Suspect:
     found: dict[str, Finding] = field(default_factory=dict)
 
     @property
-    def by_surroundings_alone(self) -> bool:
-        """Whether the difference may come from its owner or its account alone."""
-        return self.found.keys() <= SURROUNDED
+    def by_context_alone(self) -> bool:
+        """Whether only fields that depend on its owner or its account differ."""
+        return self.found.keys() <= FROM_CONTEXT
 
     def show(self, document: object, at: datetime) -> None:
         """Replace the document by a later one."""
@@ -39,7 +39,7 @@ class Suspect:
     def explained(self, log: AccountLog) -> bool:
         """Compare the document with the present state of the log; return whether every field is explained.
 
-        What one state since then explains stays so: it was shown while the subject was changing.
+        A field that an earlier comparison explained stays explained: the subject changed while it was read.
         """
         found = self._against(log)
         if self.found and _UNKNOWN not in self.found:
@@ -49,13 +49,13 @@ class Suspect:
 
     def _against(self, log: AccountLog) -> dict[str, Finding]:
         chain = log.chains.get(self.subject)
-        if chain is not None and chain.broken:  # what it came to is not known, which was said already
+        if chain is not None and chain.broken:  # its state is unknown, and the audit has reported why
             return {}
         if chain is None or chain.kind != self.kind or (state := chain.state) is None:
             return {_UNKNOWN: self._finding(log, _UNKNOWN)}
         if self.document is None:
             return {_MISSING: self._finding(log, _MISSING)} if is_listed(state) else {}
-        context = log.surroundings(state) if isinstance(state, Token) else ALONE
+        context = log.context_for(state) if isinstance(state, Token) else ALONE
         differing = differences(state, self.document, self.at, context, private=not chain.hidden)
         if not is_listed(state):
             differing.append(Difference("status", "active", state.status))

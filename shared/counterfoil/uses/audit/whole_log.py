@@ -1,7 +1,7 @@
 """The audit in the database: replay the whole log, and report every row that differs from it.
 
-Events, state rows and secrets are read side by side in the order of their keys, from one snapshot, so that memory
-stays small however long the log is, and writers are neither stopped nor mistaken for liars.
+It reads events, state rows and secrets together in the order of their keys from one snapshot. So it needs little
+memory for a log of any length, does not stop writers, and reports no differences because of them.
 """
 
 from __future__ import annotations

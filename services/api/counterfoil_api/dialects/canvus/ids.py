@@ -1,6 +1,6 @@
-"""Ids of tokens that look like Canvus': in base64 what looks like the text of a bcrypt hash, with one salt a server.
+"""Ids of tokens in the form of Canvus: the base64 of a text that has the form of a bcrypt hash, with one salt a server.
 
-They are not hashes of secrets: in the place of the hash they have the ledger's id, encrypted.
+They are not hashes of secrets: the place of the hash contains the ledger's id, encrypted.
 """
 
 import base64
@@ -13,7 +13,7 @@ from counterfoil.core.principal import NIL
 
 _KIND: Final = "canvus token"
 _TAG: Final = 7
-"""Bytes: with the 16 of our id 23, as many as a bcrypt hash has."""
+"""Bytes. With the 16 bytes of a UUID they give 23, the length of a bcrypt hash."""
 _SALT: Final = 16
 _TEXT: Final = re.compile(r"[A-Za-z0-9]{80}")
 _RADIX_64: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -39,7 +39,7 @@ def token_of(opaque: OpaqueIds, account: UUID, text: str) -> UUID | None:
     sealed = base64.b64decode(spelt.translate(_FROM_BCRYPT) + "=")
     value = opaque.decrypted(_KIND, account, sealed, tag=_TAG)
     found = None if value is None else UUID(bytes=value)
-    # Another salt, or other bits beyond the end, would be another spelling of the same id.
+    # Text with another salt, or with other unused bits at its end, is not the id.
     return found if found is not None and id_of(opaque, account, found) == text else None
 
 

@@ -53,7 +53,7 @@ class Subscribing(msgspec.Struct, frozen=True, kw_only=True):
     ) = None
 
     @property
-    def wanted(self) -> bool:
+    def matching(self) -> bool:
         """Whether it does."""
         return self.subscribe is not None and self.subscribe.lower() not in _NONE
 
@@ -126,9 +126,9 @@ class Subscription(LiveStream):
         if not piece.shown or is_for(caller, self._watched.owner):
             return
         if only is None:
-            self._tokens.reading.access_log.note(caller, "list", shown=piece.shown)
+            self._tokens.reading.access_log.note(caller, "list", rows=piece.shown)
         else:
-            self._tokens.reading.access_log.note(caller, "token", shown=piece.shown, tokens=(only,))
+            self._tokens.reading.access_log.note(caller, "token", rows=piece.shown, tokens=(only,))
 
     async def _changed(self, event: SealedEvent) -> AccessToken | None:
         """Return the token that an event changed, and remember it as sent."""

@@ -32,7 +32,7 @@ _own: Final[ExpiringMap[tuple[UUID, int], UUID]] = ExpiringMap(_KNOWN)
 
 
 async def user_named(tokens: Tokens, caller: Principal, number: str, *, scope: str) -> NamedUser:
-    """Return the named user. A caller with `own.…` scopes learns of nobody else whether they exist.
+    """Return the named user. A caller with `own.…` scopes does not learn whether other users exist.
 
     Raises ScopeMissing, NotFound.
     """

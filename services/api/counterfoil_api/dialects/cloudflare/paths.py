@@ -1,4 +1,4 @@
-"""The paths of service tokens, and what their parts name: an account, a zone of it, a service token."""
+"""The paths of service tokens; their parts name an account, a zone of it, and a service token."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -31,7 +31,7 @@ ZoneId = Annotated[
 
 
 def of_both(method: str, path: str = "", **options: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `Api`
-    """Declare an operation that an account and a zone have alike."""
+    """Declare an operation on the paths of an account and of a zone."""
 
     def declare(call: Handler) -> Handler:
         api.route(method, f"{ZONE}{path}", name=f"{call.__name__}_of_zone", **options)(call)

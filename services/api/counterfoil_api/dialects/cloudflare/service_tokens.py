@@ -64,9 +64,9 @@ async def list_service_tokens(
 ) -> ServiceTokens:
     """List the service tokens of the account, or of a zone, the oldest first."""
     zone = await zone_of(tokens, caller, account_id, zone_id)
-    wanted = Filter(name=None if query.name is None else literal(query.name), search=query.search)
+    matching = Filter(name=None if query.name is None else literal(query.name), search=query.search)
     skipped = (query.page - 1) * query.per_page
-    listed, total = await tokens.listed(caller, zone, wanted=wanted, offset=skipped, limit=query.per_page)
+    listed, total = await tokens.listed(caller, zone, matching=matching, offset=skipped, limit=query.per_page)
     info = ResultInfo(
         count=len(listed),
         page=query.page,
@@ -138,9 +138,9 @@ async def rotate_service_token(
     """Generate a new secret for a service token; the old one ends at once or at the stated time."""
     require_own(caller, account_id)
     listed = await tokens.one(caller, scope="tokens.rotate", token_id=uuid_of(service_token_id))
-    new_secret = NewSecret(shape=SHAPE, previous_until=body.previous_client_secret_expires_at, ends_previous=True)
+    new_secret = NewSecret(previous_until=body.previous_client_secret_expires_at, ends_previous=True)
     return await tokens.issuing.rotate(
-        caller, listed.token, key, _render, kind=ServiceTokenWithSecret, new_secret=new_secret
+        caller, listed.token, key, _render, kind=ServiceTokenWithSecret, new_secret=new_secret, shape=SHAPE
     )
 
 

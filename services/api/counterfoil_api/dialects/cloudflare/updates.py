@@ -114,7 +114,6 @@ async def _rotated(
     metadata = _metadata(token, body, generation=token.generation + 1)
     update = Update(account=caller.account, id=token.id, by=caller, name=body.name, metadata=metadata)
     new_secret = NewSecret(
-        shape=SHAPE,
         previous_until=body.previous_client_secret_expires_at,
         ends_previous=True,
         lifetime=lifetime,
@@ -126,7 +125,7 @@ async def _rotated(
 
     also = (update, *others)
     return await tokens.issuing.rotate(
-        caller, token, retry, render, kind=ServiceToken, new_secret=new_secret, also=also
+        caller, token, retry, render, kind=ServiceToken, new_secret=new_secret, shape=SHAPE, also=also
     )
 
 

@@ -34,7 +34,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 @api.both(f"{ACCOUNT}/verify", only_reads=True, scope="tokens.introspect")
 async def verify_service_token(
-    tokens: Tokens, caller: Caller, *, account_id: AccountId, shown: Headers[Pair], address: ClientAddress
+    tokens: Tokens, caller: Caller, *, account_id: AccountId, headers: Headers[Pair], address: ClientAddress
 ) -> Verdict:
     """Verify a client id and secret as of now.
 
@@ -42,10 +42,10 @@ async def verify_service_token(
     """
     require_own(caller, account_id)
     need(caller, "tokens.introspect")
-    if not shown.client_id or not shown.client_secret:
+    if not headers.client_id or not headers.client_secret:
         raise InvalidRequest(f"Send {CLIENT_HEADERS[0]} and {CLIENT_HEADERS[1]}.", where="header")
     try:
-        given = pair((shown.client_id,), (shown.client_secret,))
+        given = pair((headers.client_id,), (headers.client_secret,))
     except CredentialsRefused:
         return Verdict(active=False)
     found = await tokens.callers.introspect(given, caller.account, address)

@@ -16,18 +16,18 @@ from counterfoil_api.limits.expiring_map import ExpiringMap
 
 _MOST: Final = 10_000
 _NAME_SECONDS: Final = 60.0
-"""How long an old name may still be shown."""
-_asking: Final[ExpiringMap[tuple[UUID, UUID], Creator]] = ExpiringMap(_MOST)
+"""How long a cached name is shown after a change."""
+_known_callers: Final[ExpiringMap[tuple[UUID, UUID], Creator]] = ExpiringMap(_MOST)
 
 
 async def calling_creator(reading: Reading, caller: Principal) -> Mapping[UUID, Creator]:
     """Return the caller as a creator. Callers may always see their own name, so it is cached."""
-    known = _asking.get((caller.account, caller.actor.id))
+    known = _known_callers.get((caller.account, caller.actor.id))
     if known is not None:
         return {caller.actor.id: known}
     found = await creators(reading, caller, (caller.actor,))
     if caller.actor.id in found:
-        _asking.keep((caller.account, caller.actor.id), found[caller.actor.id], _NAME_SECONDS)
+        _known_callers.keep((caller.account, caller.actor.id), found[caller.actor.id], _NAME_SECONDS)
     return found
 
 
@@ -45,13 +45,13 @@ async def creators(reading: Reading, caller: Principal, actors: Iterable[Actor])
     for each in found:
         one = users.get(each) or each
         if named := (found | behind).get(one):
-            made[each] = _creator(reading.opaque_ids, caller.account, named, shown=one in seen)
+            made[each] = _creator(reading.opaque_ids, caller.account, named, with_name=one in seen)
     return made
 
 
-def _creator(ids: OpaqueIds, account: UUID, named: Named, *, shown: bool) -> Creator:
+def _creator(ids: OpaqueIds, account: UUID, named: Named, *, with_name: bool) -> Creator:
     return Creator(
         type="apiToken" if named.kind == "token" else "user",
         id=ids.number24(TOKEN if named.kind == "token" else USER, account, named.number),
-        name=named.name if shown and named.name else UNSET,
+        name=named.name if with_name and named.name else UNSET,
     )

@@ -71,14 +71,14 @@ async def get_tokens(
     """Return the API tokens of an application."""
     place = await _place(tokens, caller, application_id, "tokens.read", instead=LIST)
     field = query.filter_field if query.filter else ""
-    wanted = Filter(
+    matching = Filter(
         name=unicodedata.normalize("NFC", query.filter) if field == "name" else None,
         stored_status=_statuses(query.filter) if field == "status" else None,
     )
     direction = query.sort_direction.lower() or "asc"
     found, total = await tokens.listed(
-        caller, place.owner, wanted=wanted, instead=LIST, sort=_SORTS[query.sort_field], descending=direction == "desc",
-        offset=query.page * query.per_page, limit=query.per_page,
+        caller, place.owner, matching=matching, instead=LIST, sort=_SORTS[query.sort_field],
+        descending=direction == "desc", offset=query.page * query.per_page, limit=query.per_page,
     )  # fmt: skip
     known = await creators(tokens.reading, caller, (each.token.creator for each in found))
     return TokenPage(

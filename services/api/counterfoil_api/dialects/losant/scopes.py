@@ -1,6 +1,6 @@
 """Losant's scopes: https://docs.losant.com/rest-api/overview.
 
-The ledger stores a word within its group, so that its own rule of containment applies: `all.Application` is
+The ledger stores a word as a scope below its group, so that a wider scope contains it: `all.Application` is
 `losant.application.*`, and `devices.get` is `losant.application.devices.get`.
 """
 
@@ -16,7 +16,7 @@ _PARTS: Final = ("read", "cli", "bounded")
 
 
 def _each_scope() -> Iterable[tuple[str, str, str]]:
-    """Yield the group, the word and the scope of each."""
+    """Yield the group, the word and the scope of each scope."""
     for group, text in WORDS.items():
         whole, space = f"all.{group.capitalize()}", f"{_PREFIX}{group}."
         yield group, whole, f"{space}*"
@@ -47,10 +47,10 @@ def scopes_of(given: tuple[str, ...], *, field: str, of_applications: bool) -> t
     if len(set(given)) != len(given):
         raise InvalidRequest(f"`{field}` holds a word twice; give each one once.", where="body", field=field)
     known = OF_APPLICATIONS if of_applications else SCOPES.keys()
-    if strange := [word for word in given if word not in known]:
-        shown = f"`{strange[0]}`" if strange[0].isascii() and strange[0].isprintable() else "a word"
+    if unknown := [word for word in given if word not in known]:
+        word = f"`{unknown[0]}`" if unknown[0].isascii() and unknown[0].isprintable() else "a word"
         raise InvalidRequest(
-            f"`{field}` holds {shown[:80]}, which is none of its scopes, such as all.Application or devices.get.",
+            f"`{field}` holds {word[:80]}, which is none of its scopes, such as all.Application or devices.get.",
             where="body", field=field,
         )  # fmt: skip
     return tuple(SCOPES[word] for word in given)
@@ -67,7 +67,7 @@ POST: Final = _any(*_ALL, "applicationApiTokens.*", "applicationApiTokens.post")
 GET: Final = _any(*_READING, "applicationApiToken.*", "applicationApiToken.get")
 PATCH: Final = _any(*_ALL, "applicationApiToken.*", "applicationApiToken.patch")
 DELETE: Final = _any(*_ALL, "applicationApiToken.*", "applicationApiToken.delete")
-"""The scopes of which an operation needs one, as its page says."""
+"""The scopes that allow each operation, one of which is enough, as its page says."""
 _NATIVE: Final = {
     "tokens.read": (*LIST, *GET),
     "tokens.create": POST,
@@ -78,15 +78,15 @@ _NATIVE: Final = {
 }
 
 
-def of_login(caller: Principal, wanted: tuple[str, ...]) -> tuple[str, ...]:
+def login_scopes(caller: Principal, matching: tuple[str, ...]) -> tuple[str, ...]:
     """Return the scopes of a login that requests these.
 
     At Losant a user has applications; here a native scope lets a user reach the tokens of others. So a scope that
     allows something with tokens adds the native scope, if the user has it.
     """
-    if SCOPES["all.User"] in wanted:
+    if SCOPES["all.User"] in matching:
         return caller.scopes
     native = (
-        scope for scope, any_of in _NATIVE.items() if not caller.lacks(scope) and not set(wanted).isdisjoint(any_of)
+        scope for scope, any_of in _NATIVE.items() if not caller.lacks(scope) and not set(matching).isdisjoint(any_of)
     )
-    return (*wanted, *native)
+    return (*matching, *native)

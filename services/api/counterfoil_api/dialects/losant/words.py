@@ -1,4 +1,4 @@
-"""The words of Losant's scopes, of each group: a resource, and what can be done with it (`*` is all of them)."""
+"""The words of Losant's scopes by group: each resource with its actions (`*` means all of them)."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Virtuozzo's (Jelastic's) personal access tokens, as its page "Personal Access Tokens" has them, and their use.
+"""Virtuozzo's (Jelastic's) personal access tokens, as its page "Personal Access Tokens" describes them, and their use.
 
 A method `users.authentication.CreateToken` has the path `/users/authentication/rest/createtoken`.
 """

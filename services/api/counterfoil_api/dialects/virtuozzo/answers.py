@@ -12,7 +12,7 @@ from counterfoil_api.dialects.virtuozzo.dates import date_of
 from counterfoil_api.dialects.virtuozzo.methods import Item, items
 
 TEMPLATE: str = "virtuozzo.template"
-"""The metadata key of the template that a token got its methods from."""
+"""The metadata key that names the template of a token's methods."""
 
 
 class ApiToken(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -1,4 +1,4 @@
-"""Callers and what they may do: a session what its user may, a token what its methods allow."""
+"""Permissions of callers: a session has those of its user, a token those of its methods."""
 
 from counterfoil.core.bounds import Address
 from counterfoil.core.principal import Principal

@@ -1,4 +1,4 @@
-"""All other methods: this checks whether the token allows them, and then calls the platform.
+"""All other methods: the gate checks whether the token allows a method, and forwards the call to the platform.
 
 The platform gets the caller's identity and the parameters without session and password, and none of the caller's
 headers. Parameters are neither logged nor repeated in errors.
@@ -31,55 +31,44 @@ _CONNECT_SECONDS: Final = 5.0
 _PART: Final = 65_536
 _WORD: Final = re.compile(r"[a-z0-9_-]{1,64}")
 _PATH: Final = "/{group}/{service}/rest/{function}"
-_REFUSALS: Final = (ScopeMissing, NotFound, Misconfigured)
 _NOT_KNOWN: Final = "the call may have been carried out."
 
 Word = Annotated[str, path_type("A part of a method's name, in small letters.", f"^{_WORD.pattern}$", "control")]
-Parameters = Fields[dict[str, list[str]]]
 
 
-@api.route("GET", _PATH, refusals=_REFUSALS, patience_seconds=PATIENCE_SECONDS + _CONNECT_SECONDS)
-async def call_by_get(
-    tokens: Tokens,
-    settings: Settings,
-    caller: Caller,
-    *,
-    group: Word,
-    service: Word,
-    function: Word,
-    fields: Parameters,
-) -> Page:
-    """Call a method of the platform, if the token allows it."""
-    return await _called(tokens, settings.virtuozzo_upstream, caller, "GET", (group, service, function), fields=fields)
+def _declare(verb: str) -> None:
+    """Declare the operation for one HTTP method, which is also the one by which the platform is called."""
+
+    @api.route(
+        verb,
+        _PATH,
+        name=f"call_by_{verb.lower()}",
+        refusals=(ScopeMissing, NotFound, Misconfigured),
+        patience_seconds=PATIENCE_SECONDS + _CONNECT_SECONDS,
+    )
+    async def call(
+        tokens: Tokens,
+        settings: Settings,
+        caller: Caller,
+        *,
+        group: Word,
+        service: Word,
+        function: Word,
+        fields: Fields[dict[str, list[str]]],
+    ) -> Page:
+        """Call a method of the platform, if the token allows it."""
+        if not all(map(_WORD.fullmatch, (group, service, function))):
+            raise NotFound("A method's path is GROUP/CLASS/rest/FUNCTION in small letters.")
+        await _refuse_beyond(tokens, caller, f"{group}.{service}.{function}")
+        if (upstream := settings.virtuozzo_upstream) is None:
+            raise Misconfigured("The method is allowed, but no platform is configured to call; set VIRTUOZZO_UPSTREAM.")
+        forwarded = {name: values for name, values in fields.items() if name.lower() not in WITHHELD}
+        address = f"{upstream}/1.0/{group}/{service}/rest/{function}"
+        return await _answer(verb, address, urlencode(forwarded, doseq=True), _identity(caller))
 
 
-@api.route("POST", _PATH, refusals=_REFUSALS, patience_seconds=PATIENCE_SECONDS + _CONNECT_SECONDS)
-async def call_by_post(
-    tokens: Tokens,
-    settings: Settings,
-    caller: Caller,
-    *,
-    group: Word,
-    service: Word,
-    function: Word,
-    fields: Parameters,
-) -> Page:
-    """Call a method of the platform, if the token allows it."""
-    return await _called(tokens, settings.virtuozzo_upstream, caller, "POST", (group, service, function), fields=fields)
-
-
-async def _called(
-    tokens: Tokens, upstream: str | None, caller: Principal, verb: str, words: tuple[str, ...], *, fields: Parameters
-) -> Page:
-    if not all(map(_WORD.fullmatch, words)):
-        raise NotFound("A method's path is GROUP/CLASS/rest/FUNCTION in small letters.")
-    await _refuse_beyond(tokens, caller, ".".join(words))
-    if upstream is None:
-        raise Misconfigured("The method is allowed, but no platform is configured to call; set VIRTUOZZO_UPSTREAM.")
-    group, service, function = words
-    shown = {name: values for name, values in fields.items() if name.lower() not in WITHHELD}
-    address = f"{upstream}/1.0/{group}/{service}/rest/{function}"
-    return await _answer(verb, address, urlencode(shown, doseq=True), _identity(caller))
+for _verb in ("GET", "POST"):
+    _declare(_verb)
 
 
 async def _refuse_beyond(tokens: Tokens, caller: Principal, method: str) -> None:

@@ -75,7 +75,7 @@ def item(scope: str) -> Item:
 
 @lru_cache(maxsize=1024)
 def items(scopes: tuple[str, ...]) -> tuple[Item, ...]:
-    """Return all methods that a token or a template allows; of a branch such as virtuozzo.* the known ones."""
+    """Return the methods that a token or a template allows; a branch such as virtuozzo.* gives its known methods."""
     branches = [scope for scope in scopes if scope.startswith(PREFIX) and scope.endswith(".*")]
     known = [scope for scope in KNOWN if branches and not missing(branches, (scope,))]
     return tuple(item(scope) for scope in dict.fromkeys((*(each for each in scopes if each not in branches), *known)))

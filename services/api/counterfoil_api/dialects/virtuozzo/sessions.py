@@ -1,4 +1,4 @@
-"""Sessions: sign in, sign out, list one's own; and read one's user."""
+"""Sessions: sign in, sign out, and list the caller's sessions; and read the caller's user."""
 
 from typing import Final
 
@@ -70,12 +70,12 @@ async def get_sessions(tokens: Tokens, caller: Caller, *, _: Fields[Nothing]) ->
 async def sign_out_sessions(tokens: Tokens, caller: Caller, *, fields: Fields[Named]) -> Answer:
     """End some or all sessions of the calling user."""
     await require(tokens, caller, _SIGN_OUT_SESSIONS)
-    sessions, wanted = await _sessions(tokens, caller), words(fields.ids)
-    if not wanted:
+    sessions, matching = await _sessions(tokens, caller), words(fields.ids)
+    if not matching:
         raise InvalidRequest("Name sessions by their ids, or all with *.", where="form", field="ids")
-    if wanted != ("*",):
-        sessions = [each for each in sessions if str(each.token.number) in wanted]
-        if len(sessions) < len(wanted):
+    if matching != ("*",):
+        sessions = [each for each in sessions if str(each.token.number) in matching]
+        if len(sessions) < len(matching):
             raise NotFound
     await _end(tokens, caller, sessions)
     return Answer()
@@ -95,9 +95,9 @@ async def _sessions(tokens: Tokens, caller: Principal) -> list[Listed]:
     """Return the active sessions of the caller's user in the order of their numbers."""
     if caller.owner is None:
         return []
-    wanted = Filter(owner_type=caller.owner.type, owner_id=caller.owner.id, stored_status=("active",), sessions=True)
+    matching = Filter(owner_type=caller.owner.type, owner_id=caller.owner.id, stored_status=("active",), sessions=True)
     found, _ = await numbered_page(
-        tokens.reading.pool, caller.account, wanted, sort="number", descending=False, offset=0, limit=_MOST
+        tokens.reading.pool, caller.account, matching, sort="number", descending=False, offset=0, limit=_MOST
     )
     return found
 

@@ -30,9 +30,9 @@ async def get_token_api_list(tokens: Tokens, caller: Caller, *, fields: Fields[S
     await require(tokens, caller, _API_LIST)
     described = [each.name or "" async for each in _all(tokens, caller.account, ("scope", Scope), prefix=PREFIX)]
     scopes = sorted({*KNOWN, *(scope for scope in described if not scope.endswith(".*"))})
-    wanted = (fields.search or fields.sort_param).lower()
-    wanted = f"environment.{wanted.removeprefix('env.')}" if wanted.startswith("env.") else wanted
-    found = (item(scope) for scope in scopes if wanted in scope.removeprefix(PREFIX))
+    matching = (fields.search or fields.sort_param).lower()
+    matching = f"environment.{matching.removeprefix('env.')}" if matching.startswith("env.") else matching
+    found = (item(scope) for scope in scopes if matching in scope.removeprefix(PREFIX))
     return PermissionsAnswer(token_permissions=list(found))
 
 

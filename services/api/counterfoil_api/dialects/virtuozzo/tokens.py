@@ -123,8 +123,10 @@ async def regenerate_token(
     def render(outcome: Outcome, plain: str) -> TokenAnswer:
         return TokenAnswer(token=api_token(outcome.of(Token), listed.last_used_at, plain))
 
-    new_secret = NewSecret(shape=SHAPE, lifetime=_lifetime_again(listed))
-    return await tokens.issuing.rotate(caller, listed.token, key, render, kind=TokenAnswer, new_secret=new_secret)
+    new_secret = NewSecret(lifetime=_lifetime_again(listed))
+    return await tokens.issuing.rotate(
+        caller, listed.token, key, render, kind=TokenAnswer, new_secret=new_secret, shape=SHAPE
+    )
 
 
 @api.both(_DELETE.path, scope=_DELETE.scope, executes=(Revoke,))
@@ -183,7 +185,7 @@ async def _several(tokens: Tokens, caller: Principal, ids: tuple[str, ...], meth
     found: list[Listed] = []
     while True:
         page, total = await tokens.listed(
-            caller, owner if numbers is None else None, wanted=Filter(numbers=numbers), scope=method.scope,
+            caller, owner if numbers is None else None, matching=Filter(numbers=numbers), scope=method.scope,
             instead=(method.permission,), sort="number", offset=len(found), limit=_MOST,
         )  # fmt: skip
         found += page

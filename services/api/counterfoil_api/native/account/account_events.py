@@ -45,7 +45,7 @@ async def list_account_events(reading: Reading, caller: Caller, *, query: Query[
     )
     changes = await _changes(reading, caller, page)
     known = await names(reading, caller, (each for fact in page for each in (fact.by.id, fact.subject.id)))
-    await reading.access_log.tell(caller, "events", shown=len(page))
+    await reading.access_log.record(caller, "events", rows=len(page))
     items = [_document(caller, fact, changes.get((fact.subject.id, fact.version)), known) for fact in page]
     return AccountEventPage(items=items, next_cursor=more)
 

@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Annotated, Final
 from uuid import UUID
 
-import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 from uuid_utils.compat import uuid7
@@ -17,7 +16,7 @@ from counterfoil.core.subjects.account import CreateAccount
 from counterfoil.core.subjects.user_commands import CreateUser
 from counterfoil.core.unit_of_work import AllOrNothing
 from counterfoil.documents.account import AccountDocument
-from counterfoil.documents.fields import Given, Name
+from counterfoil.documents.fields import Given, Name, Page
 from counterfoil.postgres.scope_catalogue import family
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.passwords import Passwords
@@ -48,11 +47,8 @@ class NewAccount(Given, frozen=True, kw_only=True):
     administrator: FirstAdministrator
 
 
-class AccountPage(msgspec.Struct, frozen=True, kw_only=True):
+class AccountPage(Page[AccountDocument], frozen=True, kw_only=True):
     """Your account and those that it opened, the oldest first."""
-
-    items: list[AccountDocument]
-    next_cursor: str | None
 
 
 _EXAMPLE = NewAccount(

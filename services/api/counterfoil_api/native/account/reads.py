@@ -49,7 +49,7 @@ async def list_reads(reading: Reading, caller: Caller, *, query: Query[ReadQuery
     page, more = reading.page(
         caller, question, facts, limit=query.limit, place=lambda each: [each.at, each.subject.id, each.version]
     )
-    await reading.access_log.tell(caller, "reads", shown=len(page))
+    await reading.access_log.record(caller, "reads", rows=len(page))
     known = await names(reading, caller, (event.reader.id for event in map(_read, page)))
     return ReadPage(items=[_document(fact, known) for fact in page], next_cursor=more)
 
@@ -63,7 +63,7 @@ def _read(fact: Fact) -> Read:
 def _document(fact: Fact, known: Names) -> ReadDocument:
     event = _read(fact)
     return ReadDocument(
-        at=fact.at, reader=actor_document(event.reader, known), calls=event.calls, shown=event.shown,
+        at=fact.at, reader=actor_document(event.reader, known), calls=event.calls, rows=event.rows,
         tokens=event.tokens, seconds=event.seconds, version=fact.version,
         log=None if event.log is UNSET else LogRangeDocument(
             first=event.log.first, last=event.log.last, filters=event.log.filters

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from counterfoil.core.kinds import EVENTS
-from counterfoil_api.events.lines import LogLine
+from counterfoil.documents.events import LogLine
 from counterfoil_api.native.account.actor_references import ActorRef
 from counterfoil_api.native.account.periods import PeriodQuery
 from counterfoil_api.native.tokens.references import TOKEN_PATTERN

@@ -48,7 +48,7 @@ async def follow(
     """Begin a live stream, or raise TooManyStreams."""
     stream = Stream(streams, request, form, caller)
     try:
-        await request.tell(last=request.head)
+        await request.record(last=request.head)
     except BaseException:
         await stream.aclose()
         raise

@@ -51,16 +51,16 @@ class LogRequest:
             self.reading.pool, self.account, after=after, until=self.head, filter=self.wanted, limit=limit
         )
 
-    async def tell(self, *, last: int, shown: int = 0) -> None:
+    async def record(self, *, last: int, rows: int = 0) -> None:
         """Log this read before the answer begins."""
-        await self.reading.access_log.tell_log(
-            self.caller, first=self.after + 1, last=last, shown=shown, filters=self.filters, tokens=self.tokens,
+        await self.reading.access_log.record_log(
+            self.caller, first=self.after + 1, last=last, rows=rows, filters=self.filters, tokens=self.tokens,
             whole=self.account is None,
         )  # fmt: skip
 
-    def note(self, *, first: int, last: int, shown: int) -> None:
+    def note(self, *, first: int, last: int, rows: int) -> None:
         """Count what the answer contains."""
-        self.reading.access_log.note_log(self.caller, first=first, last=last, shown=shown, whole=self.account is None)
+        self.reading.access_log.note_log(self.caller, first=first, last=last, rows=rows, whole=self.account is None)
 
 
 async def request_of(reading: Reading, settings: Settings, caller: Principal, query: LogQuery) -> LogRequest:

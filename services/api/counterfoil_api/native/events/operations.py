@@ -68,7 +68,7 @@ async def read_log(
         return await follow(streams, request, form, held, headers=reply_headers)
     compress = accepts(headers.accept_encoding, "gzip")
     if query.limit is None and media_type == NDJSON:
-        await request.tell(last=request.head)
+        await request.record(last=request.head)
         return Streamed(NDJSON, replay(streams, request, held), reply_headers, compress)
     found = await page(request, query.limit or _DEFAULT_LIMIT)
     return Streamed(JSON, printable(encode(found)), reply_headers, compress)

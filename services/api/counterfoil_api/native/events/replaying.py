@@ -33,7 +33,7 @@ async def page(request: LogRequest, limit: int) -> LogPage:
         after = found.reached
         if asyncio.get_running_loop().time() > until:
             break
-    await request.tell(last=after, shown=len(events))
+    await request.record(last=after, rows=len(events))
     return LogPage(items=[document(event, request.sight) for event in events], after=after, head=request.head)
 
 
@@ -60,7 +60,7 @@ async def replay(streams: Streams, request: LogRequest, caller: HeldCaller) -> A
             yield lines(found.events[begin : begin + _CHUNK], request.sight)
         if found.events:
             sent, sent_at = found.events[-1].position, loop.time()
-        request.note(first=after + 1, last=found.reached, shown=len(found.events))
+        request.note(first=after + 1, last=found.reached, rows=len(found.events))
         after = found.reached
         if sent < after and (after == request.head or loop.time() - sent_at > _SILENCE_SECONDS):
             yield place(after)

@@ -34,4 +34,4 @@ class Stream(LiveStream):
         return ending(self._shape.form, CREDENTIAL)
 
     def _looked(self, piece: Piece) -> None:
-        self._request.note(first=self._position + 1, last=piece.reached, shown=piece.shown)
+        self._request.note(first=self._position + 1, last=piece.reached, rows=piece.shown)

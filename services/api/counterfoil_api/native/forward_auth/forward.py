@@ -4,18 +4,16 @@ nginx `auth_request`, Traefik `forwardAuth` and Envoy `ext_authz` send the reque
 understand three answers: 200, 401 and 403. Everything else is therefore a 403 with its reason, an outage included.
 """
 
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC
+from functools import partial
 from urllib.parse import quote
 
 from aiohttp import web
 
-from counterfoil.core.bounds import Address
 from counterfoil.core.refusals import Refusal, ScopeMissing
 from counterfoil.core.scopes import missing
-from counterfoil.settings import Settings
-from counterfoil.uses.verify import Found, Verifying, refuse_audience, refuse_networks, verified
+from counterfoil.uses.verify import Found, refuse_audience, refuse_networks, verified
 from counterfoil_api.auth.credentials import PresentedCredentials
 from counterfoil_api.auth.proof import PairNames, Proof, proof_of
 from counterfoil_api.auth.token_headers import tell_ending
@@ -25,7 +23,6 @@ from counterfoil_api.http.problems import kind_of
 from counterfoil_api.http.request_limits import in_time
 from counterfoil_api.http.requests import refusal_of
 from counterfoil_api.limits.callers import Callers
-from counterfoil_api.limits.limits import Limits
 from counterfoil_api.native.forward_auth.demand import PATH, Demand, demand_of
 from counterfoil_api.operations.replies import NO_STORE
 from counterfoil_api.operations.services import Services
@@ -44,33 +41,20 @@ def mount(app: web.Application, services: Services, pairs: tuple[PairNames, ...]
 
     `pairs` are the names of headers that may hold a client id and its secret.
     """
-    answers = _answers(
-        services.get(Callers), services.get(Verifying), services.get(Limits), services.get(Settings), pairs
-    )
+    answer = partial(_answer, services.get(Callers), pairs)
     for path in (PATH, f"{PATH}/{{original:(?s:.*)}}"):
-        app.router.add_route("*", path, answers, expect_handler=_expect_nothing)
+        app.router.add_route("*", path, answer, expect_handler=_expect_nothing)
 
 
-def _answers(
-    callers: Callers, verifying: Verifying, limits: Limits, settings: Settings, pairs: tuple[PairNames, ...]
-) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    async def answer(request: web.Request) -> web.StreamResponse:
-        try:
-            async with in_time(_PATIENCE_SECONDS, changes=False):
-                demand = await _demanded(callers, request, pairs)
-                passed = await _passed(
-                    verifying,
-                    limits,
-                    settings,
-                    demand,
-                    proof=proof_of(request.headers, pairs),
-                    address=client_of(request),
-                )
-        except Exception as error:  # noqa: BLE001 - no error lets a request pass
-            raise _denial(error) from None
-        return web.Response(headers={"Cache-Control": NO_STORE, **_identity(demand, passed)})
-
-    return answer
+async def _answer(callers: Callers, pairs: tuple[PairNames, ...], request: web.Request) -> web.StreamResponse:
+    try:
+        async with in_time(_PATIENCE_SECONDS, changes=False):
+            demand = await _demanded(callers, request, pairs)
+            presented = PresentedCredentials(proof := proof_of(request.headers, pairs), address=client_of(request))
+            found = await _verified(callers, demand, proof, presented)
+    except Exception as error:  # noqa: BLE001 - no error lets a request pass
+        raise _denial(error) from None
+    return web.Response(headers={"Cache-Control": NO_STORE, **_identity(demand, found)})
 
 
 async def _expect_nothing(_: web.Request) -> None:
@@ -97,40 +81,36 @@ async def _demanded(callers: Callers, request: web.Request, pairs: tuple[PairNam
         raise
 
 
-async def _passed(
-    verifying: Verifying, limits: Limits, settings: Settings, demand: Demand, *, proof: Proof, address: Address | None
-) -> Found:
-    presented = PresentedCredentials(proof, address=address)
-    passed = await limits.guard.over(
-        presented, lambda: _known(verifying, settings, demand, proof, address), account=demand.account
-    )
-    tell_ending(passed)
-    seen = passed.seen
-    await limits.allowance.spend_by_token(seen.account, seen.id, seen.context.limits(seen.bounds), address)
-    if missing(passed.scopes, demand.scopes):
-        wanted = " ".join(demand.scopes)
-        raise ScopeMissing(f"This needs the scope {wanted}.", scope=wanted)
-    return passed
+async def _verified(callers: Callers, demand: Demand, proof: Proof, presented: PresentedCredentials) -> Found:
+    """Verify the credentials, count their use, and refuse them if they do not meet the demand."""
 
+    async def check() -> Found:
+        used_from = network_of(presented.address)
+        found = await verified(callers.verifying, proof, account=demand.account, used_from=used_from)
+        refuse_audience(found, demand.audience or callers.url)
+        await refuse_networks(callers.verifying, found, presented.address)
+        return found
 
-async def _known(
-    verifying: Verifying, settings: Settings, demand: Demand, proof: Proof, address: Address | None
-) -> Found:
-    found = await verified(verifying, proof, account=demand.account, used_from=network_of(address))
-    refuse_audience(found, demand.audience or settings.public_url)
-    await refuse_networks(verifying, found, address)
+    limits = callers.limits
+    found = await limits.guard.over(presented, check, account=demand.account)
+    tell_ending(found)
+    seen = found.seen
+    await limits.allowance.spend_by_token(seen.account, seen.id, seen.context.limits(seen.bounds), presented.address)
+    if missing(found.scopes, demand.scopes):
+        scopes = " ".join(demand.scopes)
+        raise ScopeMissing(f"This needs the scope {scopes}.", scope=scopes)
     return found
 
 
-def _identity(demand: Demand, passed: Found) -> dict[str, str]:
-    seen, scopes = passed.seen, " ".join(passed.scopes)
+def _identity(demand: Demand, found: Found) -> dict[str, str]:
+    seen, scopes = found.seen, " ".join(found.scopes)
     values = (
         str(seen.account),
         str(seen.id),
         quote(seen.owner.id, safe=_VISIBLE),
         seen.owner.type,
-        str(passed.act.client_id if passed.act else ""),
+        str(found.act.client_id if found.act else ""),
         scopes if len(scopes) <= _LONGEST_SCOPES else " ".join(demand.scopes),
-        f"{passed.until.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if passed.until else "",
+        f"{found.until.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if found.until else "",
     )
     return dict(zip(IDENTITY, values, strict=True))

@@ -56,7 +56,7 @@ async def _issued(
         token, claims = await _verified(issuers, found, given)
     except AssertionRefused as refusal:
         raise CredentialsRefused(refusal.detail) from None  # counted like any other malformed credentials
-    exchanging.limits.known.belongs(given, token.account, token.id)
+    exchanging.limits.guard.remember_token(given, token.account, token.id)
     return await with_assertion(exchanging, token, claims, request)
 
 

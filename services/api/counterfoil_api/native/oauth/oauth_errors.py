@@ -62,7 +62,7 @@ class OAuthErrorFormat:
         body = msgspec.json.encode(_error(refusal, kind))
         return web.Response(body=body, status=_status(type(refusal), kind), headers=headers)
 
-    def shown(self, kinds: Iterable[type[Refusal]]) -> Mapping[int, Mapping[str, object]]:
+    def examples(self, kinds: Iterable[type[Refusal]]) -> Mapping[int, Mapping[str, object]]:
         """Return examples of these refusals, by status and name."""
         found: dict[int, dict[str, object]] = {}
         for each in kinds:

@@ -80,7 +80,7 @@ async def list_alerts(reading: Reading, caller: Caller, *, query: Query[AlertQue
         caller, question, alerts, limit=query.limit, place=lambda each: [*each.listed.place, at.isoformat()]
     )
     if _reach(caller) is None:
-        reading.access_log.note(caller, "alerts", shown=len(page))
+        reading.access_log.note(caller, "alerts", rows=len(page))
     return AlertPage(
         items=[_document(alert) for alert in page], next_cursor=more,
         unannounced=await unannounced(reading.pool, caller.account, wanted=wanted),

@@ -73,7 +73,7 @@ async def plan_revocation(reading: Reading, caller: Caller, *, body: Body[PlanRe
     async with reading.turn():
         found = await look(reading.pool, caller.account, wanted, itself=caller.actor.id, children=children)
     if not is_for(caller, reach(caller, _SCOPE)):
-        reading.access_log.note(caller, "list", shown=len(found.used_last))
+        reading.access_log.note(caller, "list", rows=len(found.used_last))
     return plan_document(found)
 
 

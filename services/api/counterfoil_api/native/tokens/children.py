@@ -44,7 +44,7 @@ async def preview(reading: Reading, caller: Principal, creator: Creator, body: E
                 reading.pool, caller.account, Filter(creator=creator.id), itself=caller.actor.id, children=children
             )
         if not is_for(caller, children.owner):
-            reading.access_log.note(caller, "list", shown=len(found.used_last))
+            reading.access_log.note(caller, "list", rows=len(found.used_last))
         return ChildrenDocument(ending=found.tokens, left_alone=found.left_alone, sample=tuple(sample(found)))
     within = caller.owner if caller.lacks(_SCOPE) else None
     living = await children_of(reading.pool, caller.account, creator.id, owner=within, but=creator.itself)

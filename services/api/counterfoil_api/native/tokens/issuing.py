@@ -42,6 +42,9 @@ from counterfoil_api.operations.retries import Retry
 
 api = Api("tokens", OURS)
 
+_COPIED = ("description", "scopes", "metadata", "networks", "rate_limit", "max_uses")
+"""What a clone has from its original unless the request states it."""
+
 
 @api.post(
     "/v1/tokens",
@@ -51,31 +54,21 @@ api = Api("tokens", OURS)
     example=NEW_TOKEN,
     example_reply=ISSUED,
 )
-async def create_token(
-    reading: Reading, issuing: Issuing, caller: Caller, *, body: Body[NewToken], key: IdempotencyKey
-) -> Made[Issued]:
+async def create_token(issuing: Issuing, caller: Caller, *, body: Body[NewToken], key: IdempotencyKey) -> Made[Issued]:
     """Issue a token.
 
     Only this reply shows its secret. A token has no more scopes, and no longer a lifetime, than its issuer. Without
     `owner` it acts on behalf of its issuer's owner. Name a user, who must exist, by id, number or e-mail address.
     With a `trust` it has no secret: /v1/oauth/token exchanges JWTs of the trusted issuer for bearers.
     """
-    owner = await _owner(reading, caller, body.owner)
-    scopes = await expanded(reading, caller, body.scopes, body.scope_sets)
+    owner = await _owner(issuing.reading, caller, body.owner)
+    scopes = await expanded(issuing.reading, caller, body.scopes, body.scope_sets)
     wish = Wish(
-        name=body.name,
-        owner=owner,
-        description=body.description,
-        scopes=scopes,
-        metadata=body.metadata,
-        networks=body.networks,
-        rate_limit=body.rate_limit,
-        max_uses=body.max_uses,
-        trust=None if body.trust is None else body.trust.trust,
-        lifetime=body.lifetime,
-        expires_at=body.expires_at,
-    )
-    return await _made(reading, issuing, caller, wish, key)
+        name=body.name, owner=owner, description=body.description, scopes=scopes, metadata=body.metadata,
+        networks=body.networks, rate_limit=body.rate_limit, max_uses=body.max_uses,
+        trust=None if body.trust is None else body.trust.trust, lifetime=body.lifetime, expires_at=body.expires_at,
+    )  # fmt: skip
+    return await _made(issuing, caller, wish, key)
 
 
 @api.post(
@@ -87,7 +80,7 @@ async def create_token(
     example_reply=ISSUED,
 )
 async def clone_token(
-    reading: Reading, issuing: Issuing, caller: Caller, *, ref: TokenRef, body: Body[Copy], key: IdempotencyKey
+    issuing: Issuing, caller: Caller, *, ref: TokenRef, body: Body[Copy], key: IdempotencyKey
 ) -> Made[Issued]:
     """Issue another token like this one.
 
@@ -95,25 +88,16 @@ async def clone_token(
     a lifetime, it has the same expiry.
     """
     reach(caller, "tokens.create")
-    original = (await permitted(reading, caller, ref, scope="tokens.read")).token
+    original = (await permitted(issuing.reading, caller, ref, scope="tokens.read")).token
     given = OwnerGiven(type=original.owner.type, id=original.owner.id) if body.owner is UNSET else body.owner
-    owner = await _owner(reading, caller, given)
+    owner = await _owner(issuing.reading, caller, given)
     lifetime, expires_at = _lifetime_like(original, body)
+    copied = {name: getattr(original if getattr(body, name) is UNSET else body, name) for name in _COPIED}
     wish = Wish(
-        name=(original.name or "") if body.name is UNSET else body.name,
-        owner=owner,
-        description=original.description if body.description is UNSET else body.description,
-        scopes=original.scopes if body.scopes is UNSET else body.scopes,
-        metadata=original.metadata if body.metadata is UNSET else body.metadata,
-        networks=original.networks if body.networks is UNSET else body.networks,
-        rate_limit=original.rate_limit if body.rate_limit is UNSET else body.rate_limit,
-        max_uses=original.max_uses if body.max_uses is UNSET else body.max_uses,
-        trust=original.trust,
-        lifetime=lifetime,
-        expires_at=expires_at,
-        cloned_from=original.id,
-    )
-    return await _made(reading, issuing, caller, wish, key)
+        **copied, name=(original.name or "") if body.name is UNSET else body.name, owner=owner, trust=original.trust,
+        lifetime=lifetime, expires_at=expires_at, cloned_from=original.id,
+    )  # fmt: skip
+    return await _made(issuing, caller, wish, key)
 
 
 @api.post(
@@ -126,9 +110,7 @@ async def clone_token(
 )
 async def rotate_token(
     callers: Callers,
-    reading: Reading,
     issuing: Issuing,
-    verifying: Verifying,
     presented: Presented[PresentedCredentials],
     *,
     ref: TokenRef,
@@ -146,22 +128,19 @@ async def rotate_token(
     try:
         caller = await callers.authenticate(presented)
     except SecretRetired:
-        issued = await _recalled(reading, verifying, presented, key)
+        issued = await _recalled(issuing.reading, callers.verifying, presented, key)
         return Tagged(issued, issued.token.revision)
-    listed = await permitted(reading, caller, ref, scope="tokens.rotate")
+    listed = await permitted(issuing.reading, caller, ref, scope="tokens.rotate")
     new_secret = NewSecret(
-        grace_seconds=_grace_seconds(body.grace),
-        ends_previous=body.ends_previous,
-        lifetime=body.lifetime,
-        expires_at=body.expires_at,
-        revisions=if_match,
-    )
+        grace_seconds=_grace_seconds(body.grace), ends_previous=body.ends_previous, lifetime=body.lifetime,
+        expires_at=body.expires_at, revisions=if_match,
+    )  # fmt: skip
 
-    def shown(outcome: Outcome, secret: str) -> Issued:
+    def render(outcome: Outcome, secret: str) -> Issued:
         document = document_after(outcome, last_used_at=listed.last_used_at)
         return Issued(token=document, secret=secret, ended_early=_ended_early(outcome))
 
-    issued = await issuing.rotate(caller, listed.token, key, shown, kind=Issued, new_secret=new_secret)
+    issued = await issuing.rotate(caller, listed.token, key, render, kind=Issued, new_secret=new_secret)
     return Tagged(issued, issued.token.revision)
 
 
@@ -180,16 +159,13 @@ def _ended_early(outcome: Outcome) -> datetime | UnsetType:
     return event.ended_early if isinstance(event, Rotated) else UNSET
 
 
-async def _made(reading: Reading, issuing: Issuing, caller: Principal, wish: Wish, retry: Retry | None) -> Made[Issued]:
-    unlisted = await undescribed(reading, caller, wish.scopes)
+async def _made(issuing: Issuing, caller: Principal, wish: Wish, retry: Retry | None) -> Made[Issued]:
+    unlisted = await undescribed(issuing.reading, caller, wish.scopes)
 
-    def shown(outcome: Outcome, secret: str = "") -> Issued:
+    def render(outcome: Outcome, secret: str) -> Issued:
         return Issued(token=warned(document_after(outcome), unlisted), secret=secret)
 
-    if wish.trust is None:
-        issued = await issuing.issue(caller, wish, retry, shown, kind=Issued, unlisted=unlisted)
-    else:
-        issued = await issuing.issue_trusting(caller, wish, retry, shown, kind=Issued, unlisted=unlisted)
+    issued = await issuing.issue(caller, wish, retry, render, kind=Issued, unlisted=unlisted)
     return Made(issued, issued.token.revision, f"/v1/tokens/{issued.token.id}")
 
 

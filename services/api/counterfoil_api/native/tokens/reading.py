@@ -88,7 +88,7 @@ async def list_tokens(reading: Reading, caller: Caller, *, query: Query[TokenQue
     )
     page, more = reading.page(caller, question, listed, limit=query.limit, place=lambda each: each.place)
     if not is_for(caller, _owner_of(wanted)):
-        reading.access_log.note(caller, "list", shown=len(page))
+        reading.access_log.note(caller, "list", rows=len(page))
     known = await names(reading, caller, (each.token.creator.id for each in page))
     return TokenPage(items=[listed_document(each, known) for each in page], next_cursor=more)
 
@@ -112,11 +112,11 @@ async def get_token(
     if query.as_of is None:
         document = listed_document(listed, await names(reading, caller, (listed.token.creator.id,)))
         if not own:
-            reading.access_log.note(caller, "token", shown=1, tokens=tokens)
+            reading.access_log.note(caller, "token", rows=1, tokens=tokens)
     else:
         document = await _past_document(reading, caller, listed, query.as_of)
         if not own:
-            await reading.access_log.tell(caller, "past", shown=1, tokens=tokens)
+            await reading.access_log.record(caller, "past", rows=1, tokens=tokens)
     return Tagged(document, document.revision)
 
 
@@ -132,7 +132,7 @@ async def list_events(reading: Reading, caller: Caller, *, ref: TokenRef, query:
     )
     page, more = reading.page(caller, question, facts, limit=query.limit, place=lambda each: [each.version])
     if not is_own(caller, token):
-        await reading.access_log.tell(caller, "events", shown=len(page), tokens=(token.id,))
+        await reading.access_log.record(caller, "events", rows=len(page), tokens=(token.id,))
     known = await names(reading, caller, (fact.by.id for fact in page))
     return EventPage(items=[event_document(fact, known) for fact in page], next_cursor=more)
 

@@ -36,7 +36,7 @@ async def get_rotation(reading: Reading, caller: Caller, *, ref: TokenRef) -> Ta
     listed = await permitted(reading, caller, ref, scope="tokens.read")
     state = await rotation_of(reading.pool, listed.token)
     if not is_own(caller, listed.token):
-        reading.access_log.note(caller, "token", shown=1, tokens=(listed.token.id,))
+        reading.access_log.note(caller, "token", rows=1, tokens=(listed.token.id,))
     return Tagged(_document(listed, state), listed.token.revision)
 
 

@@ -86,7 +86,7 @@ def document_after(outcome: Outcome, *, last_used_at: datetime | None = None) ->
 def event_document(fact: Fact, known: Names) -> EventDocument:
     """Return the document of an event, with the present name of its actor."""
     data: dict[str, Any] = msgspec.to_builtins(fact.event)
-    private = data.pop("private", None)
+    private = data.pop("private", None) or None
     return EventDocument(
         version=fact.version, type=fact.type, at=fact.at, by=actor_document(fact.by, known), data=data, private=private
     )

@@ -37,20 +37,11 @@ async def update_token(
     listed = await permitted(writing.reading, caller, ref, scope="tokens.update")
     unlisted = None if body.scopes is UNSET else await undescribed(writing.reading, caller, body.scopes)
     command = Update(
-        account=caller.account,
-        id=listed.token.id,
-        by=caller,
-        revisions=if_match,
-        name=body.name,
-        description=body.description,
-        scopes=body.scopes,
-        metadata=body.metadata,
-        undescribed=() if unlisted is None else unlisted.scopes,
-        networks=body.networks,
-        rate_limit=body.rate_limit,
-        max_uses=body.max_uses,
-        trust=UNSET if body.trust is UNSET else body.trust.trust,
-    )
+        account=caller.account, id=listed.token.id, by=caller, revisions=if_match,
+        name=body.name, description=body.description, scopes=body.scopes, metadata=body.metadata,
+        undescribed=() if unlisted is None else unlisted.scopes, networks=body.networks, rate_limit=body.rate_limit,
+        max_uses=body.max_uses, trust=UNSET if body.trust is UNSET else body.trust.trust,
+    )  # fmt: skip
     return await _changed(writing, listed, command, key, unlisted=unlisted)
 
 
@@ -64,13 +55,9 @@ async def renew_token(
     """
     listed = await permitted(writing.reading, caller, ref, scope="tokens.renew")
     command = Renew(
-        account=caller.account,
-        id=listed.token.id,
-        by=caller,
-        revisions=if_match,
-        lifetime=body.lifetime,
-        expires_at=body.expires_at,
-    )
+        account=caller.account, id=listed.token.id, by=caller, revisions=if_match,
+        lifetime=body.lifetime, expires_at=body.expires_at,
+    )  # fmt: skip
     return await _changed(writing, listed, command, key)
 
 

@@ -65,19 +65,17 @@ async def confirm_totp(
 @api.post(
     "/v1/login", executes=(Create,), refusals=(PasswordNeeded, NotFound, *SECRET_REPLY), example=NewLogin(lifetime="1h")
 )
-async def log_in(
-    reading: Reading, issuing: Issuing, caller: Caller, *, body: Body[NewLogin], key: IdempotencyKey
-) -> Made[LoggedIn]:
+async def log_in(issuing: Issuing, caller: Caller, *, body: Body[NewLogin], key: IdempotencyKey) -> Made[LoggedIn]:
     """Get a token for yourself with your password and one-time code; without a lifetime it lives for eight hours.
 
     It has all your scopes, or only `scopes`. To create what outlives it, such as a user, or to change a password, send
     the password instead.
     """
-    user = await oneself(reading, caller)
-    document = user_document(user, await reading.default_account.id())
+    user = await oneself(issuing.reading, caller)
+    document = user_document(user, await issuing.reading.default_account.id())
     scopes = caller.scopes if body.scopes is UNSET else body.scopes
     # Scopes that the user holds already need no description in the catalogue.
-    unlisted = await undescribed(reading, caller, () if body.scopes is UNSET else scopes)
+    unlisted = await undescribed(issuing.reading, caller, () if body.scopes is UNSET else scopes)
     wish = Wish(name=body.name, owner=owner_of(user.id), scopes=scopes, lifetime=body.lifetime)
 
     def render(outcome: Outcome, secret: str) -> LoggedIn:

@@ -129,7 +129,7 @@ async def list_user_events(reading: Reading, caller: Caller, *, user: UserRef, q
     )  # fmt: skip
     page, more = reading.page(caller, question, facts, limit=query.limit, place=lambda each: [each.version])
     if caller.owner != owner_of(found.id):  # reads of another user's events are logged
-        await reading.access_log.tell(caller, "events", shown=len(page))
+        await reading.access_log.record(caller, "events", rows=len(page))
     known = await names(reading, caller, (fact.by.id for fact in page))
     return EventPage(items=[event_document(fact, known) for fact in page], next_cursor=more)
 

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from counterfoil.core.bounds import Bounds
-from counterfoil.core.events import Fact, Private
+from counterfoil.core.events import Fact
 from counterfoil.core.principal import Actor, Owner, Principal, refuse_beyond, refuse_beyond_bounds
 from counterfoil.core.scopes import missing
 from counterfoil.core.subjects.subject import SubjectState
@@ -143,7 +143,7 @@ def evolve(token: Token | None, fact: Fact) -> Token:
 
 
 def _born(fact: Fact, event: events.Created) -> Token:
-    private, trust = event.private or Private(), event.trust or None
+    private, trust = event.private, event.trust or None
     return Token(
         account=fact.account, id=fact.subject.id, number=event.number, owner=event.owner, creator=fact.by,
         name=private.name or None, description=private.description or "", scopes=event.scopes,
@@ -184,7 +184,7 @@ def _after(token: Token, event: events.TokenEvent, fact: Fact) -> Token:
         case events.GraceEnding(threshold=threshold):
             return replace(token, grace_announced=threshold)
         case events.Suspended(private=private, by_owner=by_owner):
-            reason = (private and private.reason) or None
+            reason = private.reason or None
             return replace(token, status="suspended", reason=reason, suspended_by_owner=by_owner)
         case events.Resumed():
             return replace(token, status="active", reason=None, suspended_by_owner=False)
@@ -193,7 +193,7 @@ def _after(token: Token, event: events.TokenEvent, fact: Fact) -> Token:
         case events.Expired():
             return replace(token, announced=0)
         case events.Revoked(private=private):
-            return replace(token, status="revoked", reason=(private and private.reason) or None)
+            return replace(token, status="revoked", reason=private.reason or None)
         case events.Erased():
             return replace(token, name=None, description="", metadata={}, reason=None)
         case events.Created() | events.Exchanged():
@@ -202,14 +202,14 @@ def _after(token: Token, event: events.TokenEvent, fact: Fact) -> Token:
 
 
 def _with_grace(token: Token, until: datetime | None, at: datetime) -> Token:
-    """Return the token with another end of its previous secret, which is announced anew."""
+    """Return the token with another end of its previous secret; the sweep may announce this one, too."""
     return replace(token, previous_until=until, grace_start=at, grace_announced=None)
 
 
 def _updated(token: Token, event: events.Updated, at: datetime) -> Token:
     if event.previous_until is not UNSET:
         token = _with_grace(token, event.previous_until, at)
-    private = event.private or Private()
+    private = event.private
     stated = {
         "name": private.name, "description": private.description, "metadata": private.metadata,
         "scopes": event.scopes, "networks": event.networks, "rate_limit": event.rate_limit,

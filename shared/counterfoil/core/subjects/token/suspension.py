@@ -6,6 +6,8 @@ such power resumes it: else a stolen token of the same owner would revive one th
 
 from __future__ import annotations
 
+from msgspec import UNSET
+
 from counterfoil.core import text
 from counterfoil.core.events import Event, Private
 from counterfoil.core.principal import refuse_beyond_lifetime
@@ -21,7 +23,7 @@ def suspended(token: Token, command: Suspend) -> list[Event]:
     by_owner = command.by.owner == token.owner and command.by.lacks("tokens.suspend")
     if token.status == "suspended" and (by_owner or not token.suspended_by_owner):
         return []
-    return [Suspended(by_owner=by_owner, private=Private(reason=why) if why else None)]
+    return [Suspended(by_owner=by_owner, private=Private(reason=why or UNSET))]
 
 
 def resumed(token: Token, command: Resume) -> list[Event]:

@@ -45,7 +45,7 @@ def updated(token: Token, command: Update, at: datetime, context: Context) -> li
         previous_until=_changed(until, token.previous_until),
         trust=trust,
         epoch=UNSET if trust is UNSET else context.epoch,
-        private=None if private == Private() else private,
+        private=private,
     )
     return [] if event == Updated() else [event]
 
