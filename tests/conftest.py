@@ -75,14 +75,21 @@ async def template(postgres_server: Postgres) -> str:
     return _TEMPLATE
 
 
+@pytest_asyncio.fixture(scope="session")
+async def superuser(postgres_server: Postgres) -> AsyncIterator[asyncpg.Pool]:
+    """One connection with all rights, which is opened again if a test has ended it."""
+    async with asyncpg.create_pool(postgres_server.url("postgres", "postgres"), min_size=0, max_size=1) as opened:
+        yield opened
+
+
 @pytest_asyncio.fixture
-async def database(postgres_server: Postgres, template: str) -> AsyncIterator[Database]:
+async def database(postgres_server: Postgres, template: str, superuser: asyncpg.Pool) -> AsyncIterator[Database]:
     """A freshly migrated database."""
     name = f"test_{next(_NUMBERS)}"
     # Copied file by file, which for an empty database is faster than through the log.
-    await _administrate(postgres_server, f"create database {name} owner {OWNER} template {template} strategy file_copy")
+    await superuser.execute(f"create database {name} owner {OWNER} template {template} strategy file_copy")
     yield postgres_server.database(name)
-    await _administrate(postgres_server, f"drop database if exists {name} with (force)")
+    await superuser.execute(f"drop database if exists {name} with (force)")
 
 
 @pytest_asyncio.fixture
@@ -104,12 +111,3 @@ async def owner(database: Database) -> AsyncIterator[Connection]:
     connection = await asyncpg.connect(database.owner_url)
     yield connection
     await connection.close()
-
-
-async def _administrate(server: Postgres, statement: str) -> None:
-    """Run a statement as the superuser, in half the time that psql takes; a test may have ended other connections."""
-    connection = await asyncpg.connect(server.url("postgres", "postgres"))
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()

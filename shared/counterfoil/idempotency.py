@@ -27,7 +27,7 @@ from counterfoil.core.secret import Peppers
 
 KEY_LIMIT: Final = 255
 SECRET_KEY_LENGTH: Final = 22
-"""Characters: what 128 random bits have in base64url."""
+"""Characters: the length of 128 random bits in base64url."""
 REPLIES_LAST: Final = timedelta(hours=24)
 SECRETS_LAST: Final = timedelta(minutes=10)
 _NONCE_LENGTH: Final = 12
@@ -35,12 +35,12 @@ _NONCE_LENGTH: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Which attempt at a request this is, where a client counts them (from 0) and states no key.
+    """The number of an attempt at a request, of a client that counts attempts from 0 and states no key.
 
     A first attempt is always carried out, even if an equal request was answered before; it takes over the key. A repeat
-    gets the stored answer for ten minutes; if there is none, it is carried out. A repeat may overtake its first
-    attempt: the answer of a repeat that was carried out after the first one `came` (by the monotonic clock of its
-    process) is that one's as well.
+    gets the stored answer for ten minutes; without one it is carried out. A repeat may overtake its first attempt: the
+    first attempt then gets the answer of a repeat that was carried out after the first attempt arrived, which is at
+    `came` by the monotonic clock of its process.
     """
 
     number: int
@@ -49,9 +49,9 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class IdempotencyClaim:
-    """One request's claim to a key: what the ledger stores of it, and how its answer is kept.
+    """A request's claim to a key: what the ledger stores of it, and the encryption of its answer.
 
-    Keys of one principal never meet those of another.
+    Equal keys of different principals are different.
     """
 
     account: UUID
@@ -64,16 +64,16 @@ class IdempotencyClaim:
     """The `body_digest` of a repeat's first attempt, or of a first attempt's repeats."""
 
     def fits(self, body_digest: bytes) -> bool:
-        """Say whether what holds the key is this same request."""
+        """Return whether the request that holds the key is the same as this one."""
         return any(hmac.compare_digest(body_digest, own) for own in (self.body_digest, self._other_digest))
 
     @property
     def replaced(self) -> bytes | None:
-        """The `body_digest` of what gives up the key to this claim, however young it is: other first attempts."""
+        """The `body_digest` of requests of any age that lose the key to this claim: other first attempts."""
         return self.body_digest if self.attempt is not None and not self.attempt.number else None
 
     def lasts(self, now: float) -> timedelta:
-        """Return how old an answer may be to be this one's, by the clock of `Attempt.came`."""
+        """Return the greatest age of a stored answer for this claim; `now` is by the clock of `Attempt.came`."""
         if self.attempt is None:
             return REPLIES_LAST
         return SECRETS_LAST if self.attempt.number else timedelta(seconds=max(now - self.attempt.came, 0))
@@ -100,10 +100,10 @@ def claim(
     holds_secret: bool,
     attempt: Attempt | None = None,
 ) -> IdempotencyClaim:
-    """Return the claim that a request lays to its key; `request` is all that makes it the same one: method, path, body.
+    """Return the claim of a request to its key; `request` is what identifies the request: method, path, body.
 
-    With other scopes it is another one: a bearer that holds less than its token gets no answer of the token's.
-    Raises KeyTooShort where the key must protect a secret and could be guessed, BadText if it is no visible ASCII.
+    Other scopes make it another request: a bearer with fewer scopes than its token gets no answer of the token.
+    Raises KeyTooShort if the key must protect a secret and could be guessed, BadText if it is not visible ASCII.
     """
     if not (0 < len(key) <= KEY_LIMIT and key.isascii() and key.isprintable()):
         raise BadText(

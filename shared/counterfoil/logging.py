@@ -1,4 +1,4 @@
-"""What the service says while it runs: one line an event, facts as keys, and never a secret."""
+"""Log lines of the service: one line an event, with facts as keys and without secrets."""
 
 import logging
 import re
@@ -19,15 +19,15 @@ from counterfoil.settings import LogFormat, LogLevel
 
 REDACTED: Final = "[redacted]"
 
-# `token_id` and `secret_hint` may be shown, `admin_token` and `newSecret` may not: the end of the key decides.
+# The end of a key decides: `token_id` and `secret_hint` are logged, values of `admin_token` and `newSecret` are not.
 _SECRET_ENDINGS: Final = (
     *("authorization", "bearer", "cookie", "credentials", "dsn", "jwt", "passphrase", "password"),
     *("pepper", "peppers", "secret", "token", "otp", "api_key", "encryption_key", "idempotency_key", "private_key"),
 )
 _SECRET_TEXTS: Final = (
-    # Runs are taken whole, so that what only resembles a bearer or a secret hides none that begins inside it. The first
-    # and the third look for their first part once in a run of its characters: looking from each place of a long run to
-    # its end would take minutes, and strangers have a say in what is logged.
+    # The patterns match whole runs of characters, so that text that only resembles a secret hides none inside it. The
+    # first and the third search a run once: a search from each position of a long run would take minutes, and callers
+    # can cause long log lines.
     (re.compile(r"(?<![\w-])(?:(?!eyJ)[\w-])*+eyJ[\w-]{8,}+\.[\w-]++(?:\.[\w-]*+)+"), REDACTED),
     (re.compile(r"cfl_[a-z]+_\w{43,}"), REDACTED),
     (re.compile(r"(?<![a-z0-9+.-])([a-z0-9+.-]+://)[^\s/?#@\"']+@", re.IGNORECASE), rf"\1{REDACTED}@"),
@@ -38,7 +38,7 @@ _SECRET_TEXTS: Final = (
     ),
 )
 
-# One of these stands in everything that the patterns above find. Nearly no line has any, and lines are many.
+# Every match of the patterns above contains one of these. Few lines do, so the check saves most searches.
 _SECRET_MARKS: Final = ("cfl_", "eyj", "://", "bearer", "basic", "?", "&")
 
 _OF_MANY_LINES: Final = frozenset({"exception", "stack"})
@@ -47,7 +47,7 @@ _CLIENTS_REQUEST_ID: Final = re.compile(r"[0-9A-Za-z._-]{8,64}")
 
 
 def configure(log_format: LogFormat, level: LogLevel, *, stream: TextIO = sys.stderr) -> None:
-    """Send what we log, what libraries log and what crashes through one chain, to one stream."""
+    """Send log lines of the service and of libraries, and crashes, through one chain to one stream."""
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -74,24 +74,24 @@ def configure(log_format: LogFormat, level: LogLevel, *, stream: TextIO = sys.st
 
 
 def about(**facts: object) -> AbstractContextManager[None]:
-    """Say these facts with every line logged inside, in this task and those it starts."""
+    """Add these facts to every line that is logged inside, in this task and in tasks that it starts."""
     return structlog.contextvars.bound_contextvars(**facts)
 
 
 def request_id(given: str | None) -> str:
-    """The id of a request: the client's own if it is harmless, else a new one."""
+    """Return the id of a request: the one that the client sent if it is harmless, else a new one."""
     if given is not None and _CLIENTS_REQUEST_ID.fullmatch(given):
         return scrub(given)
     return uuid4().hex
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Replace the values of keys that name a secret, however deep they lie."""
+    """Replace the values of keys that name a secret, at any depth."""
     return {key: _redacted(str(key), value) for key, value in event.items()}
 
 
 def scrub(text: str) -> str:
-    """Replace whatever looks like a secret: our tokens, JWTs, credentials in URLs and in headers."""
+    """Replace text that looks like a secret: tokens, JWTs, credentials in URLs and in headers."""
     lower = text.lower()
     if not any(mark in lower for mark in _SECRET_MARKS):
         return text
@@ -114,7 +114,7 @@ def _redacted(key: str, value: object) -> object:
             return [_redacted("", each) for each in value]
         case bytes() | bytearray() | memoryview():
             return f"<{len(value)} bytes>"
-    # An object shows itself as it wishes; an encoder that looks inside would not ask.
+    # `repr` respects an object that hides its fields; an encoder would read them.
     return str(value) if isinstance(value, UUID | datetime) else repr(value)
 
 
@@ -132,7 +132,7 @@ def _json(event: EventDict, **_: object) -> str:
 
 
 def _scrubbing(render: Processor) -> Processor:
-    """Scrub the finished line, so that no value, exception or library finds a way around it."""
+    """Scrub the finished line, which contains every value, exception and message of a library."""
 
     def rendered(logger: WrappedLogger, method: str, event: EventDict) -> str:
         return scrub(str(render(logger, method, event)))

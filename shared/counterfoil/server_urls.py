@@ -1,4 +1,4 @@
-"""How the addresses of Postgres and Redis are read: what a driver would stumble over later is refused now."""
+"""Parsers of the addresses of Postgres and Redis: they refuse addresses on which a driver would fail later."""
 
 import re
 from typing import Final
@@ -10,7 +10,7 @@ _POSTGRES: Final = frozenset({
     "sslrootcert", "sslcrl", "sslpassword", "sslnegotiation", "ssl_min_protocol_version", "ssl_max_protocol_version",
     "target_session_attrs", "krbsrvname", "gsslib",
 })  # fmt: skip
-"""What our driver knows of the way to a server; anything else it would send on as a setting of the session."""
+"""The connection parameters that asyncpg knows; it would send any other as a setting of the session."""
 _REDIS: Final = frozenset({
     "db", "username", "password", "client_name", "protocol", "health_check_interval", "max_connections",
     "socket_timeout", "socket_connect_timeout", "socket_keepalive", "retry_on_timeout", "ssl_ca_certs", "ssl_ca_path",
@@ -26,7 +26,7 @@ _NUMBERS: Final = frozenset({"db", "protocol", "max_connections", "health_check_
 
 
 def split(text: str, *schemes: str) -> SplitResult:
-    """Take an address with one of these schemes apart."""
+    """Return the parts of an address with one of these schemes."""
     try:
         parts = urlsplit(text)
     except ValueError:
@@ -59,7 +59,7 @@ def redis_url(text: str) -> str:
 
 
 def _refuse_unescaped(parts: SplitResult) -> None:
-    """A password with a / in it would be read as the path, one with a ? as the query."""
+    """Refuse an unescaped / or ? in a password, which would begin the path or the query."""
     if "@" in parts.path + parts.query or parts.fragment:
         raise ValueError("holds a character in its password that has to be written as %2F (/), %3F (?) or %23 (#)")
 

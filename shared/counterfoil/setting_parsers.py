@@ -1,4 +1,4 @@
-"""How the texts of settings are read: each reader gives a value, or a `ValueError` that says what is wrong."""
+"""Parsers of the texts of settings: each returns a value or raises a `ValueError` that says what is wrong."""
 
 import base64
 import binascii
@@ -190,7 +190,7 @@ def some_of(*names: str) -> Callable[[str], tuple[str, ...]]:
 
 
 def bearer(text: str) -> str:
-    """Something that nobody guesses, in the characters of a bearer token (RFC 6750)."""
+    """A secret of at least 16 of the characters of a bearer token (RFC 6750)."""
     if not re.fullmatch(r"[A-Za-z0-9\-._~+/]{16,}=*", text):
         raise ValueError("has to be 16 or more letters, digits and -._~+/")
     return text

@@ -44,7 +44,7 @@ _SECRET_FIELDS = frozenset({
 
 _FORM = re.compile(r"such as|[`,:] ?\w+.* or ")
 _SHOWN = 80
-"""So many characters of a wrong value are printed."""
+"""The most characters of a wrong value that a message shows."""
 
 
 class BadSetting(Exception):  # noqa: N818 - named like the refusals
@@ -59,7 +59,7 @@ class BadSetting(Exception):  # noqa: N818 - named like the refusals
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of one process; its repr shows no secret.
 
-    What its command has no use for may be absent, and is empty then: an auditor is handed no pepper.
+    A setting that its command does not need may be absent and is empty then: `audit` needs no pepper.
     """
 
     database_url: str = ""
@@ -101,7 +101,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str] = os.environ, *, command: Command) -> "Settings":
-        """The settings of a process of this command, or `BadSetting` about the first variable that is wrong."""
+        """Return the settings of a process of this command. Raises BadSetting for the first wrong variable."""
         texts = {variable.name: env.get(variable.name, "").strip() for variable in VARIABLES}
         for variable in VARIABLES:
             texts[variable.name] = texts[variable.name] or variable.default.format_map(_in_urls(texts))
@@ -121,7 +121,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """One environment variable: how its text is read, and what the README says of it."""
+    """One environment variable: its parser, its default and its description."""
 
     name: str
     field: str
@@ -136,22 +136,22 @@ class Variable:
         return self.field in _SECRET_FIELDS
 
     def value_of(self, text: str) -> object:
-        """What the text means, or `BadSetting`, which repeats the text unless that may hold a secret."""
+        """Return the parsed text. Raises BadSetting, whose message has the text unless that may contain a secret."""
         try:
             return self.read(text)
         except ValueError as error:
             found = "" if self.secret or "@" in text else f"; it is {text[:_SHOWN]!r}"
-            # Where the words name no form that would be right, the default is one.
+            # A description without an example gets the default as one.
             such = "" if _FORM.search(self.says) or not self.default else f", such as {self.default}"
             raise BadSetting(self.name, f"{error}{found}. Set it to {self.says}{such}.") from None
 
 
 def _in_urls(texts: Mapping[str, str]) -> Mapping[str, str]:
-    """The same, with the host as it is written in an address: an IPv6 address has brackets there."""
+    """Return the same texts with the host in the form of a URL: an IPv6 address has brackets there."""
     try:
         found = host(texts["API_HOST"])
     except ValueError:
-        return texts  # the reader of this variable reports it
+        return texts  # the parser of this variable reports it
     return {**texts, "API_HOST": f"[{found}]" if ":" in found else found}
 
 

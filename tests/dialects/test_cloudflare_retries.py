@@ -45,12 +45,12 @@ async def named(access: Access, name: str) -> int:
 
 
 async def test_a_repeated_creation_shows_the_same_secret_in_another_process_too(access: Access, beside: Access) -> None:
-    first = await created(access, 0, "once")
+    first = await created(access, 0, "repeated creation")
     for again in (access, beside):
-        answer = await attempted(again, "POST", "", 1, {"name": "once"})
+        answer = await attempted(again, "POST", "", 1, {"name": "repeated creation"})
         assert (answer.status, good(answer)) == (201, first)
         assert answer.headers["Idempotency-Replayed"] == "true"
-    assert await named(access, "once") == 1
+    assert await named(access, "repeated creation") == 1
     assert await access.accepts(first, first["client_secret"])
 
 

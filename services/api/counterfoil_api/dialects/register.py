@@ -24,8 +24,8 @@ DIALECTS: Final[tuple[Dialect, ...]] = (
 
 def switched_on(names: Iterable[str], known: Iterable[Dialect] = DIALECTS) -> tuple[Dialect, ...]:
     """Return the dialects with these names."""
-    matching = frozenset(names)
-    return tuple(each for each in known if each.name in matching)
+    chosen = frozenset(names)
+    return tuple(each for each in known if each.name in chosen)
 
 
 def shapes(known: Iterable[Dialect] = DIALECTS) -> tuple[SecretShape, ...]:

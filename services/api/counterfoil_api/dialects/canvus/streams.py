@@ -53,7 +53,7 @@ class Subscribing(msgspec.Struct, frozen=True, kw_only=True):
     ) = None
 
     @property
-    def matching(self) -> bool:
+    def subscribes(self) -> bool:
         """Whether it does."""
         return self.subscribe is not None and self.subscribe.lower() not in _NONE
 

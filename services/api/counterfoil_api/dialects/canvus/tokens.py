@@ -45,7 +45,7 @@ async def list_access_tokens(
     owner = (await user_named(tokens, caller, user, scope="tokens.read")).owner
     head = await _head(tokens, caller, query)
     found, _ = await tokens.listed(caller, owner, limit=_MOST)
-    if query.matching:
+    if query.subscribes:
         return await _follow(tokens, streams, _held(caller, address), Watched(owner), found, head=head)
     return Streamed(JSON, encode([token_document(tokens, each.token) for each in found]))
 
@@ -64,7 +64,7 @@ async def get_access_token(
     """Read an access token. With `subscribe`, every change follows."""
     head = await _head(tokens, caller, query)
     found = await _one(tokens, caller, user, token_id, scope="tokens.read")
-    if query.matching:
+    if query.subscribes:
         watched = Watched(found.token.owner, found.token.id)
         return await _follow(tokens, streams, _held(caller, address), watched, [found], head=head)
     return Streamed(JSON, encode(token_document(tokens, found.token)))
@@ -107,7 +107,7 @@ async def delete_access_token(tokens: Tokens, caller: Caller, *, user: UserNumbe
 
 async def _head(tokens: Tokens, caller: Principal, query: Subscribing) -> int:
     """Return where a stream begins. It is read before the state, so that no change between them is lost."""
-    return await head_of(tokens.reading.pool, caller.account) if query.matching else 0
+    return await head_of(tokens.reading.pool, caller.account) if query.subscribes else 0
 
 
 def _held(caller: Principal, address: Address | None) -> HeldCaller:

@@ -20,10 +20,10 @@ async def authenticate_user(tokens: Tokens, address: ClientAddress, *, body: Bod
     scopes of its user. Others apply in every application whose tokens its user may reach.
     """
     requested = body.requested_scopes
-    matching = () if requested is UNSET else scopes_of(requested, field="requestedScopes", of_applications=False)
+    stated = () if requested is UNSET else scopes_of(requested, field="requestedScopes", of_applications=False)
     given = password_of(body.email, body.password)
     caller = await tokens.callers.authenticate(PresentedCredentials(given, body.two_factor_code or None, address))
-    scopes = None if requested is UNSET else login_scopes(caller, matching)
+    scopes = None if requested is UNSET else login_scopes(caller, stated)
     session = await log_in(tokens, caller, NAME, seconds=body.token_ttl or DAY_SECONDS, scopes=scopes)
     user, ids = session.user, tokens.reading.opaque_ids
     return LoggedIn(user_id=ids.number24(USER, user.account, user.number or 0), token=session.secret)

@@ -78,15 +78,15 @@ _NATIVE: Final = {
 }
 
 
-def login_scopes(caller: Principal, matching: tuple[str, ...]) -> tuple[str, ...]:
+def login_scopes(caller: Principal, requested: tuple[str, ...]) -> tuple[str, ...]:
     """Return the scopes of a login that requests these.
 
     At Losant a user has applications; here a native scope lets a user reach the tokens of others. So a scope that
     allows something with tokens adds the native scope, if the user has it.
     """
-    if SCOPES["all.User"] in matching:
+    if SCOPES["all.User"] in requested:
         return caller.scopes
     native = (
-        scope for scope, any_of in _NATIVE.items() if not caller.lacks(scope) and not set(matching).isdisjoint(any_of)
+        scope for scope, any_of in _NATIVE.items() if not caller.lacks(scope) and not set(requested).isdisjoint(any_of)
     )
-    return (*matching, *native)
+    return (*requested, *native)

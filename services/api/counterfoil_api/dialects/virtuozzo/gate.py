@@ -34,6 +34,7 @@ _PATH: Final = "/{group}/{service}/rest/{function}"
 _NOT_KNOWN: Final = "the call may have been carried out."
 
 Word = Annotated[str, path_type("A part of a method's name, in small letters.", f"^{_WORD.pattern}$", "control")]
+Given = Fields[dict[str, list[str]]]
 
 
 def _declare(verb: str) -> None:
@@ -47,14 +48,7 @@ def _declare(verb: str) -> None:
         patience_seconds=PATIENCE_SECONDS + _CONNECT_SECONDS,
     )
     async def call(
-        tokens: Tokens,
-        settings: Settings,
-        caller: Caller,
-        *,
-        group: Word,
-        service: Word,
-        function: Word,
-        fields: Fields[dict[str, list[str]]],
+        tokens: Tokens, settings: Settings, caller: Caller, *, group: Word, service: Word, function: Word, fields: Given
     ) -> Page:
         """Call a method of the platform, if the token allows it."""
         if not all(map(_WORD.fullmatch, (group, service, function))):

@@ -70,12 +70,12 @@ async def get_sessions(tokens: Tokens, caller: Caller, *, _: Fields[Nothing]) ->
 async def sign_out_sessions(tokens: Tokens, caller: Caller, *, fields: Fields[Named]) -> Answer:
     """End some or all sessions of the calling user."""
     await require(tokens, caller, _SIGN_OUT_SESSIONS)
-    sessions, matching = await _sessions(tokens, caller), words(fields.ids)
-    if not matching:
+    sessions, ids = await _sessions(tokens, caller), words(fields.ids)
+    if not ids:
         raise InvalidRequest("Name sessions by their ids, or all with *.", where="form", field="ids")
-    if matching != ("*",):
-        sessions = [each for each in sessions if str(each.token.number) in matching]
-        if len(sessions) < len(matching):
+    if ids != ("*",):
+        sessions = [each for each in sessions if str(each.token.number) in ids]
+        if len(sessions) < len(ids):
             raise NotFound
     await _end(tokens, caller, sessions)
     return Answer()

@@ -30,10 +30,9 @@ async def get_token_api_list(tokens: Tokens, caller: Caller, *, fields: Fields[S
     await require(tokens, caller, _API_LIST)
     described = [each.name or "" async for each in _all(tokens, caller.account, ("scope", Scope), prefix=PREFIX)]
     scopes = sorted({*KNOWN, *(scope for scope in described if not scope.endswith(".*"))})
-    matching = (fields.search or fields.sort_param).lower()
-    matching = f"environment.{matching.removeprefix('env.')}" if matching.startswith("env.") else matching
-    found = (item(scope) for scope in scopes if matching in scope.removeprefix(PREFIX))
-    return PermissionsAnswer(token_permissions=list(found))
+    search = (fields.search or fields.sort_param).lower()
+    search = f"environment.{search.removeprefix('env.')}" if search.startswith("env.") else search
+    return PermissionsAnswer(token_permissions=[item(each) for each in scopes if search in each.removeprefix(PREFIX)])
 
 
 @api.both(_TEMPLATES.path, only_reads=True, scope=_TEMPLATES.scope)
