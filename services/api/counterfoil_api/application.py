@@ -41,6 +41,7 @@ from counterfoil_api.native.tokens import (
     alerts,
     bulk,
     exchange,
+    forecasts,
     importing,
     issuing,
     leak_reports,
@@ -69,6 +70,7 @@ _PARTS = (
         exchange.api,
         introspection.api,
         alerts.api,
+        forecasts.api,
     ),
     *(token_endpoint.api, revocation.api, leak_reports.api),
     *(

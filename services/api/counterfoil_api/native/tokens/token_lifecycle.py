@@ -70,6 +70,7 @@ async def renew_token(
         revisions=if_match,
         lifetime=body.lifetime,
         expires_at=body.expires_at,
+        keeps_lifetime=body.keeps_lifetime,
     )
     return await _changed(writing, listed, command, key)
 
