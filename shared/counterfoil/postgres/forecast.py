@@ -12,7 +12,7 @@ import msgspec
 
 from counterfoil.core.cliffs import Cliff, CliffRule, Slots
 from counterfoil.postgres import token_context
-from counterfoil.postgres.alerts import ALERTING, RECENT
+from counterfoil.postgres.alerts import ALERTING, RECENT, RECENT_USES
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.descent import LONGEST_SECONDS
 from counterfoil.postgres.listing import EXPIRY, LAST_USED, Filter, Listed, conditions
@@ -68,11 +68,7 @@ class Crowd(msgspec.Struct, frozen=True):
     tokens: tuple[Listed, ...]
 
 
-_USED: Final = """(coalesce(t.last_exchanged_at > statement_timestamp() - $2::interval, false)
-               or exists (select
-                            from token_use u
-                           where (u.account_id, u.token_id) = (t.account_id, t.token_id)
-                             and u.day > (statement_timestamp() - $2::interval)::date))"""
+_USED: Final = f"({RECENT_USES}) > 0"
 # Without the cast it would be another comparison, which row-level security keeps from using the index.
 _COMING: Final = f"""
               t.account_id = $1

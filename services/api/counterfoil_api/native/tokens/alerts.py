@@ -59,8 +59,9 @@ async def list_alerts(reading: Reading, caller: Caller, *, query: Query[AlertQue
 
     With `within`, list every token that is not revoked and expires in that window, or has expired within the last 30
     days, with or without a notice, and no graces. The most urgent come first: by notice, or with `within` by expiry
-    (past, within a day, 7, 30, 90 days, later), then the most used token. Such an alert ends when its token is renewed
-    or revoked, and 30 days after the expiry. With `creator`, list only tokens that this user or token created.
+    (past, within a day, 7, 30, 90 days, later); then the most used token, after which come suspended ones and those of
+    disabled users. Such an alert ends when its token is renewed or revoked, and 30 days after the expiry. With
+    `creator`, list only tokens that this user or token created.
     """
     whose = reach_of_alerts(caller)
     wanted = await filtered(reading, caller, query, within=whose, scope=SCOPE)
