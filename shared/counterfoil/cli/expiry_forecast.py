@@ -117,24 +117,27 @@ async def _carry_out(api: Client, chosen: CliffOptions) -> SpreadReport:
 
     Two commands that run at once carry out the same plan; a token that the other one has moved is in no later plan.
     """
-    moved, plan = 0, await chosen.plan(api)
-    refused: list[RefusedMove] = []
+    moved, failed, plan = 0, list[RefusedMove](), await chosen.plan(api)
     with progress("spreading") as show:
         while plan.moves:
-            before, refused = moved, []
+            before, failed = moved, []
             for start in range(0, len(plan.moves), _AT_ONCE):
                 some = plan.moves[start : start + _AT_ONCE]
-                failed = [each for each in await asyncio.gather(*(_renewed(api, move) for move in some)) if each]
-                refused += failed
-                moved += len(some) - len(failed)
+                refused = [each for each in await asyncio.gather(*(_renewed(api, move) for move in some)) if each]
+                failed += refused
+                moved += len(some) - len(refused)
                 show(moved, before + len(plan.moves))
             plan = await chosen.plan(api)
             if moved == before:
                 break
-    still = {move.number for move in plan.moves}
-    never = [RefusedMove(number=each.number, problem=each.problem, detail=each.detail) for each in plan.refused]
-    left = [*(each for each in refused if each.number in still), *never]
-    return SpreadReport(moved=moved, refused=left, left_over=plan.left_over)
+    return _report(moved, failed, plan)
+
+
+def _report(moved: int, failed: list[RefusedMove], last: SpreadPlan) -> SpreadReport:
+    still = {move.number for move in last.moves}
+    never = [RefusedMove(number=each.number, problem=each.problem, detail=each.detail) for each in last.refused]
+    refused = [*(each for each in failed if each.number in still), *never]
+    return SpreadReport(moved=moved, refused=refused, left_over=last.left_over)
 
 
 async def _renewed(api: Client, move: Move) -> RefusedMove | None:
