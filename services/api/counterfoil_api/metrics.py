@@ -25,6 +25,7 @@ _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 REQUESTS = Histogram("counterfoil_request_seconds", "Answered requests.", ("method", "route", "status"), buckets=_FAST)
 ATTEMPTS = Counter("counterfoil_attempts", "Failed attempts, by kind; see /v1/attempts.", ("kind",))
 REFUSALS = Counter("counterfoil_refusals", "Requests that were refused, by problem type.", ("problem",))
+REFUSALS.labels("internal-error")  # begins at 0, so that Prometheus sees the first one as an increase
 BATCH_JOBS = Histogram("counterfoil_batch_jobs", "Commands that shared one transaction.", buckets=_SIZES)
 BATCH_WAIT = Histogram("counterfoil_batch_wait_seconds", "How long the first of a batch waited.", buckets=_FAST)
 BATCH_SECONDS = Histogram("counterfoil_batch_seconds", "One transaction, from begin to commit.", buckets=_FAST)
