@@ -136,8 +136,11 @@ async def test_an_alert_has_the_uses_by_day_the_last_use_and_the_state_of_the_ow
     assert job["token"]["last_used_at"] is not None
     assert (job["owner_status"], ours["owner_status"]) == ("unknown", "active")
     assert (ours["uses_per_day"], ours["uses_by_day"]) == (0, [])
+    assert (await admin.with_token(issued["ours"]["secret"]).post("/v1/exchange")).status == 200
     await admin.post(f"/v1/users/{ada.id}/disable", {"reason": "On leave."})
-    assert (await alerted(admin))["rank ours"]["owner_status"] == "disabled"
+    after = await alerted(admin)
+    assert (after["rank ours"]["owner_status"], after["rank ours"]["recent_uses"]) == ("disabled", 1)
+    assert list(after)[-1] == "rank ours", "its expiry breaks nothing"
 
 
 async def test_alerts_are_filtered_by_owner_and_by_use(admin: Caller) -> None:

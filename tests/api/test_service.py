@@ -75,6 +75,8 @@ async def test_metrics_count_requests_refusals_batches_and_expiries(admin: Calle
         r"counterfoil_seal_silence_seconds \d",
         r"counterfoil_seal_watermark_age_seconds \d",
         r'counterfoil_tokens_expiring\{within="7d"\} \d',
+        r'counterfoil_alerts_open\{notice="1d",used="true"\} \d',
+        r"counterfoil_clock_led 0",
     ):
         assert re.search(f"^{line}", numbers, re.MULTILINE), line
 

@@ -40,6 +40,13 @@ def test_a_stated_expiry_replaces_the_lifetime() -> None:
     assert (token.expires_at, token.lifetime) == (LATER, None)
 
 
+def test_a_stated_expiry_may_keep_the_lifetime_for_later_renewals() -> None:
+    moved = given(CREATED).then(command_of(Renew, expires_at=LATER, keeps_lifetime=True))
+    assert (moved.expires_at, moved.lifetime) == (LATER, CREATED.lifetime)
+    stated = given(CREATED).then(command_of(Renew, lifetime="2h", keeps_lifetime=True))
+    assert stated.lifetime == "2h"
+
+
 def test_without_a_stated_time_a_token_is_renewed_for_its_own_lifetime() -> None:
     token = given(CREATED).then(command_of(Renew))
     assert (token.expires_at, token.lifetime) == (NOON + 90 * DAY, "90d")

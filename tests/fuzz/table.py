@@ -63,11 +63,11 @@ OURS: Final = {
     "counterfoil.cli.processes:_role": "DATABASE_URL, which the settings have read before",
     "counterfoil.cli.login_file:_is_login": "a file of the person who calls",
     "counterfoil.cli.tables:_narrowest": "cells and widths that we made",
-    "counterfoil.cli.tables:_width": "the width that the terminal of the person who calls has",
+    "counterfoil.cli.tables:width": "the width that the terminal of the person who calls has",
     "counterfoil.cli.tables:_wrapped": "cells and widths that we made",
     "counterfoil.cli.whoami:_introspection_facts": "the answer of the ledger that the person who calls has named",
     "counterfoil.client.wire:Wire.__init__": "the address that the program has stated",
-    "counterfoil.client.tokens:Tokens.unannounced": "a number in the answer of the ledger that the program has named",
+    "counterfoil.client.alerts:Alerts.unannounced": "a number in the answer of the ledger that the program has named",
     "counterfoil.uses.credentials_file:read": "a file that we wrote",
     "counterfoil.core.trust:ends_of": "claims that a trusted issuer signed and `checked` has read before",
     **{

@@ -117,6 +117,20 @@ async def test_recent_use_covers_seven_days_and_every_generation(tenant: Tenant)
 
 
 @pytest.mark.parametrize("limit", [1, 2, 100])
+async def test_tokens_that_are_refused_already_come_after_those_that_break(tenant: Tenant, limit: int) -> None:
+    for name, times in (("suspended, busy", 9), ("suspended", 1), ("idle", 0), ("busy", 2)):
+        token = await announced(tenant, name=name, ends_in=DAY)
+        if times:
+            await used(tenant, token, times)
+        if "suspended" in name:
+            await tenant.ask(Suspend, token.id, reason="on leave")
+    found: list[Alert] = []
+    while page := await alerts(tenant, limit=limit, after=found[-1].listed.place if found else None):
+        found += page
+    assert [alert.listed.token.name for alert in found] == ["busy", "idle", "suspended, busy", "suspended"]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 100])
 async def test_used_and_unused_tokens_are_listed_apart(tenant: Tenant, limit: int) -> None:
     for name, ends_in in (("busy", DAY), ("idle", DAY), ("long ago", 2 * DAY), ("exchanged", 2 * DAY)):
         token = await announced(tenant, name=name, ends_in=ends_in)
@@ -201,7 +215,7 @@ async def test_a_window_shows_all_tokens_that_expire_in_it_with_and_without_a_no
 
     found = await near(tenant, 7 * DAY)
     assert [alert.listed.token.name for alert in found] == [
-        *("gone, not swept", "gone"), *("suspended", "in 2 h"), *("in 5 d", "noticed"),
+        *("gone, not swept", "gone"), *("in 2 h", "suspended"), *("in 5 d", "noticed"),
     ]  # fmt: skip
     told = {alert.listed.token.name: (alert.threshold, alert.at) for alert in found}
     assert told["in 2 h"] == told["gone, not swept"] == (None, None)

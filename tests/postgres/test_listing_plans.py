@@ -12,11 +12,13 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from counterfoil.core.cliffs import RULE, CliffRule
 from counterfoil.core.subjects.bulk_revocation import Children
 from counterfoil.postgres.alerts import expiring_within, unannounced
 from counterfoil.postgres.connection import Connection, Pool, open_pool
 from counterfoil.postgres.descent import children_of
-from counterfoil.postgres.listing import Filter, Sort, numbered_page, page_of
+from counterfoil.postgres.forecast import crowd_of, forecast_of
+from counterfoil.postgres.listing import EVERY, Filter, Sort, numbered_page, page_of
 from counterfoil.postgres.selection import Look, look
 from counterfoil_dev.postgres import OWNER, Database, Postgres
 
@@ -59,7 +61,7 @@ class Explaining:
     async def execute(self, statement: str) -> None:
         await self._connection.execute(statement)
 
-    async def fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
+    async def fetch(self, query: str, *arguments: object, **_: object) -> list[asyncpg.Record]:
         said = await self._connection.fetchval(f"explain (analyze, buffers, format json) {query}", *arguments)
         self.plan = json.loads(said)[0]["Plan"]
         return []
@@ -70,7 +72,9 @@ class Explaining:
 
     async def fetchrow(self, query: str, *arguments: object, **_: object) -> dict[str, object]:
         await self.fetch(query, *arguments)
-        return {**dict.fromkeys(Look.__struct_fields__, 0), "digest": b"", "owners": "[]", "used_last": "[]"}
+        look = {**dict.fromkeys(Look.__struct_fields__, 0), "digest": b"", "owners": "[]", "used_last": "[]"}
+        now = datetime.now(UTC)
+        return {**look, "at": now, "days": None, "cliffs": f'[["{(now + timedelta(hours=1)).isoformat()}", 9]]'}
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -216,4 +220,23 @@ async def test_soon_expiring_tokens_are_found_through_the_index(crowded: Databas
         assert buffers(explaining.plan) < FEW_BUFFERS
     await unannounced(cast("Pool", explaining), ACCOUNT)
     assert "token_by_expiry" in indexes(explaining.plan)
+    await connection.close()
+
+
+@pytest.mark.parametrize("planned", ["force_custom_plan", "force_generic_plan"])
+async def test_a_forecast_reads_only_the_tokens_that_expire_in_its_days(crowded: Database, planned: str) -> None:
+    """At most 480 of a hundred thousand tokens in a day, and 40 in the slots of an hour around a cliff."""
+    connection = await asyncpg.connect(crowded.app_url)
+    await connection.execute(f"set plan_cache_mode = {planned}")
+    explaining = Explaining(connection)
+    pool = cast("Pool", explaining)
+    await forecast_of(pool, ACCOUNT, wanted=EVERY, days=1, rule=RULE)
+    assert "token_by_expiry" in indexes(explaining.plan)
+    assert not {node["Node Type"] for node in nodes(explaining.plan)} & {"Seq Scan"}
+    assert buffers(explaining.plan) < 4 * FEW_BUFFERS
+    hourly = CliffRule(timedelta(hours=1), 2, 1)
+    await crowd_of(pool, ACCOUNT, wanted=EVERY, movable=EVERY, days=1, rule=hourly)
+    assert "token_by_expiry" in indexes(explaining.plan)
+    assert not {node["Node Type"] for node in nodes(explaining.plan)} & {"Seq Scan"}
+    assert buffers(explaining.plan) < FEW_BUFFERS
     await connection.close()

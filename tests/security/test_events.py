@@ -55,7 +55,7 @@ CHOSEN = {
     "account", "id", "by", "number", "secret", "expires_at", "thresholds", "dialect", "cloned_from", "revisions",
     "grace_seconds", "imported_digests", "bulk_revocation", "generation", "jti", "lifetime_seconds", "held", "actors",
     "address",
-    "forgets_use", "previous_until", "may_have_expired", "ends_previous", "made_at", "max_uses",
+    "forgets_use", "keeps_lifetime", "previous_until", "may_have_expired", "ends_previous", "made_at", "max_uses",
     "counted", "assertion", "even_if_unused", "notice_seconds",
 }  # fmt: skip
 """Fields that hold ids, numbers, times, or words of our own choice."""

@@ -39,7 +39,8 @@ WORDS: Final = frozenset({
     "digest.algorithm", "type", "url", "source", "everything", "unused_since", "with_children",
     "networks[]", "rate_limit", "max_uses",
     "metadata[]", "within", "since", "until", "after", "kind[]", "type[]", "accounts",
-    "follow", "used", "ends_previous", "even_if_unused",
+    "used", "days", "window", "min_used", "min_percent", "keeps_lifetime",
+    "follow", "ends_previous", "even_if_unused",
     "trust.issuer", "trust.audience", "trust.claims", "trust.once", "issuer",
 })  # fmt: skip
 """What names nothing: text, times, choices, numbers."""

@@ -11,7 +11,8 @@ import redis
 from structlog.testing import capture_logs
 
 from counterfoil.postgres import leader
-from counterfoil.postgres.leader import Lead
+from counterfoil.postgres.connection import open_pool
+from counterfoil.postgres.leader import Lead, is_led
 from counterfoil.settings import Settings
 from counterfoil_dev.postgres import Database, Postgres
 from counterfoil_dev.valkey import Valkey
@@ -53,6 +54,17 @@ async def first(database: Database) -> AsyncIterator[Lead]:
 async def test_one_process_leads_at_a_time(database: Database, first: Lead) -> None:
     async with Lead(database.app_url, "clock") as second:
         assert [await second.held(), await first.held(), await second.held()] == [False, True, False]
+
+
+async def test_anybody_sees_whether_a_lead_is_held(database: Database, postgres_server: Postgres) -> None:
+    async with await open_pool(database.app_url, size=1) as pool:
+        assert not await is_led(pool, "clock")
+        async with Lead(database.app_url, "clock") as lead, Lead(database.app_url, "clock") as second:
+            assert [await lead.held(), await second.held()] == [True, False]
+            assert [await is_led(pool, name) for name in ("clock", "sealer")] == [True, False]
+            async with await open_pool(postgres_server.database("postgres").app_url, size=1) as elsewhere:
+                assert not await is_led(elsewhere, "clock"), "the lock of another database"
+        assert not await is_led(pool, "clock")
 
 
 async def test_leads_of_different_names_are_independent(database: Database, first: Lead) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
@@ -11,8 +12,9 @@ from structlog.testing import capture_logs
 from counterfoil.core.subjects.token.commands import Renew, Revoke, Suspend
 from counterfoil.core.subjects.user_commands import DisableUser
 from counterfoil.door import Door
-from counterfoil.postgres import due
+from counterfoil.postgres import due, last_used
 from counterfoil.postgres.connection import open_pool
+from counterfoil.postgres.due import OpenAlerts
 from counterfoil_dev.postgres import Database
 from counterfoil_worker.sweep import PAGE, Sweeper
 from worker.token_lifetimes import ACCOUNT, ROOT, born, hired, left, lived_longer, many_born, told, told_of
@@ -201,6 +203,38 @@ async def test_active_tokens_are_counted_by_their_time_to_expiry(
     await door.execute(Renew(account=ACCOUNT, id=eternal.id, by=ROOT, lifetime="forever"))
     pool = await stack.enter_async_context(await open_pool(database.app_url, size=1))
     assert await due.expiring(pool) == {"1d": 2, "7d": 1, "30d": 1, "90d": 1, "later": 1, "never": 1}
+
+
+async def test_open_alerts_are_counted_by_notice_and_by_recent_use(
+    database: Database, door: Door, sweeper: Sweeper, stack: AsyncExitStack
+) -> None:
+    pool = await stack.enter_async_context(await open_pool(database.app_url, size=1))
+    spans = ("expired", "1d", "7d", "30d", "90d", "later")
+    none = {OpenAlerts(notice, used, 0) for notice in spans for used in (False, True)}
+    assert set(await due.open_alerts(pool)) == none
+    day = 24 * HOUR
+    leaving = await hired(door)
+    for notice in (HOUR, day, day + 1, 30 * day, 90 * day, 90 * day + 1):
+        await lived_longer(database.app_url, await born(door, ends_in=notice - 60, thresholds=(int(notice),)))
+    used = [await born(door, ends_in=-1), await born(door, ends_in=60, thresholds=(60,))]
+    await lived_longer(database.app_url, used[1])
+    unused, revoked = await born(door, ends_in=-5), await born(door, ends_in=-5)
+    await born(door, ends_in=-5, owner=leaving)
+    await born(door, ends_in=-31 * day)
+    await born(door, ends_in=HOUR)
+    today = datetime.now(UTC)
+    old = today - timedelta(days=8)
+    await last_used.add(pool, [(ACCOUNT, each.id, today.date(), 1, 3, today) for each in used])
+    await last_used.add(pool, [(ACCOUNT, revoked.id, today.date(), 1, 1, today)])
+    await last_used.add(pool, [(ACCOUNT, unused.id, old.date(), 1, 1, old)])
+    await sweeper.work()
+    await door.execute(Revoke(account=ACCOUNT, id=revoked.id, by=ROOT, reason="done"))
+    await left(door, leaving)
+    counts = {(each.notice, each.used): each.count for each in await due.open_alerts(pool) if each.count}
+    assert counts == {
+        ("expired", False): 1, ("expired", True): 1, ("1d", False): 2, ("1d", True): 1, ("7d", False): 1,
+        ("30d", False): 1, ("90d", False): 1, ("later", False): 1,
+    }  # fmt: skip
 
 
 async def test_the_expiry_of_a_removed_users_token_is_not_announced(

@@ -40,6 +40,7 @@ from counterfoil_api.native.tokens import (
     alerts,
     bulk,
     exchange,
+    forecasts,
     importing,
     issuing,
     leak_reports,
@@ -58,7 +59,7 @@ from counterfoil_api.services import open_services
 description = Api("description", OURS)
 
 _PARTS = (
-    issuing, importing, bulk, reading, token_lifecycle, rotations, exchange, introspection, alerts,
+    issuing, importing, bulk, reading, token_lifecycle, rotations, exchange, introspection, alerts, forecasts,
     token_endpoint, revocation, leak_reports,
     accounts, opening, catalogue, owner_quotas, reads, attempts_api, account_events, events,
     users, user_lifecycle, login,

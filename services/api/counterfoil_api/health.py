@@ -15,11 +15,12 @@ from counterfoil.settings import Settings
 from counterfoil.uses.verify import Verifying
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.credentials import PresentedCredentials
+from counterfoil_api.census import Census
 from counterfoil_api.handling.reading import Reading
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.http.errors import CredentialsMissing
 from counterfoil_api.limits.limits import Limits
-from counterfoil_api.metrics import Census, exposition, gauge
+from counterfoil_api.metrics import exposition, gauge
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import OptionalCredentials
 from counterfoil_api.operations.replies import Page

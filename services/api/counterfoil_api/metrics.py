@@ -1,25 +1,22 @@
-"""Metrics for Prometheus, correct with several processes: requests, batches, refusals, queues."""
+"""Metrics of the processes for Prometheus, correct with several of them: requests, batches, refusals, queues.
+
+Those of the database are in `census`.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import lru_cache
-from time import monotonic
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY, Collector
 
 from counterfoil.door import Door
 from counterfoil.door.batch import Batch
-from counterfoil.postgres.connection import LOST, Pool
-from counterfoil.postgres.due import expiring, lag_seconds
-from counterfoil.postgres.followers import FollowerState, follower_states
-from counterfoil.postgres.log_state import LogState, log_state
+from counterfoil.postgres.connection import Pool
 from counterfoil.uses.repeating import in_background
 
-_CENSUS_SECONDS = 60
 _PULSE_SECONDS = 1
 
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -28,6 +25,7 @@ _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 REQUESTS = Histogram("counterfoil_request_seconds", "Answered requests.", ("method", "route", "status"), buckets=_FAST)
 ATTEMPTS = Counter("counterfoil_attempts", "Failed attempts, by kind; see /v1/attempts.", ("kind",))
 REFUSALS = Counter("counterfoil_refusals", "Requests that were refused, by problem type.", ("problem",))
+REFUSALS.labels("internal-error")  # begins at 0, so that Prometheus sees the first one as an increase
 BATCH_JOBS = Histogram("counterfoil_batch_jobs", "Commands that shared one transaction.", buckets=_SIZES)
 BATCH_WAIT = Histogram("counterfoil_batch_wait_seconds", "How long the first of a batch waited.", buckets=_FAST)
 BATCH_SECONDS = Histogram("counterfoil_batch_seconds", "One transaction, from begin to commit.", buckets=_FAST)
@@ -87,7 +85,7 @@ async def gauged(door: Door, readers: Pool) -> AsyncIterator[None]:
         yield
 
 
-def exposition(census: "Census", *, several_processes: bool) -> bytes:
+def exposition(census: Collector, *, several_processes: bool) -> bytes:
     """Return all metrics in the text format of Prometheus: those of the processes and those of the database."""
     processes = REGISTRY
     if several_processes:
@@ -96,83 +94,6 @@ def exposition(census: "Census", *, several_processes: bool) -> bytes:
     whole = CollectorRegistry()
     whole.register(census)
     return generate_latest(processes) + generate_latest(whole)
-
-
-class Census(Collector):
-    """Metrics that are counted in the database, and are the same in every process."""
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
-        self._lag_seconds: float | None = None
-        self._log: LogState | None = None
-        self._expiring: dict[str, int] = {}
-        self._followers: list[FollowerState] = []
-        self._counted_at = float("-inf")
-
-    async def refresh(self) -> None:
-        """Query the database, the expensive query at most once a minute; without a database no metric is known."""
-        try:
-            self._lag_seconds = await lag_seconds(self._pool)
-            self._followers = await follower_states(self._pool)
-            self._log = await log_state(self._pool)
-            if monotonic() - self._counted_at > _CENSUS_SECONDS:
-                self._expiring = await expiring(self._pool)
-                self._counted_at = monotonic()
-        except LOST:
-            self._lag_seconds, self._log, self._expiring, self._followers = None, None, {}, []
-
-    def collect(self) -> Iterator[Metric]:
-        """Iterate over the metrics as of the last refresh."""
-        if self._lag_seconds is not None:
-            yield GaugeMetricFamily(
-                "counterfoil_sweep_lag_seconds",
-                "How long the most overdue token has waited for the sweep.",
-                self._lag_seconds,
-            )
-        if self._log is not None:
-            yield from _of_log(self._log)
-        tokens = GaugeMetricFamily(
-            "counterfoil_tokens_expiring",
-            "Active tokens by the shortest period within which they expire.",
-            labels=("within",),
-        )
-        for within, count in self._expiring.items():
-            tokens.add_metric((within,), count)
-        yield tokens
-        yield from _follower_metrics(self._followers)
-
-
-def _follower_metrics(followers: Sequence[FollowerState]) -> Iterator[Metric]:
-    lag = GaugeMetricFamily(
-        "counterfoil_follower_lag_events", "Events of the log that a follower has not handled.", labels=("follower",)
-    )
-    waiting = GaugeMetricFamily(
-        "counterfoil_follower_waiting_seconds",
-        "How long ago the next event for a follower happened; 0 if there is none.",
-        labels=("follower",),
-    )
-    for each in followers:
-        lag.add_metric((each.name,), each.lag)
-        waiting.add_metric((each.name,), each.waiting_seconds or 0)
-    yield from (lag, waiting)
-
-
-def _of_log(log: LogState) -> Iterator[Metric]:
-    """Iterate over the metrics of the log and its sealer."""
-    yield GaugeMetricFamily("counterfoil_log_size", "Events in the log: the position of the last one.", log.size)
-    yield CounterMetricFamily("counterfoil_seal_passes", "Passes that the sealer has recorded.", log.passes)
-    yield GaugeMetricFamily(
-        "counterfoil_seal_backlog", "Events that are not in the log yet; counted up to 10,000.", log.backlog
-    )
-    yield GaugeMetricFamily("counterfoil_seal_lag_seconds", "The age of the oldest of them.", log.lag_seconds)
-    yield GaugeMetricFamily(
-        "counterfoil_seal_silence_seconds", "How long ago the sealer last reported.", log.silent_seconds
-    )
-    yield GaugeMetricFamily(
-        "counterfoil_seal_watermark_age_seconds",
-        "How long the oldest writing transaction has been open, at least; about a second if there is none.",
-        log.watermark_seconds,
-    )
 
 
 @lru_cache(maxsize=1024)

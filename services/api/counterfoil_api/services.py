@@ -33,6 +33,7 @@ from counterfoil_api.auth.default_account import DefaultAccount
 from counterfoil_api.auth.issuers import open_issuers
 from counterfoil_api.auth.one_time import OneTimeCodes
 from counterfoil_api.auth.passwords import Passwords
+from counterfoil_api.census import Census
 from counterfoil_api.dialects.owners import Owners
 from counterfoil_api.dialects.tokens import Tokens
 from counterfoil_api.events.streams import Streams
@@ -42,7 +43,7 @@ from counterfoil_api.handling.token_exchange import Exchanging
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.limits.callers import Callers
 from counterfoil_api.limits.limits import open_limits
-from counterfoil_api.metrics import Census, gauged, observe_batch
+from counterfoil_api.metrics import gauged, observe_batch
 from counterfoil_api.operations.services import Services
 
 log = structlog.get_logger()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from counterfoil.cli import options
+from counterfoil.cli import expiry_forecast, options
 from counterfoil.cli.commands import Commands
 from counterfoil.cli.errors import warn
 from counterfoil.cli.ledger import Ledger
@@ -15,6 +15,8 @@ from counterfoil.cli.options import CreatorFilter, Limit, OwnerFilter, span
 from counterfoil.cli.token_display import ALERTS
 
 app = Commands(help="Tokens that expire soon, or have expired.", invoke_without_command=True)
+app.command()(expiry_forecast.forecast)
+app.command()(expiry_forecast.spread)
 
 
 @app.callback()
@@ -45,6 +47,7 @@ def alerts(
     if context.invoked_subcommand is not None:
         return
     whose = options.owner(owner)
+    expiry_forecast.warn_of_cliffs(ledger.ask(lambda api: api.forecast(owner=whose, creator=creator)))
     ledger.list(
         lambda api, most: api.alerts(within=within, owner=whose, creator=creator, used=used, limit=most), ALERTS, limit
     )

@@ -48,7 +48,7 @@ class GrowingTable:
     def __init__(self, heads: Sequence[str], *, like: Sequence[Sequence[str]] = ()) -> None:
         self._heads = heads
         self._like = like
-        self._width = _width()
+        self._width = width()
         self._columns: dict[int, int] = {}
         """The columns that are shown, and their widths."""
 
@@ -75,7 +75,7 @@ class GrowingTable:
         return _lines([row[index] for index in self._columns], [*self._columns.values()])
 
 
-def _width() -> int | None:
+def width() -> int | None:
     """Return the width of the output; None if neither COLUMNS nor a terminal states it."""
     columns = os.environ.get("COLUMNS", "")
     if columns.isascii() and columns.isdigit() and int(columns) > 0:

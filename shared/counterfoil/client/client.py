@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Self
 
 from counterfoil.client.account import OwnAccount
+from counterfoil.client.alerts import Alerts
 from counterfoil.client.bulk import Bulk
 from counterfoil.client.events import Events
 from counterfoil.client.expiry import TokenExpiry
@@ -13,7 +14,7 @@ from counterfoil.client.users import Users
 from counterfoil.client.wire import Password, Wire
 
 
-class Client(Tokens, Bulk, OwnAccount, Events, Users):
+class Client(Tokens, Alerts, Bulk, OwnAccount, Events, Users):
     """A ledger, called with one token: `async with Client(url, token) as ledger`.
 
     In place of the token, calls that need a password take a `Password`, and calls without a login take None.

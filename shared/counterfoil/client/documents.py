@@ -21,6 +21,10 @@ from counterfoil.documents.events import AccountEventDocument as AccountEvent
 from counterfoil.documents.events import ActorDocument as Actor
 from counterfoil.documents.events import EventDocument as Happening
 from counterfoil.documents.events import SubjectDocument as Subject
+from counterfoil.documents.forecasts import CliffDocument as Cliff
+from counterfoil.documents.forecasts import ForecastDay, Move, NotMoved
+from counterfoil.documents.forecasts import ForecastDocument as Forecast
+from counterfoil.documents.forecasts import SpreadDocument as SpreadPlan
 from counterfoil.documents.imports import Imported, ImportReport
 from counterfoil.documents.owner_quotas import QuotaDocument as OwnerQuota
 from counterfoil.documents.owners import OwnerDocument as Owner
@@ -47,9 +51,12 @@ __all__ = [
     "Bearer",
     "BulkRevocation",
     "Children",
+    "Cliff",
     "Dialect",
     "Enrolled",
     "Enrolment",
+    "Forecast",
+    "ForecastDay",
     "Happening",
     "ImportReport",
     "Imported",
@@ -57,7 +64,9 @@ __all__ = [
     "Issued",
     "LogRange",
     "LoggedIn",
+    "Move",
     "NetworkUse",
+    "NotMoved",
     "Owner",
     "OwnerPlanned",
     "OwnerQuota",
@@ -68,6 +77,7 @@ __all__ = [
     "Rotation",
     "Scope",
     "ScopeSet",
+    "SpreadPlan",
     "Subject",
     "Token",
     "TokenPlanned",

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from counterfoil.client import spelling
 from counterfoil.client.calls import Calls
-from counterfoil.client.documents import Alert, Bearer, Happening, Introspection, Issued, Rotation, Token
+from counterfoil.client.documents import Bearer, Happening, Introspection, Issued, Rotation, Token
 from counterfoil.client.spelling import Ref, Stated
 from counterfoil.client.wire import Call
 from counterfoil.core.trust import Trust
@@ -94,11 +94,15 @@ class Tokens(Calls):
         *,
         lifetime: str | None = None,
         expires_at: datetime | None = None,
+        keeps_lifetime: bool = False,
         if_match: int | None = None,
         idempotency_key: str | None = None,
     ) -> Token:
-        """Move a token's expiry; with neither a lifetime nor an expiry it is renewed for its own lifetime."""
-        body = spelling.body(lifetime=lifetime, expires_at=expires_at)
+        """Move a token's expiry; with neither a lifetime nor an expiry it is renewed for its own lifetime.
+
+        With `keeps_lifetime` a stated expiry does not replace the lifetime, which later renewals use.
+        """
+        body = spelling.body(lifetime=lifetime, expires_at=expires_at, keeps_lifetime=keeps_lifetime or None)
         return await self.changed(Token, spelling.path_of(ref, "renew"), body, key=idempotency_key, if_match=if_match)
 
     async def rotate(
@@ -197,30 +201,6 @@ class Tokens(Calls):
         """Yield the events of a token, the oldest first, or with `-version` the newest."""
         return self.pages(spelling.path_of(ref, "events"), {"sort": sort}, Happening, limit=limit)
 
-    def alerts(
-        self,
-        *,
-        within: str | None = None,
-        owner: tuple[str, str] | None = None,
-        creator: str | None = None,
-        used: bool | None = None,
-        limit: int | None = None,
-    ) -> AsyncIterator[Alert]:
-        """Yield tokens that expire soon or have expired, or whose previous secret ends while in use; most urgent first.
-
-        With `within`, a duration such as 7d: every token that expires in that window or has expired within the last 30
-        days, with or without a notice. With `owner`, a type and an id, only tokens of this owner; with `creator`, such
-        as user:2, only tokens that this user or token made. `used` selects tokens that were used within seven days, or
-        those that were not.
-        """
-        query = spelling.query_of(within=within, used=used, **_filters(owner, creator))
-        return self.pages("/v1/alerts", query, Alert, limit=limit)
-
-    async def unannounced(self, *, owner: tuple[str, str] | None = None, creator: str | None = None) -> int:
-        """Return how many tokens expire within a day without a notice, 1,000 at most; `alerts` has them by `within`."""
-        page = await self.fetched(dict[str, Any], "/v1/alerts", spelling.query_of(limit=1, **_filters(owner, creator)))
-        return int(page["unannounced"])
-
     async def exchange(
         self, *, audience: Sequence[str] = (), scopes: Sequence[str] | None = None, lifetime: str | None = None
     ) -> Bearer:
@@ -235,8 +215,3 @@ class Tokens(Calls):
         call = Call("POST", "/v1/introspect", body=form, content_type=media_type)
         facts = await self.sent(dict[str, Any], call)
         return Introspection(facts.pop("active", False) is True, facts)
-
-
-def _filters(owner: tuple[str, str] | None, creator: str | None) -> dict[str, str | None]:
-    owner_type, owner_id = owner or (None, None)
-    return {"owner_type": owner_type, "owner_id": owner_id, "creator": creator}

@@ -69,6 +69,9 @@ class Renewal(Given, frozen=True, kw_only=True):
 
     lifetime: Lifetime | None = None
     expires_at: Moment | None = None
+    keeps_lifetime: Annotated[
+        bool, Meta(description="With `expires_at`: the token's own lifetime stays for later renewals.")
+    ] = False
 
 
 class Rotation(Given, frozen=True, kw_only=True):

@@ -48,6 +48,10 @@ USES_BY_DAY: Final = """(select json_agg(json_build_array(d.day, d.uses) order b
 """SQL for the recent uses of a token `t`, and for its uses by day, as `read_uses` reads them; $2 is RECENT."""
 
 
+_REFUSED: Final = f"(t.status = 'suspended' or {token_context.disabled('t')})"
+"""Whether a token is refused already, so that its expiry breaks nothing."""
+
+
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """A token that expires soon or has expired.
 
@@ -66,7 +70,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Group(NamedTuple):
-    """Tokens of the same urgency: those that fulfil `condition` on a token `t`, in which $7 and $8 are `values`."""
+    """Tokens of the same urgency: those that fulfil `condition` on a token `t`, in which $8 and $9 are `values`."""
 
     rank: int
     condition: str
@@ -88,11 +92,12 @@ async def alerts_of(
 
     `used` selects the tokens with recent uses, or those without.
 
-    The order is by notice, then by recent use, then by expiry. An alert ends when its token is renewed or revoked.
+    The order is by notice; then come active tokens before suspended ones and those of disabled users; then it is by
+    recent use, and by expiry. An alert ends when its token is renewed or revoked.
     A page shows one moment. Between two pages an alert can move to the front, because its next notice was raised or
     because it was used more; a client that needs every alert reads again from the first page from time to time.
     """
-    condition = "t.announced = $7 and t.expires_at > now() - $8::interval"
+    condition = "t.announced = $8 and t.expires_at > now() - $9::interval"
     async with tenant(pool, account, *_TABLES) as connection:
         # One query for each notice: few tokens have urgent notices, and ranking all tokens by use costs far more.
         notices = await _notices(connection, account, since=_rank(after))
@@ -115,11 +120,11 @@ async def expiring_within(
 ) -> list[Alert]:
     """Return up to `limit` tokens that expire within the window from `at` on, or expired at most `kept` before it.
 
-    It returns tokens with and without a notice. The order is by _SPANS, then by recent use, then by expiry. If all
+    It returns tokens with and without a notice. The order is by _SPANS, and then as in `alerts_of`. If all
     pages have the same `at`, only further use changes the order between them.
     """
     edges = [-kept, *(span for span in _SPANS if span < window), window]
-    condition = f"({EXPIRY}) > $7 and ({EXPIRY}) <= $8"
+    condition = f"({EXPIRY}) > $8 and ({EXPIRY}) <= $9"
     groups = [_Group(n, condition, (at + start, at + end)) for n, (start, end) in enumerate(pairwise(edges))]
     async with tenant(pool, account, *_TABLES) as connection:
         return await _page(connection, account, groups, wanted, used=used, after=after, limit=limit)
@@ -199,25 +204,25 @@ async def _of_group(
     after: list[object] | None,
     limit: int,
 ) -> list[Alert]:
-    """Return up to `limit` alerts of one group, the most used first."""
-    arguments: list[object] = [account, RECENT, *(after[1:4] if after else (None, None, None)), used, *group.values]
+    """Return up to `limit` alerts of one group: those that break something first, the most used of them first."""
+    arguments: list[object] = [account, RECENT, *(after[1:5] if after else (None,) * 4), used, *group.values]
     where = " and ".join([group.condition, ALERTING, *conditions(wanted, arguments)])
     rows = await connection.fetch(
         f"""
   with ranked as (
-       select a.token_id, a.recent_uses
-         from (select t.token_id, t.expires_at,
+       select a.token_id, a.refused, a.recent_uses
+         from (select t.token_id, t.expires_at, case when {_REFUSED} then 1 else 0 end as refused,
                       {RECENT_USES} as recent_uses
                  from token t
                 where t.account_id = $1
                   and {where}) as a
         where ($3::text is null
-               or (-a.recent_uses, a.expires_at, a.token_id)
-                > ($3::text::bigint, $4::text::timestamptz, $5::text::uuid))
-          and ($6::boolean is null or (a.recent_uses > 0) = $6)
-        order by a.recent_uses desc, a.expires_at, a.token_id
+               or (a.refused, -a.recent_uses, a.expires_at, a.token_id)
+                > ($3::text::integer, $4::text::bigint, $5::text::timestamptz, $6::text::uuid))
+          and ($7::boolean is null or (a.recent_uses > 0) = $7)
+        order by a.refused, a.recent_uses desc, a.expires_at, a.token_id
         limit {limit:d})
-select {listed("t")}, r.recent_uses, now() as clock,
+select {listed("t")}, r.refused, r.recent_uses, now() as clock,
        greatest(t.last_exchanged_at, {last_use("t")}) as last_used_at,
        {USES_BY_DAY} as uses_by_day,
        case when t.announced is not null
@@ -232,14 +237,15 @@ select {listed("t")}, r.recent_uses, now() as clock,
   from ranked r
   join token t on (t.account_id, t.token_id) = ($1, r.token_id)
        {token_context.joined("t")}
- order by r.recent_uses desc, t.expires_at, t.token_id""",
+ order by r.refused, r.recent_uses desc, t.expires_at, t.token_id""",
         *arguments,
     )
     return [_alert(row, group.rank) for row in rows]
 
 
 def _alert(row: asyncpg.Record, rank: int) -> Alert:
-    place = [str(rank), str(-row["recent_uses"]), row["expires_at"].isoformat(), str(row["token_id"])]
+    use = str(row["refused"]), str(-row["recent_uses"])
+    place = [str(rank), *use, row["expires_at"].isoformat(), str(row["token_id"])]
     return Alert(
         listed=Listed(
             token_of(row), token_context.context_of(row), row["last_used_at"], row["clock"], list[object](place)

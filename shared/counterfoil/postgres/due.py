@@ -1,4 +1,4 @@
-"""Tokens whose notice or expiry is due, and how many expire soon."""
+"""Tokens whose notice or expiry is due, how many expire soon, and how many alerts are open."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import astuple
 
+from counterfoil.postgres.alerts import ALERTING, KEPT, RECENT
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.token_context import removed
 
@@ -71,4 +72,45 @@ async def expiring(pool: Pool) -> dict[str, int]:
     return dict(row) if row else {}
 
 
+class OpenAlerts(msgspec.Struct, frozen=True):
+    """How many alerts are open whose latest notice is in this span, of tokens that were recently used or not."""
+
+    notice: str
+    used: bool
+    count: int
+
+
+async def open_alerts(pool: Pool) -> list[OpenAlerts]:
+    """Return the open alerts of all accounts: those of `GET /v1/alerts` for which a notice was raised.
+
+    `notice` is `expired`, or the shortest span that contains the notice: `1d`, `7d`, `30d`, `90d` or `later`. Every
+    span is in the answer, perhaps with no alerts. This reads every open alert: ask once a minute, not once a request.
+    """
+    rows = await pool.fetch(
+        f"""
+        select s.notice, u.used, count(a.notice) as tokens
+          from unnest($1::text[]) as s(notice)
+         cross join unnest('{{false,true}}'::boolean[]) as u(used)
+          left join (select case when t.announced = 0 then 'expired'
+                                 when t.announced <= 86400 then '1d'
+                                 when t.announced <= 7 * 86400 then '7d'
+                                 when t.announced <= 30 * 86400 then '30d'
+                                 when t.announced <= 90 * 86400 then '90d'
+                                 else 'later' end as notice,
+                            coalesce(t.last_exchanged_at > now() - $2::interval, false)
+                            or exists (select
+                                         from token_use u
+                                        where (u.account_id, u.token_id) = (t.account_id, t.token_id)
+                                          and u.day > (now() - $2::interval)::date) as used
+                       from token t
+                      where t.announced is not null
+                        and t.expires_at > now() - $3::interval
+                        and {ALERTING}) as a using (notice, used)
+         group by s.notice, u.used""",
+        _NOTICES, RECENT, KEPT,
+    )  # fmt: skip
+    return [OpenAlerts(row["notice"], row["used"], row["tokens"]) for row in rows]
+
+
+_NOTICES: Final = ("expired", "1d", "7d", "30d", "90d", "later")
 BEFORE_ALL: Final = Due(datetime.fromisoformat("0001-01-01T00:00:00+00:00"), UUID(int=0), UUID(int=0))

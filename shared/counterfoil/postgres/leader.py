@@ -8,7 +8,7 @@ import asyncpg
 import structlog
 
 from counterfoil.core.refusals import Misconfigured
-from counterfoil.postgres.connection import LOST, Connection, connect
+from counterfoil.postgres.connection import LOST, Connection, Pool, connect
 
 log = structlog.get_logger()
 
@@ -23,6 +23,23 @@ def lock_of(name: str) -> int:
     if not 1 <= len(letters) <= _LETTERS:
         raise ValueError(f"a lead's name has 1 to {_LETTERS} letters, such as 'clock'; {name!r} has {len(letters)}")
     return int.from_bytes(letters)
+
+
+async def is_led(pool: Pool, name: str) -> bool:
+    """Say whether any process has this lead."""
+    led: bool = await pool.fetchval(
+        """
+        select exists (
+               select
+                 from pg_locks
+                where locktype = 'advisory'
+                  and database = (select oid from pg_database where datname = current_database())
+                  and objsubid = 1  -- of a lock whose number is one bigint, here in two halves
+                  and (classid::bigint << 32 | objid::bigint) = $1
+                  and granted)""",
+        lock_of(name),
+    )
+    return led
 
 
 class Lead:

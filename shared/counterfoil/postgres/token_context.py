@@ -55,13 +55,22 @@ def joined(token: str = "t") -> str:  # noqa: S107 - an alias
 
 def removed(token: str = "t") -> str:  # noqa: S107 - an alias
     """Return the condition that the user who owned a token was removed: one look-up by primary key."""
+    return _owner_is("removed", token)
+
+
+def disabled(token: str = "t") -> str:  # noqa: S107 - an alias
+    """Return the condition that the user who owns a token is disabled: one look-up by primary key."""
+    return _owner_is("disabled", token)
+
+
+def _owner_is(status: str, token: str) -> str:
     return f"""exists (select
                    from subject o
                   where o.account_id = {token}.account_id
                     and o.subject_id = case when {token}.owner_type = 'user' and {token}.owner_id ~ '{_OWNER}'
                                             then {token}.owner_id::uuid end
                     and o.kind = 'user'
-                    and o.status = 'removed')"""
+                    and o.status = '{status}')"""
 
 
 class _Details(msgspec.Struct, frozen=True):

@@ -27,7 +27,7 @@ S = TypeVar("S", bound=SubjectState)
 _WAIT_SECONDS: Final = 2.0
 """How long a request waits for its turn; most scans take milliseconds."""
 _RETRY_SECONDS: Final = 10
-_TOO_MANY: Final = "Too many bulk revocations are being planned; nothing was changed, try again."
+_TOO_MANY: Final = "Too many calls are reading very many tokens; nothing was changed, try again."
 
 
 class PageQuery(Given, frozen=True, kw_only=True):

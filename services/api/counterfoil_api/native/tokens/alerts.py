@@ -26,7 +26,7 @@ from counterfoil_api.operations.reading import Query
 api = Api("alerts", OURS)
 
 _QUESTION: Final = "alerts"
-_SCOPE: Final = "alerts.read"
+SCOPE: Final = "alerts.read"
 Window = Annotated[Span, Meta(description="How far ahead, such as 7d.")]
 
 
@@ -50,7 +50,7 @@ class AlertQuery(AlertFilter, frozen=True, kw_only=True):
     ) = None
 
 
-@api.get("/v1/alerts", scope=_SCOPE, refusals=(BadDuration, BadReference))
+@api.get("/v1/alerts", scope=SCOPE, refusals=(BadDuration, BadReference))
 async def list_alerts(reading: Reading, caller: Caller, *, query: Query[AlertQuery]) -> AlertPage:
     """List announced and past expiries of the tokens that the caller may reach, and ends of graces.
 
@@ -59,10 +59,12 @@ async def list_alerts(reading: Reading, caller: Caller, *, query: Query[AlertQue
 
     With `within`, list every token that is not revoked and expires in that window, or has expired within the last 30
     days, with or without a notice, and no graces. The most urgent come first: by notice, or with `within` by expiry
-    (past, within a day, 7, 30, 90 days, later), then the most used token. Such an alert ends when its token is renewed
-    or revoked, and 30 days after the expiry. With `creator`, list only tokens that this user or token created.
+    (past, within a day, 7, 30, 90 days, later); then the most used token, after which come suspended ones and those of
+    disabled users. Such an alert ends when its token is renewed or revoked, and 30 days after the expiry. With
+    `creator`, list only tokens that this user or token created.
     """
-    wanted = await wanted_alerts(reading, caller, query)
+    whose = reach_of_alerts(caller)
+    wanted = await filtered(reading, caller, query, within=whose, scope=SCOPE)
     used = None if query.used is None else query.used == "true"
     question = [_QUESTION, wanted, query.within, query.used]
     place = reading.after(caller, question, query.cursor, list[Any])
@@ -79,7 +81,7 @@ async def list_alerts(reading: Reading, caller: Caller, *, query: Query[AlertQue
     page, more = reading.page(
         caller, question, alerts, limit=query.limit, place=lambda each: [*each.listed.place, at.isoformat()]
     )
-    if _reach(caller) is None:
+    if whose is None:
         reading.access_log.note(caller, "alerts", rows=len(page))
     return AlertPage(
         items=[_document(alert) for alert in page], next_cursor=more,
@@ -87,10 +89,12 @@ async def list_alerts(reading: Reading, caller: Caller, *, query: Query[AlertQue
     )  # fmt: skip
 
 
-async def wanted_alerts(reading: Reading, caller: Principal, given: AlertFilter) -> Filter:
-    """Return the filter of the tokens whose alerts the caller asks for and may read."""
+async def filtered(
+    reading: Reading, caller: Principal, given: AlertFilter, *, within: Owner | None, scope: str
+) -> Filter:
+    """Return the filter of the tokens that are asked for, limited to those of one owner, or with None of any."""
     tokens = TokenFilter(owner_type=given.owner_type, owner_id=given.owner_id, creator=given.creator)
-    return await filter_within(reading, caller, tokens, within=_reach(caller), scope=_SCOPE, where="query")
+    return await filter_within(reading, caller, tokens, within=within, scope=scope, where="query")
 
 
 async def _announced(
@@ -119,9 +123,9 @@ def _length(window: str) -> timedelta:
         raise BadDuration(refusal.detail, field="within") from None
 
 
-def _reach(caller: Principal) -> Owner | None:
+def reach_of_alerts(caller: Principal) -> Owner | None:
     """Return the owner whose alerts the caller may read; None means every owner."""
-    if caller.owner is None or caller.lacks("own.read") or not caller.lacks(_SCOPE):
-        need(caller, _SCOPE)
+    if caller.owner is None or caller.lacks("own.read") or not caller.lacks(SCOPE):
+        need(caller, SCOPE)
         return None
     return caller.owner

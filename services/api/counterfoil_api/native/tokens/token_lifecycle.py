@@ -56,7 +56,7 @@ async def renew_token(
     listed = await permitted(writing.reading, caller, ref, scope="tokens.renew")
     command = Renew(
         account=caller.account, id=listed.token.id, by=caller, revisions=if_match,
-        lifetime=body.lifetime, expires_at=body.expires_at,
+        lifetime=body.lifetime, expires_at=body.expires_at, keeps_lifetime=body.keeps_lifetime,
     )  # fmt: skip
     return await _changed(writing, listed, command, key)
 

@@ -120,12 +120,16 @@ class Update(TokenCommand, frozen=True, kw_only=True):
 
 
 class Renew(TokenCommand, frozen=True, kw_only=True):
-    """Move its expiry; with neither a lifetime nor an expiry it is renewed for its own lifetime from now."""
+    """Move its expiry; with neither a lifetime nor an expiry it is renewed for its own lifetime from now.
+
+    With `keeps_lifetime` and an expiry, the token's own lifetime stays for later renewals; without, it has none.
+    """
 
     refusals = (AlreadyRevoked, BeyondCaller, BeyondPolicy, BadExpiry, NothingToRenew, RenewsItself, OwnerQuotaExceeded)
 
     lifetime: str | None = None
     expires_at: datetime | None = None
+    keeps_lifetime: bool = False
 
 
 class Rotate(TokenCommand, frozen=True, kw_only=True):

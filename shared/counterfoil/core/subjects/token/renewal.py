@@ -27,4 +27,6 @@ def renewed(token: Token, command: Renew | Rotate, at: datetime, policy: Policy)
     refuse_beyond_token(command.by, token)
     refuse_beyond_lifetime(command.by, expires_at)
     policy.refuse_beyond(at, expires_at)
+    if lifetime is None and isinstance(command, Renew) and command.keeps_lifetime:
+        lifetime = token.lifetime
     return Renewed(expired_at=token.expires_at, expires_at=expires_at, lifetime=lifetime)
