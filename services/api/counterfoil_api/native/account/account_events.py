@@ -12,7 +12,7 @@ from counterfoil.core.subjects.changes import Changes, changes_of
 from counterfoil.documents.events import AccountEventDocument, AccountEventPage, ActorDocument, ChangeDocument
 from counterfoil.postgres.account_events import account_events, histories
 from counterfoil_api.auth.conventions import OURS
-from counterfoil_api.auth.principals import Caller, need
+from counterfoil_api.auth.principals import Caller
 from counterfoil_api.handling.actors import Names, names
 from counterfoil_api.handling.reading import Reading
 from counterfoil_api.native.account.periods import PeriodPageQuery, period_of
@@ -27,14 +27,13 @@ _MOST_FOLDED: Final = 1_000
 _SAID_OF_PEOPLE: Final = frozenset({"name"})
 
 
-@api.get("/v1/account/events", scope="audit.read")
+@api.get("/v1/account/events", needs="audit.read")
 async def list_account_events(reading: Reading, caller: Caller, *, query: Query[PeriodPageQuery]) -> AccountEventPage:
     """List the events of the account except those of tokens, the newest first, with old and new values.
 
     They concern the account's name, policy and ended secrets, its users, its catalogue of scopes, and its bulk
     revocations. E-mail addresses, and reasons stated about users, need the scope to read users.
     """
-    need(caller, "audit.read")
     question = ["account events", query.since, query.until]
     after = reading.after(caller, question, query.cursor, tuple[datetime, UUID, int])
     facts = await account_events(

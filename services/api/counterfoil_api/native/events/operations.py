@@ -28,7 +28,7 @@ _DEFAULT_LIMIT: Final = 50
 
 @api.get(
     "/v1/events",
-    scope="audit.read",
+    needs="audit.read",
     refusals=(OperatorOnly, BeyondLog, TooManyStreams),
     streams=(NDJSON, EVENT_STREAM),
     headers=("Log-Head",),

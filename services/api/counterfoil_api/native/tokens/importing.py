@@ -34,7 +34,7 @@ from counterfoil.uses.import_tokens import existing, is_same, rehearse
 from counterfoil.uses.issue import Wish, creation
 from counterfoil.uses.verify import Verifying
 from counterfoil_api.auth.conventions import OURS
-from counterfoil_api.auth.principals import Caller, need
+from counterfoil_api.auth.principals import Caller
 from counterfoil_api.handling.described import undescribed as undescribed_of
 from counterfoil_api.handling.reading import Reading
 from counterfoil_api.handling.writing import Writing
@@ -58,7 +58,7 @@ _UNFINISHED: Final = (
 Answer = Imported | Refusal
 
 
-@api.post("/v1/tokens/import", scope="tokens.import", example=IMPORTS, longest_body=LONGEST_BODY)
+@api.post("/v1/tokens/import", needs="tokens.import", example=IMPORTS, longest_body=LONGEST_BODY)
 async def import_tokens(
     writing: Writing,
     verifying: Verifying,
@@ -75,7 +75,6 @@ async def import_tokens(
     moment, the reply is 503; repeat the call, which imports the rest and none twice. Holders keep the secrets that they
     have. A weak secret is refused; a digest does not show whether its secret is weak.
     """
-    need(caller, "tokens.import")
     undescribed_scopes = await _undescribed(writing.reading, caller, body.tokens)
     owners = await _owners(writing.reading, caller, body.tokens)
     given = {
