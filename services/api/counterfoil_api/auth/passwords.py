@@ -36,8 +36,8 @@ class Passwords:
     async def principal(self, given: PasswordGiven, presented: PresentedCredentials) -> Principal:
         """Return the user of the named or the default account who has this address, password and code.
 
-        `CredentialsRefused` does not say what was wrong, `OtpRequired` that a code is missing and nothing else;
-        `RateLimited` comes after too many tries.
+        Raises CredentialsRefused, which does not say what is wrong; OtpRequired if only the code is missing; and
+        RateLimited after too many failures.
         """
         account = given.account or await self._default.id()
         # A login queues for hashing only in its own turn, so that one user's many logins wait for each other alone.

@@ -1,7 +1,7 @@
-"""Newly sealed events, read once for all streams of this process that follow the same log.
+"""Reads newly sealed events once for all streams of this process that follow the same log.
 
 A feed keeps its latest batches. A stream with an earlier position reads from the database until it reaches them. A
-stream continues by its position alone, so it misses nothing and gets nothing twice, whichever batches are dropped.
+stream continues after its position, so it misses no event and gets none twice, whichever batches are dropped.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ KEPT_BYTES: Final = 32 * 2**20
 _BATCH: Final = 1_000
 _READS_AT_ONCE: Final = 2
 _FAR: Final = 10_000
-"""Positions of the whole log. A feed that is further behind reads its own head."""
+"""If the whole log has grown by more positions than this, every feed reads its own head."""
 _PAUSE_SECONDS: Final = 1.0
 
 Wake = Callable[[], None]
@@ -52,7 +52,7 @@ class Feed:
 
     @property
     def start(self) -> int | None:
-        """The position after which it has every event."""
+        """The feed has all events after this position."""
         return self._batches[0].after if self._batches else self.reached
 
     def piece_after(self, position: int, shape: Shape) -> Piece:
@@ -102,7 +102,7 @@ class Feed:
 
     async def _read(self) -> None:
         if self._asks:
-            self._asks = False  # before the read: a later notice may know of more than this read finds
+            self._asks = False  # before the read, because a later notice may announce more than this read finds
             async with self._turns:
                 head = await head_of(self._pool, self.account)
             self._target = max(head, self._target)
@@ -158,7 +158,7 @@ class Kept:
 
 
 class Feeds:
-    """The feeds with at least one stream, woken when the sealer has sealed something for them."""
+    """The feeds that streams follow. A feed reads on when the sealer has sealed something for it."""
 
     def __init__(self, pool: Pool, watch: LogWatch, *, replaced: Callable[[], None]) -> None:
         self._pool, self._watch, self._replaced = pool, watch, replaced

@@ -16,11 +16,11 @@ from counterfoil.postgres.sealing import CHANNEL
 log = structlog.get_logger()
 
 EVERY_SECONDS: Final = 1.0
-"""A notification that is lost, or that a pooler drops, costs so much time but no event."""
+"""The interval of queries. If a notification is lost, for example in a pooler, its events arrive this much later."""
 
 
 class LogWatch:
-    """Knows the size of the whole log: from the sealer's notifications, and from a query each second."""
+    """Learns the size of the whole log from the sealer's notifications, and from a query each second."""
 
     def __init__(self, url: str) -> None:
         self._url = url

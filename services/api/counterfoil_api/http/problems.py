@@ -21,7 +21,7 @@ Headers = tuple[tuple[str, str], ...]
 
 _SOON = (("Retry-After", "1"),)
 
-# Our own secrets and signed bearers, with all characters next to them: the last filter of whatever a detail quotes.
+# Matches our own secrets and signed bearers with all adjacent characters: the last filter of what a detail quotes.
 _SECRETS = re.compile(r"(?<![\w-])(?:(?!eyJ)[\w-])*+eyJ[\w-]++(?:\.[\w-]++){2,}|cfl_[a-z]+_\w+")
 
 

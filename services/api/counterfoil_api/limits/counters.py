@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 PREFIX: Final = "counterfoil:limits:"
 PATIENCE_SECONDS: Final = 1.0
-"""After so long a step is run in this process instead."""
+"""If Valkey does not answer within this time, the step runs in this process."""
 _GRACE_SECONDS: Final = 0.05
 _PAUSE_SECONDS: Final = 1
 _LOST: Final = (RedisError, OSError, TimeoutError)
@@ -43,7 +43,7 @@ class Counters:
 
     @property
     def shared(self) -> bool:
-        """Whether all processes count together, as of a second ago at most."""
+        """Whether all processes count together; the answer is at most a second old."""
         return self._shared
 
     async def do(self, step: Step, key: str, *args: int) -> list[int]:

@@ -1,13 +1,13 @@
 """What a proxy demands of credentials: the account of the token, its scopes, and the audience of a bearer.
 
-It stands in the address that the proxy was given, never in what its client sent. There are two forms, since proxies
-differ in what they make of that address:
+The demand is a part of the address in the proxy's settings; its clients cannot change it. There are two forms, because
+some proxies append the path of the client's request to that address:
 
-    /v1/forward?account=ID&scope=invoices.read&audience=https://app.example      asked as it stands: nginx, Traefik
-    /v1/forward/account/ID/scope/invoices.read/audience/https%3A%2F%2Fapp.example/-     with more behind it: Envoy
+    /v1/forward?account=ID&scope=invoices.read&audience=https://app.example      used as it is: nginx, Traefik
+    /v1/forward/account/ID/scope/invoices.read/audience/https%3A%2F%2Fapp.example/-     with an appended path: Envoy
 
-What follows the `-` is the path and query that a stranger typed. It is cut off before anything is read. A value that is
-nothing but `-` is written `%2D` there.
+A client chooses what follows the `-`. It is removed before anything is read. In the second form, a value that consists
+of `-` alone is written as `%2D`.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Bulk revocation: plan what a filter finds, let a bulk revocation revoke exactly that, watch it, cancel it."""
+"""Bulk revocations: plan, request, list, read and cancel them."""
 
 from datetime import datetime
 from typing import Final

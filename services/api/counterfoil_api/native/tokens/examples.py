@@ -1,4 +1,4 @@
-"""Examples for the OpenAPI document; being typed, they cannot fall behind the types."""
+"""Examples for the OpenAPI document. They are typed, so they always fit the types."""
 
 from datetime import UTC, datetime
 from typing import Final

@@ -1,4 +1,4 @@
-"""Import of tokens from elsewhere, with the secrets that their holders have; many in one call, each by itself."""
+"""Imports tokens from other systems with the secrets that their holders have: many in a call, each with a result."""
 
 import asyncio
 from collections import Counter
@@ -50,7 +50,7 @@ api = Api("tokens", OURS)
 
 LONGEST_BODY = 4 * 2**20
 BORN = "created_at"
-"""The metadata keeps under this name when a token was created elsewhere."""
+"""The metadata of an imported token has its creation time in the other system under this name."""
 _UNFINISHED: Final = (
     "Some tokens may be imported and others not; repeat the call, which imports the rest and none twice."
 )
@@ -149,7 +149,7 @@ def _algorithms(commands: list[Create], answers: list[Answer]) -> set[Algorithm]
 
 
 async def _rehearsed(writing: Writing, commands: list[Create]) -> list[Answer]:
-    """Return what would become of these items."""
+    """Return the answers that these items would get without `dry_run`."""
     refusals = await rehearse(writing.door, commands)
     if later := [refusal for refusal in refusals if isinstance(refusal, Unavailable)]:
         raise later[0]
