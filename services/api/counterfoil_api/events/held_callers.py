@@ -67,13 +67,9 @@ async def gone(pool: Pool, keys: Keys, held: Sequence[HeldCaller]) -> list[Refus
 
 
 def _why_gone(
-    caller: HeldCaller,
-    found: Mapping[Key, TokenCaller | UserCaller],
-    accounts: Mapping[UUID, Context],
-    *,
-    ring: KeyRing,
-    at: datetime,
-) -> Refusal | None:
+    caller: HeldCaller, found: Mapping[Key, TokenCaller | UserCaller], accounts: Mapping[UUID, Context], *,
+    ring: KeyRing, at: datetime,
+) -> Refusal | None:  # fmt: skip
     principal = caller.principal
     if principal.signed_with and principal.signed_with not in ring.verifying:
         return CallerGone()

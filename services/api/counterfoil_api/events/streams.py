@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from contextlib import AsyncExitStack
 from time import monotonic
-from typing import Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Self
 from uuid import UUID
 
 from counterfoil.core.refusals import Overloaded
@@ -19,6 +19,9 @@ from counterfoil_api.events.log_watch import LogWatch
 from counterfoil_api.http.errors import TooManyStreams
 from counterfoil_api.metrics import STREAMS, STREAMS_ENDED
 
+if TYPE_CHECKING:
+    from counterfoil_api.events.live import LiveStream
+
 LOOK_SECONDS: Final = 1.5
 """The interval of the checks of all callers."""
 _LOOK_PATIENCE_SECONDS: Final = 10.0
@@ -28,24 +31,6 @@ _RETRY_SECONDS: Final = 5
 CREDENTIAL: Final = "credential-ended"
 STOPPING: Final = "shutting-down"
 REPLACED: Final = "log-replaced"
-
-
-class OpenStream(Protocol):
-    """A stream of this process."""
-
-    @property
-    def account(self) -> UUID:
-        """The account that the stream counts for."""
-
-    @property
-    def caller(self) -> HeldCaller:
-        """The caller who reads it."""
-
-    def confirm(self, as_of: float) -> None:
-        """Note that the caller had access at this time."""
-
-    def end(self, reason: str) -> None:
-        """End the stream for this reason."""
 
 
 class Streams:
@@ -61,7 +46,7 @@ class Streams:
         self._stack = AsyncExitStack()
         self._watch = LogWatch(url)
         self.feeds = Feeds(readers, self._watch, replaced=self._replaced)
-        self._open: set[OpenStream] = set()
+        self._open: set[LiveStream] = set()
         self._accounts: Counter[UUID] = Counter()
         self._looking = Repeating(self._look, seconds=LOOK_SECONDS, failure_event="streams_not_confirmed")
 
@@ -76,7 +61,7 @@ class Streams:
         await self._looking.stop()
         await self._stack.aclose()
 
-    def enter(self, stream: OpenStream) -> None:
+    def enter(self, stream: LiveStream) -> None:
         """Count a stream for its account, or raise TooManyStreams."""
         account = stream.account
         if self._accounts[account] >= self._most:
@@ -88,7 +73,7 @@ class Streams:
         self._open.add(stream)
         STREAMS.inc()
 
-    def leave(self, stream: OpenStream, reason: str) -> None:
+    def leave(self, stream: LiveStream, reason: str) -> None:
         """Stop counting a stream; a second call does nothing."""
         if stream not in self._open:
             return

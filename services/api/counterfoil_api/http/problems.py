@@ -201,13 +201,9 @@ def problem(refusal: Refusal) -> web.Response:
 
 
 def refusal_response(
-    refusal: Refusal,
-    document: object,
-    *,
-    status: int,
-    media_type: str = "application/json",
+    refusal: Refusal, document: object, *, status: int, media_type: str = "application/json",
     headers: Mapping[str, str] = MappingProxyType({}),
-) -> web.Response:
+) -> web.Response:  # fmt: skip
     """Return the response to a refusal with this document, and with Retry-After, Allow and the challenge of a 401."""
     fields = {"Content-Type": media_type, "Cache-Control": "no-store", **dict(kind_of(refusal).headers), **headers}
     if "WWW-Authenticate" in fields:

@@ -9,7 +9,7 @@ import structlog
 from counterfoil.uses.egress import Egress, EgressFailed
 from counterfoil_api.auth.issuers.keys import KeySet, key_set_of
 from counterfoil_api.auth.issuers.strict_json import decoded
-from counterfoil_api.metrics import observe_issuer_fetch
+from counterfoil_api.metrics import ISSUER_FETCHES
 
 log = structlog.get_logger()
 
@@ -37,10 +37,10 @@ async def fetched_keys(egress: Egress, issuer: str) -> FetchedKeys:
     except ValueError as error:
         outcome, why = "content", f"{error}."
     else:
-        observe_issuer_fetch("fetched")
+        ISSUER_FETCHES.labels("fetched").inc()
         log.info("issuer_keys_fetched", issuer=issuer, keys=len(found.keys.keys))
         return found
-    observe_issuer_fetch(outcome)
+    ISSUER_FETCHES.labels(outcome).inc()
     log.warning("issuer_keys_not_fetched", issuer=issuer, reason=outcome, why=why)
     raise KeysNotFetched
 

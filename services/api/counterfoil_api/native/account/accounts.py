@@ -36,14 +36,9 @@ async def get_account(reading: Reading, caller: Caller) -> Tagged[AccountDocumen
     example=AccountChanges(policy=PolicyGiven(max_lifetime="90d", default_lifetime="30d", networks=("192.0.2.0/24",))),
 )
 async def update_account(
-    writing: Writing,
-    caller: Caller,
-    address: ClientAddress,
-    *,
-    body: Body[AccountChanges],
-    if_match: IfMatch,
+    writing: Writing, caller: Caller, address: ClientAddress, *, body: Body[AccountChanges], if_match: IfMatch,
     key: IdempotencyKey,
-) -> Tagged[AccountDocument]:
+) -> Tagged[AccountDocument]:  # fmt: skip
     """Change the account's name or its policy.
 
     Networks without your own address are refused, unless you set `shut_me_out`.

@@ -63,14 +63,9 @@ async def get_owner_quota(
     example=QuotaGiven(rate_limit="6000/1m", max_tokens=20),
 )
 async def set_owner_quota(
-    writing: Writing,
-    caller: Caller,
-    *,
-    owner_type: OwnerType,
-    owner_id: OwnerId,
-    body: Body[QuotaGiven],
+    writing: Writing, caller: Caller, *, owner_type: OwnerType, owner_id: OwnerId, body: Body[QuotaGiven],
     if_match: IfMatch,
-) -> Tagged[QuotaDocument]:
+) -> Tagged[QuotaDocument]:  # fmt: skip
     """Set an owner's quota, in place of an earlier one.
 
     `rate_limit` and `max_uses` count the uses of all the owner's tokens and their bearer tokens together, in addition

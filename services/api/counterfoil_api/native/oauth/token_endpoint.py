@@ -60,14 +60,9 @@ _NEEDED: Final = "client_credentials needs a token's id as client_id and its sec
     ),
 )
 async def grant_bearer(
-    exchanging: Exchanging,
-    callers: Callers,
-    issuers: Issuers,
-    client: OptionalCredentials[PresentedCredentials],
-    address: ClientAddress,
-    *,
-    form: Form[TokenRequest],
-) -> OAuthBearer:
+    exchanging: Exchanging, callers: Callers, issuers: Issuers, client: OptionalCredentials[PresentedCredentials],
+    address: ClientAddress, *, form: Form[TokenRequest],
+) -> OAuthBearer:  # fmt: skip
     """Get a bearer the OAuth way: RFC 6749 4.4 (client credentials) or RFC 8693 (token exchange).
 
     With `client_credentials`, the client_id is a token's id and the client_secret its secret. Token exchange takes a
@@ -94,12 +89,9 @@ def _request(form: TokenRequest, address: Address | None) -> BearerRequest:
 
 
 async def _for_client(
-    exchanging: Exchanging,
-    callers: Callers,
-    presented: PresentedCredentials | None,
-    form: TokenRequest,
+    exchanging: Exchanging, callers: Callers, presented: PresentedCredentials | None, form: TokenRequest,
     address: Address | None,
-) -> IssuedBearer:
+) -> IssuedBearer:  # fmt: skip
     async with callers.judging(presented):
         request = _request(form, address)
         if presented is None:

@@ -177,15 +177,9 @@ async def _revocation_id(writing: Writing, caller: Principal, key: Retry | None)
 
 
 async def staged(
-    reading: Reading,
-    caller: Principal,
-    wanted: Filter,
-    children: Children | None,
-    *,
-    revocation_id: UUID,
-    reason: str,
+    reading: Reading, caller: Principal, wanted: Filter, children: Children | None, *, revocation_id: UUID, reason: str,
     plan: str | None = None,
-) -> tuple[AcceptBulkRevocation, int]:
+) -> tuple[AcceptBulkRevocation, int]:  # fmt: skip
     """Stage the tokens of a bulk revocation; return the command that accepts it, and how many tokens it skips.
 
     Raises PlanChanged if the tokens are not those of the plan.

@@ -60,15 +60,9 @@ Answer = Imported | Refusal
 
 @api.post("/v1/tokens/import", needs="tokens.import", example=IMPORTS, longest_body=LONGEST_BODY)
 async def import_tokens(
-    writing: Writing,
-    verifying: Verifying,
-    limits: Limits,
-    settings: Settings,
-    *,
-    caller: Caller,
-    address: ClientAddress,
-    body: Body[Imports],
-) -> ImportReport:
+    writing: Writing, verifying: Verifying, limits: Limits, settings: Settings, *, caller: Caller,
+    address: ClientAddress, body: Body[Imports],
+) -> ImportReport:  # fmt: skip
     """Import tokens from elsewhere.
 
     Each token is issued or refused by itself, with no more than the caller holds. If one of them can be neither at the
@@ -193,14 +187,9 @@ def _already(command: Create, fact: Fact) -> Answer:
 
 
 def _prepared(
-    verifying: Verifying,
-    settings: Settings,
-    caller: Principal,
-    item: TokenFromElsewhere,
-    *,
-    owners: Mapping[OwnerGiven, Owner | Refusal],
-    undescribed: frozenset[str],
-) -> Create | Refusal:
+    verifying: Verifying, settings: Settings, caller: Principal, item: TokenFromElsewhere, *,
+    owners: Mapping[OwnerGiven, Owner | Refusal], undescribed: frozenset[str],
+) -> Create | Refusal:  # fmt: skip
     owner = caller.owner if item.owner is None else owners[item.owner]
     if owner is None:
         return BadOwner("State the token's owner, such as service:billing.", field="owner")

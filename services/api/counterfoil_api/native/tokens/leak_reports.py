@@ -52,14 +52,9 @@ Found = Annotated[str, Meta(max_length=4_096)] | Finding
 
 @api.post("/v1/leak-reports", longest_body=_LONGEST_BODY, refusals=(RateLimited,), example=["cfl_service_4dQp…"])
 async def report_leaks(
-    writing: Writing,
-    verifying: Verifying,
-    limits: Limits,
-    settings: Settings,
-    address: ClientAddress,
-    *,
+    writing: Writing, verifying: Verifying, limits: Limits, settings: Settings, address: ClientAddress, *,
     body: Body[list[Found]],
-) -> Accepted[Report]:
+) -> Accepted[Report]:  # fmt: skip
     """Report up to 1,000 leaked secrets; every token that one of them opens is revoked.
 
     It takes no login: the holder of a secret could do worse with it. The answer comes when all tokens are revoked, and

@@ -122,13 +122,9 @@ async def revoke_token(
 
 
 async def _changed(
-    writing: Writing,
-    before: Listed,
-    command: TokenCommand | AllOrNothing,
-    retry: Retry | None,
-    *,
+    writing: Writing, before: Listed, command: TokenCommand | AllOrNothing, retry: Retry | None, *,
     unlisted: Undescribed | None = None,
-) -> Tagged[TokenDocument]:
+) -> Tagged[TokenDocument]:  # fmt: skip
     def shown(outcome: Outcome) -> TokenDocument:
         document = document_after(outcome, last_used_at=before.last_used_at)
         return document if unlisted is None else warned(document, unlisted)

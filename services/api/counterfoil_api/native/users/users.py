@@ -150,11 +150,9 @@ async def with_password(
 
 
 async def changed(
-    writing: Writing,
-    command: Command | AllOrNothing,
-    key: Retry | None,
+    writing: Writing, command: Command | AllOrNothing, key: Retry | None,
     children: ChildrenDocument | UnsetType = UNSET,
-) -> Tagged[UserDocument]:
+) -> Tagged[UserDocument]:  # fmt: skip
     """Execute a command and return the user with their revision, and the tokens that they created."""
     default = await writing.reading.default_account.id()
 
