@@ -82,7 +82,7 @@ OURS: Final = {
     "counterfoil_api.handling.reading:Reading.after": "the place in a cursor, which we signed",
     "counterfoil_api.handling.writing:Writing.reply": _ANSWER,
     "counterfoil_api.handling.writing:Writing.recall": _ANSWER,
-    "counterfoil_api.native.tokens.bulk:_staged": _ANSWER,
+    "counterfoil_api.native.tokens.bulk:staged": _ANSWER,
     "counterfoil_api.native.tokens.exchange:exchange_token": "an id of ours",
     "counterfoil_api.native.tokens.issuing:_recalled": _ANSWER,
     "counterfoil.uses.bearers:_low": "a bearer that we have just signed",
