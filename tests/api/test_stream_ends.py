@@ -221,6 +221,6 @@ async def test_a_long_read_stops_when_its_credential_or_its_process_ends(
     monkeypatch.setattr(operations, "replay", replayed)
     monkeypatch.setattr(LogRequest, "window", window)
     monkeypatch.setattr(replaying, "_CHUNK", 1)
-    monkeypatch.setattr(replaying, "_LOOK_SECONDS", -1.0)
+    monkeypatch.setattr(replaying, "_CHECK_SECONDS", -1.0)
     with pytest.raises(ClientPayloadError):
         await reader.get("/v1/events")

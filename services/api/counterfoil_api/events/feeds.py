@@ -46,7 +46,7 @@ class Feed:
         self.listeners: set[Wake] = set()
         self._pool, self._turns, self._kept = pool, turns, kept
         self._batches: deque[Batch] = deque()
-        self._target, self._asks = 0, False
+        self._target, self._head_unknown = 0, False
         self._wake = asyncio.Event()
         self._task = asyncio.create_task(self._read_on())
 
@@ -66,7 +66,7 @@ class Feed:
     def grow(self, target: int | None) -> None:
         """Read up to this position, or up to the present end of the log."""
         if target is None:
-            self._asks = True
+            self._head_unknown = True
         else:
             self._target = max(target, self._target)
         self._wake.set()
@@ -101,14 +101,14 @@ class Feed:
                 self.grow(None)
 
     async def _read(self) -> None:
-        if self._asks:
-            self._asks = False  # before the read, because a later notice may announce more than this read finds
+        if self._head_unknown:
+            self._head_unknown = False  # before the read, because a later notice may announce more than this read finds
             async with self._turns:
                 head = await head_of(self._pool, self.account)
             self._target = max(head, self._target)
             if self.reached is None:
                 self.reached = head
-                self._tell()
+                self._wake_listeners()
         while self.reached is not None and self.reached < self._target:
             async with self._turns:
                 found = await window(
@@ -120,9 +120,9 @@ class Feed:
             self.reached = found.reached
             self._batches.append(batch)
             self._kept.add(self, batch)
-            self._tell()
+            self._wake_listeners()
 
-    def _tell(self) -> None:
+    def _wake_listeners(self) -> None:
         for wake in self.listeners:
             wake()
 
@@ -171,7 +171,7 @@ class Feeds:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        await self._stack.enter_async_context(in_background(self._spread()))
+        await self._stack.enter_async_context(in_background(self._follow_log()))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -201,7 +201,7 @@ class Feeds:
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
 
-    async def _spread(self) -> None:
+    async def _follow_log(self) -> None:
         size: int | None = None
         while True:
             before, size = size, await self._watch.other_than(size)
@@ -211,14 +211,14 @@ class Feeds:
                 self._feeds.clear()
                 self._replaced()
                 continue
-            ends = await self._ends(before, size)
+            heads = await self._new_heads(before, size)
             for account, feed in self._feeds.items():
                 if account is None:
                     feed.grow(size)
-                elif ends is None or account in ends:
-                    feed.grow(None if ends is None else ends[account])
+                elif heads is None or account in heads:
+                    feed.grow(None if heads is None else heads[account])
 
-    async def _ends(self, before: int | None, size: int) -> Mapping[UUID, int] | None:
+    async def _new_heads(self, before: int | None, size: int) -> Mapping[UUID, int] | None:
         """Return the new head of each account with news; None if each feed has to read its own."""
         if not self._feeds.keys() - {None}:
             return {}

@@ -48,8 +48,8 @@ class LiveStream(ABC):
         self._position = after
         self._wake = asyncio.Event()
         self._ended: str | None = None
-        self._said_last = False
-        self._confirmed = self._spoke = monotonic()
+        self._sent_ending = False
+        self._confirmed = self._sent_at = monotonic()
         self._first = first
         streams.enter(self)
         self._feed = streams.feeds.follow(log, self._wake.set)
@@ -71,7 +71,7 @@ class LiveStream(ABC):
         """Return the last line of a stream whose credential ended; empty if its form has none."""
 
     @abstractmethod
-    def _looked(self, piece: Piece) -> None:
+    def _note_read(self, piece: Piece) -> None:
         """Log or count a piece before it is sent."""
 
     def confirm(self, as_of: float) -> None:
@@ -102,10 +102,10 @@ class LiveStream(ABC):
             if self._is_over():  # while the database was read
                 break
             if piece is not None and self._take(piece):
-                self._spoke = monotonic()
+                self._sent_at = monotonic()
                 return piece.data
-            if monotonic() >= self._spoke + self.silence_seconds:
-                self._spoke = monotonic()
+            if monotonic() >= self._sent_at + self.silence_seconds:
+                self._sent_at = monotonic()
                 return self._keep_alive()
             if piece is None:
                 await self._pause()
@@ -121,8 +121,8 @@ class LiveStream(ABC):
         return unconfirmed < TRUSTED_SECONDS
 
     def _last(self) -> bytes:
-        if self._ended == CREDENTIAL and not self._said_last:
-            self._said_last = True
+        if self._ended == CREDENTIAL and not self._sent_ending:
+            self._sent_ending = True
             if last := self._ending():
                 return last
         if self._ended in (CREDENTIAL, STOPPING):
@@ -148,13 +148,13 @@ class LiveStream(ABC):
 
     def _take(self, piece: Piece) -> bool:
         """Move to the end of a piece, and say whether it shows anything."""
-        self._looked(piece)
+        self._note_read(piece)
         self._position = piece.reached
         return bool(piece.data)
 
     async def _pause(self) -> None:
         """Wait for news, or for the time of the next line."""
-        seconds = min(_PAUSE_SECONDS, self._spoke + self.silence_seconds - monotonic())
+        seconds = min(_PAUSE_SECONDS, self._sent_at + self.silence_seconds - monotonic())
         with suppress(TimeoutError):
             async with asyncio.timeout(max(seconds, 0.01)):
                 await self._wake.wait()

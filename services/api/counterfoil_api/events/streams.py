@@ -22,9 +22,9 @@ from counterfoil_api.metrics import STREAMS, STREAMS_ENDED
 if TYPE_CHECKING:
     from counterfoil_api.events.live import LiveStream
 
-LOOK_SECONDS: Final = 1.5
+CHECK_SECONDS: Final = 1.5
 """The interval of the checks of all callers."""
-_LOOK_PATIENCE_SECONDS: Final = 10.0
+_CHECK_PATIENCE_SECONDS: Final = 10.0
 _CATCHING_UP_AT_ONCE: Final = 2
 _RETRY_SECONDS: Final = 5
 
@@ -48,17 +48,17 @@ class Streams:
         self.feeds = Feeds(readers, self._watch, replaced=self._replaced)
         self._open: set[LiveStream] = set()
         self._accounts: Counter[UUID] = Counter()
-        self._looking = Repeating(self._look, seconds=LOOK_SECONDS, failure_event="streams_not_confirmed")
+        self._checks = Repeating(self._check_callers, seconds=CHECK_SECONDS, failure_event="streams_not_confirmed")
 
     async def __aenter__(self) -> Self:
         await self._stack.enter_async_context(in_background(self._watch.watch()))
         await self._stack.enter_async_context(self.feeds)
-        self._looking.start()
+        self._checks.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self.stop()
-        await self._looking.stop()
+        await self._checks.stop()
         await self._stack.aclose()
 
     def enter(self, stream: LiveStream) -> None:
@@ -104,14 +104,14 @@ class Streams:
         for stream in self._open:
             stream.end(reason)
 
-    async def _look(self) -> None:
-        looked_at = list(self._open)
-        if not looked_at:
+    async def _check_callers(self) -> None:
+        checked = list(self._open)
+        if not checked:
             return
         as_of = monotonic()
-        async with asyncio.timeout(_LOOK_PATIENCE_SECONDS):
-            found = await gone(self._by_key, self._keys, [stream.caller for stream in looked_at])
-        for stream, why in zip(looked_at, found, strict=True):
+        async with asyncio.timeout(_CHECK_PATIENCE_SECONDS):
+            found = await gone(self._by_key, self._keys, [stream.caller for stream in checked])
+        for stream, why in zip(checked, found, strict=True):
             if why is None:
                 stream.confirm(as_of)
             else:

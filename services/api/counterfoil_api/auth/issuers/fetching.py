@@ -31,7 +31,7 @@ class FetchedKeys:
 async def fetched_keys(egress: Egress, issuer: str) -> FetchedKeys:
     """Request the keys of an issuer, or raise KeysNotFetched; both results are counted and logged."""
     try:
-        found = await _asked(egress, issuer)
+        found = await _requested(egress, issuer)
     except EgressFailed as failure:
         outcome, why = str(failure.reason), str(failure)
     except ValueError as error:
@@ -45,7 +45,7 @@ async def fetched_keys(egress: Egress, issuer: str) -> FetchedKeys:
     raise KeysNotFetched
 
 
-async def _asked(egress: Egress, issuer: str) -> FetchedKeys:
+async def _requested(egress: Egress, issuer: str) -> FetchedKeys:
     metadata = _configuration((await egress.get(issuer.removesuffix("/") + _WELL_KNOWN)).content)
     if metadata.get("issuer") != issuer:
         raise ValueError("The configuration is that of another issuer: its member issuer has to be exactly this one")

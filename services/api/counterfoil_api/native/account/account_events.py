@@ -24,7 +24,7 @@ api = Api("audit", OURS)
 
 _MOST_FOLDED: Final = 1_000
 """For a subject with more events than these, the list has no changes of fields."""
-_SAID_OF_PEOPLE: Final = frozenset({"name"})
+_PERSONAL_FIELDS: Final = frozenset({"name"})
 
 
 @api.get("/v1/account/events", needs="audit.read")
@@ -62,7 +62,7 @@ def _document(caller: Principal, fact: Fact, changes: Changes | None, known: Nam
     event, named = event_document(fact, known), known.get(fact.subject.id)
     hidden: frozenset[str] = frozenset()
     if fact.subject.kind == "user" and caller.lacks("users.read"):
-        event, hidden = msgspec.structs.replace(event, private=None), _SAID_OF_PEOPLE
+        event, hidden = msgspec.structs.replace(event, private=None), _PERSONAL_FIELDS
     return AccountEventDocument(
         version=event.version, type=event.type, at=event.at, by=event.by, data=event.data, private=event.private,
         subject=ActorDocument(

@@ -78,7 +78,7 @@ async def set_owner_quota(
         account=caller.account, id=_subject(caller, owner), by=caller, revisions=if_match, owner=owner,
         rate_limit=body.rate_limit, max_uses=body.max_uses, max_tokens=body.max_tokens,
     )  # fmt: skip
-    return await _shown(writing.reading, await writing.execute(command))
+    return await _reply(writing.reading, await writing.execute(command))
 
 
 @api.delete("/v1/owners/{owner_type}/{owner_id}/quota", executes=(RemoveQuota,), needs="account.update")
@@ -90,7 +90,7 @@ async def remove_owner_quota(
     command = RemoveQuota(
         account=caller.account, id=_subject(caller, owner), by=caller, revisions=if_match, owner=owner
     )
-    return await _shown(writing.reading, await writing.execute(command))
+    return await _reply(writing.reading, await writing.execute(command))
 
 
 async def _owner(reading: Reading, caller: Principal, kind: str, given: str) -> Owner:
@@ -108,7 +108,7 @@ def _subject(caller: Principal, owner: Owner) -> UUID:
     return named(caller.account, KIND, f"{owner.type}:{owner.id}")
 
 
-async def _shown(reading: Reading, outcome: Outcome) -> Tagged[QuotaDocument]:
+async def _reply(reading: Reading, outcome: Outcome) -> Tagged[QuotaDocument]:
     (document,) = await _documents(reading, [outcome.of(QuotaOfOwner)])
     return Tagged(document, document.revision)
 

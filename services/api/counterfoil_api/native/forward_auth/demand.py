@@ -44,18 +44,18 @@ def demand_of(target: str) -> Demand:
     """Read the demand from the target of a proxy's request, or raise ProxyMisconfigured."""
     path, _, query = target.partition("?")
     if path == PATH:
-        return _queried(query)
+        return _from_query(query)
     # The first `-` as it was sent: nothing decoded, normalised or appended can come before it.
     segments, dash, _ = f"{path}/".partition("/-/")
     if not dash or not segments.startswith(f"{PATH}/"):
         raise ProxyMisconfigured(
             "Write what is required as ?account=ID&scope=invoices.read, or as path segments that end with /-."
         )
-    return _spelt(segments.removeprefix(f"{PATH}/"))
+    return _from_path(segments.removeprefix(f"{PATH}/"))
 
 
 @lru_cache(maxsize=256)
-def _queried(query: str) -> Demand:
+def _from_query(query: str) -> Demand:
     try:
         return _demand(fields_of(query, where="query") if query else {})
     except Refusal as refusal:
@@ -63,7 +63,7 @@ def _queried(query: str) -> Demand:
 
 
 @lru_cache(maxsize=256)
-def _spelt(path: str) -> Demand:
+def _from_path(path: str) -> Demand:
     segments = path.split("/")
     pairs = [(name, unquote(value)) for name, value in zip(segments[::2], segments[1::2], strict=False)]
     fields = dict(pairs)

@@ -78,10 +78,10 @@ async def grant_bearer(
             raise UnsupportedGrantType
         issued_token_type = UNSET if form.grant_type == CLIENT else form.issued_token_type
     if form.grant_type == CLIENT:
-        return _shown(await _for_client(exchanging, callers, client, form, address))
+        return _document(await _for_client(exchanging, callers, client, form, address))
     if client is not None:
         await callers.authenticate(client)
-    return _shown(await _exchanged(exchanging, callers, issuers, form, address), issued_token_type)
+    return _document(await _exchanged(exchanging, callers, issuers, form, address), issued_token_type)
 
 
 def _request(form: TokenRequest, address: Address | None) -> BearerRequest:
@@ -134,7 +134,7 @@ async def _actor(callers: Callers, acting: SecretGiven | BearerGiven, address: A
     return structs.replace(actor, scopes=())  # acting needs no scope
 
 
-def _shown(issued: IssuedBearer, issued_token_type: TokenType | UnsetType = UNSET) -> OAuthBearer:
+def _document(issued: IssuedBearer, issued_token_type: TokenType | UnsetType = UNSET) -> OAuthBearer:
     claims = issued.claims
     return OAuthBearer(
         access_token=issued.text,

@@ -49,7 +49,7 @@ from counterfoil_api.operations.reading import Body, ClientAddress
 api = Api("tokens", OURS)
 
 LONGEST_BODY = 4 * 2**20
-BORN = "created_at"
+CREATED_AT = "created_at"
 """The metadata of an imported token has its creation time in the other system under this name."""
 _UNFINISHED: Final = (
     "Some tokens may be imported and others not; repeat the call, which imports the rest and none twice."
@@ -76,7 +76,7 @@ async def import_tokens(
         for n, item in enumerate(body.tokens)
     }
     answers: dict[int, Answer] = {n: each for n, each in given.items() if isinstance(each, Refusal)}
-    answers |= await _existing(writing.reading, caller, given, tells_of_others=not body.dry_run)
+    answers |= await _existing(writing.reading, caller, given, reveals_others=not body.dry_run)
     new = {n: each for n, each in given.items() if isinstance(each, Create) and n not in answers}
     commands = list(new.values())
     if body.dry_run:
@@ -115,7 +115,7 @@ async def _created(writing: Writing, verifying: Verifying, caller: Principal, co
     _refuse_unfinished(answers)
     # A secret that another call imported just now may belong to this very item.
     lost = {n: commands[n] if isinstance(answer, SecretTaken) else answer for n, answer in enumerate(answers)}
-    again = await _existing(writing.reading, caller, lost, tells_of_others=True)
+    again = await _existing(writing.reading, caller, lost, reveals_others=True)
     return [again.get(n, answer) for n, answer in enumerate(answers)]
 
 
@@ -166,7 +166,7 @@ def _owner(found: Owner | BaseException | None) -> Owner | Refusal:
 
 
 async def _existing(
-    reading: Reading, caller: Principal, given: Mapping[int, Create | Imported | Refusal], *, tells_of_others: bool
+    reading: Reading, caller: Principal, given: Mapping[int, Create | Imported | Refusal], *, reveals_others: bool
 ) -> dict[int, Answer]:
     """Return the answers to items whose secret is in the ledger already.
 
@@ -174,7 +174,7 @@ async def _existing(
     be a way to guess secrets of others that leaves no trace.
     """
     commands = {n: each for n, each in given.items() if isinstance(each, Create)}
-    found = await existing(reading.pool, caller.account, commands, of_others=tells_of_others)
+    found = await existing(reading.pool, caller.account, commands, of_others=reveals_others)
     return {n: SecretTaken() if fact is None else _already(commands[n], fact) for n, fact in found.items()}
 
 
@@ -199,12 +199,11 @@ def _prepared(
         secret = _secret(item)
     except Refusal as refusal:
         return refusal
-    born = {} if item.created_at is None else {BORN: item.created_at.isoformat()}
+    created_at = {} if item.created_at is None else {CREATED_AT: item.created_at.isoformat()}
     wish = Wish(
-        name=item.name, owner=owner, description=item.description, scopes=item.scopes, metadata=born | item.metadata,
-        networks=item.networks, rate_limit=item.rate_limit, max_uses=item.max_uses, lifetime=item.lifetime,
-        expires_at=item.expires_at,
-        made_at=item.created_at,
+        name=item.name, owner=owner, description=item.description, scopes=item.scopes,
+        metadata=created_at | item.metadata, networks=item.networks, rate_limit=item.rate_limit,
+        max_uses=item.max_uses, lifetime=item.lifetime, expires_at=item.expires_at, made_at=item.created_at,
     )  # fmt: skip
     return creation(
         wish, caller, verifying.peppers, token_id=uuid7(), secret=secret, thresholds=settings.thresholds,

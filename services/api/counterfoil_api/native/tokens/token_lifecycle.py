@@ -125,9 +125,9 @@ async def _changed(
     writing: Writing, before: Listed, command: TokenCommand | AllOrNothing, retry: Retry | None, *,
     unlisted: Undescribed | None = None,
 ) -> Tagged[TokenDocument]:  # fmt: skip
-    def shown(outcome: Outcome) -> TokenDocument:
+    def render(outcome: Outcome) -> TokenDocument:
         document = document_after(outcome, last_used_at=before.last_used_at)
         return document if unlisted is None else warned(document, unlisted)
 
-    document = await writing.reply(command, retry, shown, kind=TokenDocument, holds_secret=False)
+    document = await writing.reply(command, retry, render, kind=TokenDocument, holds_secret=False)
     return Tagged(document, document.revision)
