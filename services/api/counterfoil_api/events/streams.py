@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from contextlib import AsyncExitStack
 from time import monotonic
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Protocol, Self
 from uuid import UUID
 
 from counterfoil.core.refusals import Overloaded
@@ -19,9 +19,6 @@ from counterfoil_api.events.log_watch import LogWatch
 from counterfoil_api.http.errors import TooManyStreams
 from counterfoil_api.metrics import STREAMS, STREAMS_ENDED
 
-if TYPE_CHECKING:
-    from counterfoil_api.events.live import LiveStream
-
 CHECK_SECONDS: Final = 1.5
 """The interval of the checks of all callers."""
 _CHECK_PATIENCE_SECONDS: Final = 10.0
@@ -31,6 +28,24 @@ _RETRY_SECONDS: Final = 5
 CREDENTIAL: Final = "credential-ended"
 STOPPING: Final = "shutting-down"
 REPLACED: Final = "log-replaced"
+
+
+class OpenStream(Protocol):
+    """A stream of this process."""
+
+    @property
+    def account(self) -> UUID:
+        """The account that the stream counts for."""
+
+    @property
+    def caller(self) -> HeldCaller:
+        """The caller who reads it."""
+
+    def confirm(self, as_of: float) -> None:
+        """Note that the caller had access at this time."""
+
+    def end(self, reason: str) -> None:
+        """End the stream for this reason."""
 
 
 class Streams:
@@ -46,7 +61,7 @@ class Streams:
         self._stack = AsyncExitStack()
         self._watch = LogWatch(url)
         self.feeds = Feeds(readers, self._watch, replaced=self._replaced)
-        self._open: set[LiveStream] = set()
+        self._open: set[OpenStream] = set()
         self._accounts: Counter[UUID] = Counter()
         self._checks = Repeating(self._check_callers, seconds=CHECK_SECONDS, failure_event="streams_not_confirmed")
 
@@ -61,7 +76,7 @@ class Streams:
         await self._checks.stop()
         await self._stack.aclose()
 
-    def enter(self, stream: LiveStream) -> None:
+    def enter(self, stream: OpenStream) -> None:
         """Count a stream for its account, or raise TooManyStreams."""
         account = stream.account
         if self._accounts[account] >= self._most:
@@ -73,7 +88,7 @@ class Streams:
         self._open.add(stream)
         STREAMS.inc()
 
-    def leave(self, stream: LiveStream, reason: str) -> None:
+    def leave(self, stream: OpenStream, reason: str) -> None:
         """Stop counting a stream; a second call does nothing."""
         if stream not in self._open:
             return
