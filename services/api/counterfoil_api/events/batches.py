@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
+from operator import attrgetter
 from typing import Final, Literal, NamedTuple
 
 from counterfoil.postgres.sealed_log import LogFilter, SealedEvent
@@ -49,7 +50,7 @@ class Batch:
         if pieces is None:
             pieces = self._pieces[shape] = list(pieces_of(self._events, self.reached, shape))
             self._grow(sum(len(piece.data) for piece in pieces))
-        at = bisect_right(pieces, position, key=_reached)
+        at = bisect_right(pieces, position, key=attrgetter("reached"))
         if position == (pieces[at - 1].reached if at else self.after):
             return pieces[at]
         rest = [event for event in self._events if position < event.position <= pieces[at].reached]
@@ -101,7 +102,3 @@ def ending(form: Form, reason: str) -> bytes:
 def _encoded(event: SealedEvent, shape: Shape) -> bytes:
     line = lines((event,), shape.sight)
     return line if shape.form == "ndjson" else b"id: %d\ndata: %b\n" % (event.position, line)
-
-
-def _reached(piece: Piece) -> int:
-    return piece.reached

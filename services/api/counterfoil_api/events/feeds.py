@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
+from operator import attrgetter
 from typing import Final, Self
 from uuid import UUID
 
@@ -57,11 +58,16 @@ class Feed:
 
     def piece_after(self, position: int, shape: Shape) -> Piece:
         """Return the piece after this position, which lies from `start` on and before `reached`."""
-        return self._batches[bisect_right(self._batches, position, key=_reached)].piece_after(position, shape)
+        return self._batches[bisect_right(self._batches, position, key=attrgetter("reached"))].piece_after(
+            position, shape
+        )
 
     def events_after(self, position: int) -> tuple[list[SealedEvent], int]:
         """Return the events after this position in one batch, and its end."""
-        return self._batches[bisect_right(self._batches, position, key=_reached)].events_after(position)
+        return self._batch_after(position).events_after(position)
+
+    def _batch_after(self, position: int) -> Batch:
+        return self._batches[bisect_right(self._batches, position, key=attrgetter("reached"))]
 
     def grow(self, target: int | None) -> None:
         """Read up to this position, or up to the present end of the log."""
@@ -228,7 +234,3 @@ class Feeds:
             return await last_positions(self._pool, after=before, until=size)
         except (*LOST, asyncpg.PostgresError):
             return None
-
-
-def _reached(batch: Batch) -> int:
-    return batch.reached
