@@ -92,6 +92,6 @@ OURS: Final = {
     "counterfoil_api.http.process:in_the_clear": "PUBLIC_URL, which the settings have read before",
     "counterfoil_api.events.log_watch:LogWatch._notified": "what the sealer announces; digits, or it is ignored",
     "counterfoil_api.limits.counters:_numbers": "what our script in Valkey answers",
-    "counterfoil_api.native.oauth.token_endpoint:_shown": "an id of ours",
+    "counterfoil_api.native.oauth.token_endpoint:_document": "an id of ours",
     "counterfoil_api.native.oauth.wellknown:mount": "PUBLIC_URL, which the settings have read before",
 }
