@@ -13,10 +13,10 @@ class Names:
     """A resolver with a list of answers for each name; the last one stays. Records the look-ups."""
 
     answers: dict[str, list[list[str]]]
-    asked: list[str] = field(default_factory=list)
+    requested: list[str] = field(default_factory=list)
 
     async def __call__(self, host: str, _port: int) -> Sequence[str]:
-        self.asked.append(host)
+        self.requested.append(host)
         answers = self.answers[host]
         return answers.pop(0) if len(answers) > 1 else answers[0]
 

@@ -20,9 +20,9 @@ class Freezing:
         await asyncio.gather(self._carry(client[0], server[1]), self._carry(server[0], client[1]))
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while said := await reader.read(65_536):
+        while stated := await reader.read(65_536):
             await self.thawed.wait()
-            writer.write(said)
+            writer.write(stated)
         raise ConnectionResetError
 
 

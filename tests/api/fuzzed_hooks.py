@@ -50,7 +50,7 @@ def accepted_or_refused_by_a_rule(
 ) -> bool | None:
     """Fail if a request that fits the schema is refused, unless one of the rules gives the reason."""
     if response.status_code in (400, 422):
-        told = response.json()
-        if re.search("|".join(RULES), told.get("detail") or told.get("error_description") or ""):
+        reported = response.json()
+        if re.search("|".join(RULES), reported.get("detail") or reported.get("error_description") or ""):
             return None
     return positive_data_acceptance(ctx, response, case)

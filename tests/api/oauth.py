@@ -26,8 +26,8 @@ def anybody(caller: Caller) -> Caller:
 
 async def exchanged(caller: Caller, subject: str, **fields: str) -> Answer:
     """Exchange a token without client authentication."""
-    asked = {"grant_type": EXCHANGE, "subject_token": subject, "subject_token_type": ACCESS_TOKEN, **fields}
-    return await anybody(caller).form(TOKEN, **asked)
+    requested = {"grant_type": EXCHANGE, "subject_token": subject, "subject_token_type": ACCESS_TOKEN, **fields}
+    return await anybody(caller).form(TOKEN, **requested)
 
 
 async def bearer(caller: Caller, subject: str, **fields: str) -> str:

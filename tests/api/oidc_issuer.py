@@ -59,7 +59,7 @@ class OidcIssuer:
     url: str
     key: SigningKey = field(default_factory=SigningKey)
     keys: list[dict[str, object]] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
+    requested: list[str] = field(default_factory=list)
     hosts: list[str] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     replies: dict[str, web.Response] = field(default_factory=dict)
@@ -89,7 +89,7 @@ class OidcIssuer:
         return self.key.sign({name: value for name, value in given.items() if value is not ...}, self.claims(**more))
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        self.asked.append(request.path)
+        self.requested.append(request.path)
         self.hosts.append(request.host)
         self.headers.append(dict(request.headers))
         await asyncio.sleep(self.delay_seconds)

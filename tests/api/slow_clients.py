@@ -69,8 +69,8 @@ def app_with(bounds: Bounds, shelf: Shelf) -> web.Application:
 
 @asynccontextmanager
 async def a_server(shelf: Shelf, **bounds: float) -> AsyncIterator[tuple[str, int]]:
-    told = Bounds(**{"lingering_seconds": 0.5, **bounds})  # type: ignore[arg-type] # a number of connections is whole
-    async with served(app_with(told, shelf)) as url:
+    reported = Bounds(**{"lingering_seconds": 0.5, **bounds})  # type: ignore[arg-type] # a number of connections is whole
+    async with served(app_with(reported, shelf)) as url:
         host, port = url.removeprefix("http://").split(":")
         yield host, int(port)
 

@@ -167,8 +167,8 @@ async def test_an_account_is_never_left_without_an_administrator(
 
 async def test_one_address_opens_many_accounts_and_a_repeated_key_returns_the_same_one(chief: Caller) -> None:
     first = {"email": f"only-{uuid4().hex}@payments.example", "password": "four words and a 4th"}
-    asked = [chief.post("/v1/accounts", {"name": f"P{n}", "administrator": first}) for n in range(6)]
-    answers = await asyncio.gather(*asked)
+    requested = [chief.post("/v1/accounts", {"name": f"P{n}", "administrator": first}) for n in range(6)]
+    answers = await asyncio.gather(*requested)
     assert [answer.status for answer in answers] == [201] * 6
     heads = [Caller(chief.session, basic(f"{each.json['id']}/{first['email']}", first["password"])) for each in answers]
     assert [(await head.get("/v1/account")).json["id"] for head in heads] == [each.json["id"] for each in answers]

@@ -81,29 +81,29 @@ def application(*trusted: str) -> web.Application:
     return app
 
 
-async def asked(session: ClientSession, *forwarded: str) -> str:
+async def client_seen(session: ClientSession, *forwarded: str) -> str:
     async with session.get("/", headers=[("X-Forwarded-For", each) for each in forwarded]) as answer:
         return await answer.text()
 
 
 async def test_an_untrusted_proxy_is_reported_once() -> None:
     async with served(application("10.0.0.0/8")) as url, ClientSession(url) as session:
-        with capture_logs() as said:
+        with capture_logs() as logged:
             for _ in range(3):
-                await asked(session)
-                await asked(session, "192.0.2.7")
-    (warned,) = [line for line in said if line["event"] == "forwarded_not_believed"]
+                await client_seen(session)
+                await client_seen(session, "192.0.2.7")
+    (warned,) = [line for line in logged if line["event"] == "forwarded_not_believed"]
     assert (warned["log_level"], warned["peer"]) == ("warning", "127.0.0.0/24")
-    assert "192.0.2.7" not in str(said)
+    assert "192.0.2.7" not in str(logged)
 
 
 async def test_all_handlers_see_the_same_client_address() -> None:
     async with served(application()) as url, ClientSession(url) as session:
-        assert await asked(session, "192.0.2.7") == "127.0.0.1"
+        assert await client_seen(session, "192.0.2.7") == "127.0.0.1"
     async with served(application("127.0.0.0/8")) as url, ClientSession(url) as session:
-        assert await asked(session) == "127.0.0.1"
-        assert await asked(session, "203.0.113.9, 192.0.2.7") == "192.0.2.7"
-        assert await asked(session, "203.0.113.9", "192.0.2.7") == "192.0.2.7"
+        assert await client_seen(session) == "127.0.0.1"
+        assert await client_seen(session, "203.0.113.9, 192.0.2.7") == "192.0.2.7"
+        assert await client_seen(session, "203.0.113.9", "192.0.2.7") == "192.0.2.7"
 
 
 @pytest.mark.parametrize(("trusted", "client"), [((), "None"), (("127.0.0.0/8",), "None"), (("unix",), "192.0.2.7")])
@@ -112,6 +112,6 @@ async def test_a_peer_on_a_unix_socket_is_trusted(place: Path, trusted: tuple[st
     await runner.setup()
     await web.UnixSite(runner, str(place / "s")).start()
     async with ClientSession("http://socket", connector=UnixConnector(str(place / "s"))) as session:
-        assert await asked(session, "192.0.2.7") == client
-        assert await asked(session) == "None"
+        assert await client_seen(session, "192.0.2.7") == client
+        assert await client_seen(session) == "None"
     await runner.cleanup()

@@ -6,10 +6,10 @@ from api.service import Caller
 
 
 async def test_a_scope_is_described_changed_and_removed(admin: Caller, stranger: Caller) -> None:
-    said = {"sentence": "Read invoices.", "documentation": "https://docs.example/invoices"}
-    put = await admin.put("/v1/scopes/invoices.read", said)
+    stated = {"sentence": "Read invoices.", "documentation": "https://docs.example/invoices"}
+    put = await admin.put("/v1/scopes/invoices.read", stated)
     assert (put.status, put.json["revision"]) == (200, 1)
-    assert (await admin.put("/v1/scopes/invoices.read", said)).json["revision"] == 1
+    assert (await admin.put("/v1/scopes/invoices.read", stated)).json["revision"] == 1
     changed = await admin.put("/v1/scopes/invoices.read", {"sentence": "Read all invoices."})
     assert changed.json == {
         "scope": "invoices.read", "sentence": "Read all invoices.", "documentation": None, "built_in": False,
@@ -23,7 +23,7 @@ async def test_a_scope_is_described_changed_and_removed(admin: Caller, stranger:
     assert (await admin.delete("/v1/scopes/invoices.read")).status == 200
     assert (await admin.delete("/v1/scopes/invoices.read")).problem == "not-found"
     assert "invoices.read" not in {item["scope"] for item in (await admin.get("/v1/scopes")).json["items"]}
-    assert (await admin.put("/v1/scopes/invoices.read", said)).json["revision"] == 4
+    assert (await admin.put("/v1/scopes/invoices.read", stated)).json["revision"] == 4
 
 
 @pytest.mark.parametrize(

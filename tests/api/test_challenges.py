@@ -87,7 +87,7 @@ async def test_an_authenticated_caller_gets_no_challenge(admin: Caller) -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "stated",
     [
         {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"},
         {"Sec-Fetch-Site": "same-site"},
@@ -97,10 +97,10 @@ async def test_an_authenticated_caller_gets_no_challenge(admin: Caller) -> None:
     ],
 )
 async def test_a_login_kept_by_a_browser_changes_nothing_for_another_sites_page(
-    admin: Caller, ours: dict[str, str], said: dict[str, str]
+    admin: Caller, ours: dict[str, str], stated: dict[str, str]
 ) -> None:
     issued = await admin.issue()
-    kept = Caller(admin.session, basic(ours["admin_login"], ours["admin_password"]), said)
+    kept = Caller(admin.session, basic(ours["admin_login"], ours["admin_password"]), stated)
     path = f"/v1/tokens/{issued['token']['id']}"
     # Requests that a form on any page can send: without a body, or with one that is not JSON.
     refused = await kept.ask("POST", f"{path}/rotate", headers={"Content-Type": "application/x-www-form-urlencoded"})
@@ -109,7 +109,7 @@ async def test_a_login_kept_by_a_browser_changes_nothing_for_another_sites_page(
     assert (spelt.status, spelt.json["error"]) == (403, "access_denied")
     assert (await kept.get(path)).json["generation"] == 1
     assert (await kept.form("/v1/introspect", token=issued["secret"])).json["active"] is True, "it changes nothing"
-    own = {"Sec-Fetch-Site": "same-origin"} if "Sec-Fetch-Site" in said else {"Origin": str(admin.session._base_url)}
-    for credentials, site in ((kept.credentials, own), (kept.credentials, {}), (admin.credentials, said)):
+    own = {"Sec-Fetch-Site": "same-origin"} if "Sec-Fetch-Site" in stated else {"Origin": str(admin.session._base_url)}
+    for credentials, site in ((kept.credentials, own), (kept.credentials, {}), (admin.credentials, stated)):
         changed = await Caller(admin.session, credentials, site).patch(path, {"name": "renamed"})
         assert changed.status == 200, changed.body

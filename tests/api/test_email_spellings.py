@@ -79,9 +79,9 @@ async def test_a_user_is_named_and_listed_by_every_spelling_of_their_address(adm
     [("a:b@example.org", "colon"), ("a@exam\u200bple.org", "U+200B"), ("a\u00ad@example.org", "U+00AD")],
 )
 async def test_an_address_that_could_not_log_in_or_has_hidden_characters_is_refused(
-    admin: Caller, email: str, told: str
+    admin: Caller, email: str, reported: str
 ) -> None:
     refused = await admin.post("/v1/users", {"email": email, "role": "member"})
     assert (refused.status, refused.problem) == (422, "bad-email")
-    assert told in refused.json["detail"]
+    assert reported in refused.json["detail"]
     assert refused.json["field"] == "email"

@@ -96,14 +96,14 @@ async def ready(session: ClientSession) -> None:
 
 async def hostile_bodies(admin: Caller) -> list[tuple[str, bytes, Answer]]:
     """The answers to each value, alone and in each field."""
-    told = []
+    reported = []
     for value in VALUES:
         for path, body in (
             *(("/v1/tokens", b'{"name":"n","%s":%s}' % (field.encode(), value)) for field in FIELDS),
             *(("/v1/tokens", value), ("/v1/exchange", value), ("/v1/tokens", b'{"metadata":{"a":%s}}' % value)),
         ):
-            told.append((path, body[:60], await admin.ask("POST", path, body[:65_000])))
-    return told
+            reported.append((path, body[:60], await admin.ask("POST", path, body[:65_000])))
+    return reported
 
 
 async def test_no_body_is_too_deep_too_wide_or_too_large_for_an_answer(running: Running) -> None:

@@ -37,22 +37,22 @@ async def test_a_feed_notified_during_a_read_reads_again(
 ) -> None:
     await ours.issue()
     await seal_all(database.app_url)
-    asked = asyncio.Event()
+    requested = asyncio.Event()
 
     async def ask(pool: Pool, account: UUID | None) -> int:
         head = await head_of(pool, account)
-        if not asked.is_set():
+        if not requested.is_set():
             await ours.issue()
             await seal_all(database.app_url)
             feed.grow(None)
-            asked.set()
+            requested.set()
         return head
 
     monkeypatch.setattr(feeds, "head_of", ask)
     feed = Feed(ours.pool, ours.account, turns=asyncio.Semaphore(1), kept=Kept())
     try:
         async with asyncio.timeout(SECONDS):
-            await asked.wait()
+            await requested.wait()
         await reached(feed, await head_of(ours.pool, ours.account))
     finally:
         await feed.close()

@@ -38,8 +38,8 @@ async def test_an_accepted_request_gets_seven_identity_headers_every_time(proxy:
 async def test_a_long_list_of_scopes_is_cut_to_the_demanded_ones(proxy: Asked, admin: Caller) -> None:
     many = [f"a-rather-long-name.number-{number}" for number in range(200)]
     made = await issued(admin, *many, "invoices.read", "mail.send")
-    told = await proxy.about(bearer(made["secret"]), scope="mail.send invoices.read")
-    assert told.headers["X-Counterfoil-Scopes"] == "mail.send invoices.read"
+    answer = await proxy.about(bearer(made["secret"]), scope="mail.send invoices.read")
+    assert answer.headers["X-Counterfoil-Scopes"] == "mail.send invoices.read"
 
 
 async def test_all_demanded_scopes_are_needed(proxy: Asked, admin: Caller) -> None:
@@ -107,7 +107,7 @@ async def test_tokens_of_other_accounts_are_answered_as_unknown(proxy: Asked, st
 def lasting(answer: Answer) -> tuple[int, bytes, dict[str, str]]:
     """An answer without its time-dependent parts."""
     moment = ("date", "x-request-id")
-    headers = {name.lower(): said for name, said in answer.headers.items() if name.lower() not in moment}
+    headers = {name.lower(): value for name, value in answer.headers.items() if name.lower() not in moment}
     return answer.status, answer.body, headers
 
 
@@ -234,11 +234,11 @@ async def test_a_proxy_that_demands_nothing_lets_no_request_pass(proxy: Asked, a
 async def test_without_the_database_no_request_passes_and_the_reason_is_given() -> None:
     away = settings_for("postgresql://nobody@127.0.0.1:1/nowhere")
     async with served(make_app(away)) as url, ClientSession(url) as session:
-        asked = Asked(session, "00000000-0000-7000-8000-000000000000")
-        answer = await asked.about(bearer(mint("service").plain))
+        proxy = Asked(session, "00000000-0000-7000-8000-000000000000")
+        answer = await proxy.about(bearer(mint("service").plain))
         assert (answer.status, answer.problem, answer.json["reason"]) == (403, "not-verified", "overloaded")
         assert answer.headers["Retry-After"] == "1"
-        assert (await asked.about({})).status == 401
+        assert (await proxy.about({})).status == 401
 
 
 ANYTHING = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="#"), max_size=60)
@@ -269,9 +269,9 @@ async def test_an_expired_token_does_not_pass(proxy: Asked, admin: Caller) -> No
 
 async def test_the_openapi_document_describes_every_method_and_header(admin: Caller) -> None:
     paths = (await admin.get("/openapi.json")).json["paths"]
-    told = {path: item for path, item in paths.items() if path.startswith("/v1/forward")}
-    assert len(told) == 3
-    for item in told.values():
+    documented = {path: item for path, item in paths.items() if path.startswith("/v1/forward")}
+    assert len(documented) == 3
+    for item in documented.values():
         assert set(item) == {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
         for operation in item.values():
             assert set(operation["responses"]) >= {"200", "401", "403"}

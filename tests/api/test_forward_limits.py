@@ -58,8 +58,8 @@ async def test_a_rate_limited_ended_token_is_not_revealed_to_another_account(
     proxy, admin = own
     made = await issued(admin)
     assert (await admin.post(f"/v1/tokens/{made['token']['id']}/revoke", {"reason": "for the test"})).status == 200
-    told = [await proxy.about(through("192.0.2.7", made["secret"])) for _ in range(3)]
-    assert [answer.problem for answer in told] == ["token-revoked", "not-verified", "not-verified"]
+    answers = [await proxy.about(through("192.0.2.7", made["secret"])) for _ in range(3)]
+    assert [answer.problem for answer in answers] == ["token-revoked", "not-verified", "not-verified"]
     elsewhere = await proxy.about(through("192.0.2.7", made["secret"]), account=str(uuid4()))
     never = await proxy.about(through("192.0.2.7", mint("application").plain), account=str(uuid4()))
     assert (elsewhere.status, elsewhere.body) == (never.status, never.body) == (401, never.body)
@@ -69,8 +69,8 @@ async def test_guesses_are_limited_for_each_client_and_do_not_affect_others(own:
     proxy, admin = own
     secret = (await issued(admin))["secret"]
     for client in ("198.51.100.1", "198.51.101.1"):
-        told = [await proxy.about(through(client, mint("service").plain)) for _ in range(4)]
-        assert [answer.status for answer in told] == [401, 401, 401, 403]
-        assert (told[-1].problem, told[-1].json["reason"]) == ("not-verified", "rate-limited")
-        assert 1 <= int(told[-1].headers["Retry-After"]) <= 60
+        answers = [await proxy.about(through(client, mint("service").plain)) for _ in range(4)]
+        assert [answer.status for answer in answers] == [401, 401, 401, 403]
+        assert (answers[-1].problem, answers[-1].json["reason"]) == ("not-verified", "rate-limited")
+        assert 1 <= int(answers[-1].headers["Retry-After"]) <= 60
         assert (await proxy.about(through(client, secret))).status == 200

@@ -46,17 +46,16 @@ async def place(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPa
             way.thawed.set()
 
 
-async def said(caller: Caller, route: Route) -> tuple[str, int, str]:
+async def outcome_of(caller: Caller, route: Route) -> tuple[str, int, str]:
     path = re.sub(r"\{[a-z_]+\}", "2", route.path.replace("{owner_type}", "service"))
     if route.reads(Source.FORM):
         answer = await caller.form(path, token="cfl_x")
     else:
         answer = await caller.ask(route.method, path, b'{"filter":{"name":"x"}}' if route.method == "POST" else None)
-    said = {} if answer.status == 200 else answer.json
+    document = {} if answer.status == 200 else answer.json
     # OAuth has one error code for every temporary failure.
-    problem = (
-        "overloaded" if said.get("error") == "temporarily_unavailable" else said.get("type", "").rpartition(":")[2]
-    )
+    unavailable = document.get("error") == "temporarily_unavailable"
+    problem = "overloaded" if unavailable else document.get("type", "").rpartition(":")[2]
     return route.path, answer.status, problem
 
 
@@ -67,7 +66,7 @@ def test_all_read_only_operations_are_listed() -> None:
 
 async def test_a_read_never_reports_an_unknown_outcome(place: Place) -> None:
     reading = [route for route in routes() if not route.changes and route.path != "/metrics"]
-    answers = await asyncio.gather(*(said(place.admin, route) for route in reading))
+    answers = await asyncio.gather(*(outcome_of(place.admin, route) for route in reading))
     expected = {(path, 200, "") if path in FROM_MEMORY else (path, 503, "overloaded") for path, _, _ in answers}
     assert set(answers) == expected
 

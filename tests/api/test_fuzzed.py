@@ -101,8 +101,8 @@ async def fuzz(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    told, _ = await running.communicate()
-    return running.returncode, told.decode()
+    output, _ = await running.communicate()
+    return running.returncode, output.decode()
 
 
 async def principal(who: str, described: tuple[str, Caller, str]) -> list[str]:
@@ -123,14 +123,14 @@ async def test_no_request_causes_an_error_or_an_undocumented_answer(
     described: tuple[str, Caller, str], tmp_path: Path
 ) -> None:
     asking = await principal("an administrator", described)
-    code, told = await fuzz(described, tmp_path, *asking, "--phases", "examples,fuzzing,stateful", examples=2)
-    assert code == 0, told
+    code, output = await fuzz(described, tmp_path, *asking, "--phases", "examples,fuzzing,stateful", examples=2)
+    assert code == 0, output
 
 
 async def test_no_request_with_a_password_causes_an_error(described: tuple[str, Caller, str], tmp_path: Path) -> None:
     options = ("--include-path-regex", PEOPLE, "--phases", "examples,fuzzing")
-    code, told = await fuzz(described, tmp_path, described[2], *options, examples=1)
-    assert code == 0, told
+    code, output = await fuzz(described, tmp_path, described[2], *options, examples=1)
+    assert code == 0, output
 
 
 @pytest.mark.campaign
@@ -141,5 +141,5 @@ async def test_no_request_with_a_password_causes_an_error(described: tuple[str, 
 async def test_no_request_of_a_long_run_causes_an_error(
     described: tuple[str, Caller, str], tmp_path: Path, who: str, examples: int
 ) -> None:
-    code, told = await fuzz(described, tmp_path, *await principal(who, described), examples=examples)
-    assert code == 0, told
+    code, output = await fuzz(described, tmp_path, *await principal(who, described), examples=examples)
+    assert code == 0, output

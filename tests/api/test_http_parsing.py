@@ -115,8 +115,8 @@ async def test_no_request_is_smuggled_past_another_parser(address: str, sent: by
 )
 async def test_chunked_is_the_only_transfer_coding(address: str, coding: str, status: int) -> None:
     body = b"".join(b"1\r\n%c\r\n" % byte for byte in BODY) + b"0\r\n\r\n"
-    ((answered, told),) = await everything(address, POST + f"{coding}\r\n\r\n".encode() + body + SMUGGLED)
-    assert (answered, json.loads(told)["status"]) == (status, status)
+    ((answered, reported),) = await everything(address, POST + f"{coding}\r\n\r\n".encode() + body + SMUGGLED)
+    assert (answered, json.loads(reported)["status"]) == (status, status)
 
 
 async def test_another_transfer_coding_is_refused_even_where_no_body_is_read(address: str) -> None:

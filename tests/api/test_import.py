@@ -73,7 +73,7 @@ async def test_a_secret_may_be_any_visible_text(admin: Caller, session: ClientSe
 
 async def test_the_log_contains_the_import_and_at_most_the_beginning_of_the_secret(admin: Caller) -> None:
     text, short = plain(), "aB3$xY9!" + secrets.token_hex(5)
-    born = []
+    created = []
     for fields in (
         {"secret": text, "created_at": "2024-02-01T10:00:00Z"},
         {"secret": short},
@@ -82,9 +82,9 @@ async def test_the_log_contains_the_import_and_at_most_the_beginning_of_the_secr
         token = await one(admin, **fields)
         shown = (await admin.get(f"/v1/tokens/{token}")).json
         event = (await admin.get(f"/v1/tokens/{token}/events")).json["items"][0]
-        born.append((shown["hint"], event["data"]["imported"], shown["metadata"]))
+        created.append((shown["hint"], event["data"]["imported"], shown["metadata"]))
         assert text not in str(event)
-    assert born == [
+    assert created == [
         ("ghp_", "sha256", {"created_at": "2024-02-01T10:00:00+00:00"}),
         ("imported", "sha256", {}), ("imported", "sha256", {}),
     ]  # fmt: skip

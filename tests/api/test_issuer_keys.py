@@ -53,9 +53,9 @@ class World:
         self.issuer.replies[DISCOVERY] = web.Response(status=status)
 
     @property
-    def asked(self) -> int:
+    def requested(self) -> int:
         """The number of requests for the issuer's configuration; each fetch begins with one."""
-        return self.issuer.asked.count(DISCOVERY)
+        return self.issuer.requested.count(DISCOVERY)
 
 
 @pytest.fixture(scope="session")
@@ -79,16 +79,16 @@ async def test_a_rotated_key_is_found_and_the_old_one_is_refused(world: World) -
     assert await world.says(old) == "believed"
     world.issuer.rotate()
     world.seconds += 61
-    assert [await world.says(), await world.says(old), world.asked] == ["believed", "refused", 2]
+    assert [await world.says(), await world.says(old), world.requested] == ["believed", "refused", 2]
 
 
 async def test_unknown_keys_are_fetched_at_most_once_a_minute(world: World) -> None:
     assert await world.says() == "believed"
-    for seconds, asked in ((59, 1), (1, 2), (59, 2), (1, 3)):
+    for seconds, requested in ((59, 1), (1, 2), (59, 2), (1, 3)):
         world.seconds += seconds
         made = [world.issuer.jwt({"kid": f"unknown {number}"}) for number in range(50)]
         assert set(await asyncio.gather(*map(world.says, made))) == {"refused"}
-        assert (world.asked, await world.says()) == (asked, "believed")
+        assert (world.requested, await world.says()) == (requested, "believed")
 
 
 @pytest.mark.parametrize(
@@ -105,10 +105,10 @@ async def test_keys_are_cached_as_long_as_the_issuer_says_within_an_hour(
     assert await world.says(old) == "believed"
     world.issuer.rotate()
     world.seconds += seconds - 1
-    assert (await world.says(old), world.asked) == ("believed", 1)
+    assert (await world.says(old), world.requested) == ("believed", 1)
     world.seconds += 1
     # In an emergency the issuer removes a stolen key; JWTs signed with it are refused from then on.
-    assert (await world.says(old), world.asked) == ("refused", 2)
+    assert (await world.says(old), world.requested) == ("refused", 2)
 
 
 async def test_an_unavailable_issuer_refuses_nobody_for_an_hour(world: World) -> None:
@@ -117,22 +117,22 @@ async def test_an_unavailable_issuer_refuses_nobody_for_an_hour(world: World) ->
     world.break_down()
     world.seconds += HOUR - 1
     assert [await world.says() for _ in range(5)] == ["believed"] * 5
-    assert world.asked == 2  # it is not retried for ten seconds
+    assert world.requested == 2  # it is not retried for ten seconds
     # Whether it has a new key is unknown now.
     assert await world.says(world.issuer.jwt({"kid": "new"})) == "unavailable for 10 s"
     world.seconds += 4
-    assert (await world.says(), world.asked) == ("unavailable for 6 s", 2)
+    assert (await world.says(), world.requested) == ("unavailable for 6 s", 2)
     world.seconds += 6
-    assert (await world.says(), world.asked) == ("unavailable for 10 s", 3)
+    assert (await world.says(), world.requested) == ("unavailable for 10 s", 3)
     world.issuer.replies.clear()
     world.seconds += 10
-    assert (await world.says(), world.asked) == ("believed", 4)
+    assert (await world.says(), world.requested) == ("believed", 4)
 
 
 async def test_an_issuer_that_never_answered_is_unavailable(world: World) -> None:
     world.break_down()
     assert [await world.says() for _ in range(3)] == ["unavailable for 10 s"] * 3
-    assert world.asked == 1
+    assert world.requested == 1
     world.issuer.replies.clear()
     world.seconds += 10
     assert await world.says() == "believed"
@@ -141,7 +141,7 @@ async def test_an_issuer_that_never_answered_is_unavailable(world: World) -> Non
 async def test_simultaneous_requests_share_one_fetch(world: World) -> None:
     world.issuer.delay_seconds = 0.2
     assert set(await asyncio.gather(*(world.says() for _ in range(200)))) == {"believed"}
-    assert world.issuer.asked == [DISCOVERY, "/keys"]
+    assert world.issuer.requested == [DISCOVERY, "/keys"]
 
 
 async def test_a_cancelled_request_does_not_cancel_the_fetch_of_others(world: World) -> None:
@@ -149,7 +149,7 @@ async def test_a_cancelled_request_does_not_cancel_the_fetch_of_others(world: Wo
     first, second = (asyncio.create_task(world.says()) for _ in range(2))
     await asyncio.sleep(0.1)
     first.cancel()
-    assert (await second, world.asked) == ("believed", 1)
+    assert (await second, world.requested) == ("believed", 1)
 
 
 async def test_a_slow_issuer_delays_nobody_while_its_keys_are_cached(
@@ -159,7 +159,7 @@ async def test_a_slow_issuer_delays_nobody_while_its_keys_are_cached(
     world.issuer.cache_control = "max-age=60"
     assert await world.says() == "believed"
     world.issuer.delay_seconds, world.seconds = 60, world.seconds + 61
-    assert (await world.says(), world.issuer.asked) == ("believed", [DISCOVERY, "/keys", DISCOVERY])
+    assert (await world.says(), world.issuer.requested) == ("believed", [DISCOVERY, "/keys", DISCOVERY])
 
 
 async def test_a_slow_issuer_without_cached_keys_is_unavailable(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,12 +189,12 @@ LIES: dict[str, object] = {
 @pytest.mark.parametrize("lie", LIES)
 async def test_an_invalid_configuration_gives_no_keys(world: World, lie: str) -> None:
     right = {"issuer": "{}", "jwks_uri": "{}/keys"}
-    told = LIES[lie]
-    body = json.dumps(right | told).encode() if isinstance(told, dict) else told
+    answer = LIES[lie]
+    body = json.dumps(right | answer).encode() if isinstance(answer, dict) else answer
     assert isinstance(body, bytes)
     world.issuer.replies[DISCOVERY] = web.Response(body=body.replace(b"{}", world.issuer.url.encode()))
     assert await world.says() == "unavailable for 10 s"
-    assert world.issuer.asked == [DISCOVERY]
+    assert world.issuer.requested == [DISCOVERY]
 
 
 @pytest.mark.parametrize(
@@ -235,15 +235,15 @@ async def test_the_url_in_a_forged_jku_is_never_requested(world: World, authorit
         for header in ({"jku": f"{evil.url}/keys"}, {"x5u": f"{evil.url}/keys"}, {"jwk": evil.key.jwk}, {}):
             assert await world.says(evil.jwt(header, iss=world.issuer.url)) == "refused"
         assert await world.says(evil.jwt()) == "refused"
-        assert evil.asked == []
+        assert evil.requested == []
 
 
 async def test_the_numbers_of_cached_issuers_and_simultaneous_fetches_are_limited() -> None:
-    asked: list[str] = []
+    requested: list[str] = []
     gate = asyncio.Event()
 
     async def fetch(url: str) -> FetchedKeys:
-        asked.append(url)
+        requested.append(url)
         await gate.wait()
         return FetchedKeys(KeySet(()), None)
 
@@ -261,13 +261,13 @@ async def test_the_numbers_of_cached_issuers_and_simultaneous_fetches_are_limite
     assert {await each for each in waiting} == {AssertionRefused}
     for number in range(AT_ONCE, MOST_ISSUERS):
         assert await ask(number) is AssertionRefused
-    assert len(asked) == MOST_ISSUERS
+    assert len(requested) == MOST_ISSUERS
     await ask(0)  # from memory; now the most recently used
     await ask(MOST_ISSUERS)
     await ask(0)
-    assert len(asked) == MOST_ISSUERS + 1
+    assert len(requested) == MOST_ISSUERS + 1
     await ask(1)  # evicted for the newest
-    assert len(asked) == MOST_ISSUERS + 2
+    assert len(requested) == MOST_ISSUERS + 2
     await issuers.close()
 
 

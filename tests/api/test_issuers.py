@@ -44,7 +44,7 @@ def every_key(issuer: OidcIssuer) -> Maker:
 async def test_a_jwt_signed_by_the_issuer_is_accepted(issuers: Issuers, issuer: OidcIssuer) -> None:
     claims = await issuers.verified(issuer.jwt(), issuer=issuer.url, audience=AUDIENCE, at=datetime.now(UTC))
     assert (claims["repository"], claims["iss"]) == ("acme/app", issuer.url)
-    assert issuer.asked == ["/.well-known/openid-configuration", "/keys"]
+    assert issuer.requested == ["/.well-known/openid-configuration", "/keys"]
 
 
 @pytest.mark.parametrize("control", CONTROLS)
@@ -65,4 +65,4 @@ async def test_no_forged_or_mismatched_jwt_is_accepted(every_key: Maker, issuers
     assert believed == {}
     assert len(FORGED) > 100
     # Whatever keys the JWTs name, only the issuer received a request, and only one.
-    assert issuer.asked == ["/.well-known/openid-configuration", "/keys"]
+    assert issuer.requested == ["/.well-known/openid-configuration", "/keys"]

@@ -91,8 +91,8 @@ async def test_a_mark_lasts_for_its_time(counters: Counters) -> None:
 async def test_two_hundred_simultaneous_requests_share_a_limit_of_a_hundred(url: str) -> None:
     async with open_counters(url) as one, open_counters(url) as other:
         quotas = (Quotas(one), Quotas(other))
-        asked = [quotas[number % 2].take("a", Quota(100, 60)) for number in range(200)]
-        left = await asyncio.gather(*asked)
+        takes = [quotas[number % 2].take("a", Quota(100, 60)) for number in range(200)]
+        left = await asyncio.gather(*takes)
     assert sum(each.granted for each in left) == 100
     assert all(59 < each.seconds <= 60 for each in left)
     assert sorted(each.most for each in left if each.granted) == list(range(100))
@@ -141,21 +141,21 @@ async def test_a_dead_or_frozen_valkey_causes_neither_an_outage_nor_a_delay() ->
         async with open_counters(server.url) as counters:
             quotas = Quotas(counters)
             assert (await quotas.take("a", Quota(5, 600))).most == 4
-            assert told(counters) == "shared"
+            assert counting_mode(counters) == "shared"
 
             os.kill(server.child.pid, signal.SIGSTOP)
             began = monotonic()
             granted = [await quotas.take(f"h{number}", Quota(5, 600)) for number in range(200)]
             assert all(each.granted for each in granted)
             assert monotonic() - began < 10 * PATIENCE_SECONDS  # the first request waited, the others did not
-            assert told(counters) == "alone"
+            assert counting_mode(counters) == "alone"
             os.kill(server.child.pid, signal.SIGCONT)
             await shared(counters)
             assert (await quotas.take("a", Quota(5, 600))).most == 3
 
             os.kill(server.child.pid, signal.SIGKILL)
             assert (await quotas.take("a", Quota(5, 600))).granted
-            assert told(counters) == "alone"
+            assert counting_mode(counters) == "alone"
             server.child.stop()
             server.start()
             await shared(counters)
@@ -167,13 +167,13 @@ async def test_a_full_valkey_is_treated_as_absent(counters: Counters, url: str) 
         await redis.config_set("maxmemory", "1")
         try:
             assert [(await Quotas(counters).take("m", Quota(1, 60))).granted for _ in range(2)] == [True, False]
-            assert told(counters) == "alone"
+            assert counting_mode(counters) == "alone"
         finally:
             await redis.config_set("maxmemory", "0")
     await shared(counters)
 
 
-def told(counters: Counters) -> str:
+def counting_mode(counters: Counters) -> str:
     return "shared" if counters.shared else "alone"
 
 
@@ -189,19 +189,19 @@ async def test_a_process_notices_without_requests_that_it_counts_alone() -> None
         async with open_counters(server.url) as counters:
             server.child.stop()
             async with asyncio.timeout(20):
-                while told(counters) == "shared":  # noqa: ASYNC110 - nothing of ours is told when it goes
+                while counting_mode(counters) == "shared":  # noqa: ASYNC110 - nothing of ours is told when it goes
                     await asyncio.sleep(0.02)
             server.start()
             await shared(counters)
 
 
 async def test_readiness_reports_that_limits_are_counted_alone(database: Database, url: str) -> None:
-    for limits, said, number in ((url, "shared", 1.0), ("", "this process alone", 0.0)):
+    for limits, expected, number in ((url, "shared", 1.0), ("", "this process alone", 0.0)):
         app = make_app(settings_for(database.app_url, LIMITS_REDIS_URL=limits))
         async with served(app) as address, ClientSession(address) as session:
             async with session.get("/readyz") as answer:
-                told = await answer.json()
-                assert (answer.status, told["status"], told["limits"]) == (200, "ready", said)
+                document = await answer.json()
+                assert (answer.status, document["status"], document["limits"]) == (200, "ready", expected)
             async with session.get("/metrics") as answer:
                 assert f"counterfoil_limits_shared {number}\n" in await answer.text()
 

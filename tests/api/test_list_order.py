@@ -33,9 +33,9 @@ def made_by_a_process(*, days_behind: int) -> UUID:
 @pytest_asyncio.fixture
 async def chief(api_settings: Settings, tmp_path: Path) -> AsyncIterator[Caller]:
     """The administrator of a separate account for the test."""
-    told = await founded(api_settings, f"ordered-{uuid7().hex[-12:]}", tmp_path)
+    reported = await founded(api_settings, f"ordered-{uuid7().hex[-12:]}", tmp_path)
     async with served(make_app(api_settings)) as url, ClientSession(url) as session:
-        yield Caller(session, f"Bearer {told['admin_token']}")
+        yield Caller(session, f"Bearer {reported['admin_token']}")
 
 
 async def pages(caller: Caller, path: str, **query: object) -> list[str]:

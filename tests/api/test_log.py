@@ -277,10 +277,10 @@ async def test_another_account_appears_in_no_page_filter_or_error(admin: Caller,
             assert json.loads(line["entry"])["account"] == own
     # Ids of another account are answered like unknown ones.
     for query in ("subject={}", "token={}", "actor={}", "user={}", "subject={}&limit=3"):
-        asked = [
+        answers = [
             await stranger.ask("GET", f"/v1/events?after=1&{query.format(each)}") for each in (ours["id"], uuid4())
         ]
-        assert (asked[0].status, asked[0].body) == (asked[1].status, asked[1].body)
+        assert (answers[0].status, answers[0].body) == (answers[1].status, answers[1].body)
     # Numbers are not tried: those of another account also exist in the caller's own.
     somebody = await person(admin)
     nobody = f"nobody-{uuid4()}@ours.example.org"
@@ -288,7 +288,7 @@ async def test_another_account_appears_in_no_page_filter_or_error(admin: Caller,
         ("user={}", somebody.id, uuid4()), ("actor={}", somebody.id, uuid4()), ("actor=user:{}", somebody.id, uuid4()),
         ("user={}", somebody.email, nobody), ("actor=user:{}", somebody.email, nobody),
     ):  # fmt: skip
-        asked = [await stranger.ask("GET", f"/v1/events?after=1&{query.format(each)}") for each in (theirs, none)]
-        assert (asked[0].status, asked[0].body) == (asked[1].status, asked[1].body) == (422, asked[1].body)
+        answers = [await stranger.ask("GET", f"/v1/events?after=1&{query.format(each)}") for each in (theirs, none)]
+        assert (answers[0].status, answers[0].body) == (answers[1].status, answers[1].body) == (422, answers[1].body)
     last = await head(stranger)
     assert f"ends at {last}," in (await stranger.get("/v1/events", after=last + 1)).json["detail"]

@@ -28,10 +28,10 @@ def event(text: str, *, kind: str = "token", account: UUID = ACCOUNT) -> SealedE
 @example(text='quote " backslash \\u202e and é 🎫')
 def test_any_name_is_read_back_from_its_line(text: str) -> None:
     one = event(text)
-    told = lines([one, one], SIGHT).decode()
-    assert len(told.splitlines()) == 2
-    assert all(each.isprintable() or each == "\n" or each not in _ESCAPED for each in told)
-    assert [json.loads(line) for line in told.splitlines()] == 2 * [
+    printed = lines([one, one], SIGHT).decode()
+    assert len(printed.splitlines()) == 2
+    assert all(each.isprintable() or each == "\n" or each not in _ESCAPED for each in printed)
+    assert [json.loads(line) for line in printed.splitlines()] == 2 * [
         {"position": 17, "entry": one.entry, "private": {"text": one.private, "salt": "c3Nz" * 10 + "c3M="}}
     ]
 

@@ -78,11 +78,11 @@ async def test_two_hundred_streams_are_complete_with_half_of_them_unread(scene: 
             each.url, each.until = next(url for url in scene.urls if url != each.url), until
             await asyncio.wait_for(each.read(), READS_ON_SECONDS)
             assert each.position >= until
-    told = f"p50 {milliseconds(readers, 50)} ms, p99 {milliseconds(readers, 99)} ms, grown by {grown} MB"
-    print(told)  # noqa: T201 - whoever runs this wants to know
+    summary = f"p50 {milliseconds(readers, 50)} ms, p99 {milliseconds(readers, 99)} ms, grown by {grown} MB"
+    print(summary)  # noqa: T201 - whoever runs this wants to know
     # The delay is well below a second on an idle machine; see `python -m tests.bench.streams`.
-    assert milliseconds(readers, 99) < 10_000, told
-    assert max(grown) < 150, told
+    assert milliseconds(readers, 99) < 10_000, summary
+    assert max(grown) < 150, summary
 
 
 async def test_a_stream_resumes_at_the_other_process_after_a_kill(database: Database, tmp_path: Path) -> None:

@@ -51,9 +51,9 @@ async def test_the_root_describes_the_service_and_links_to_its_documents(anybody
     ],
 )
 async def test_a_wrong_method_is_refused_with_the_likely_one(
-    anybody: Caller, asked: str, meant: str, allowed: str
+    anybody: Caller, requested: str, meant: str, allowed: str
 ) -> None:
-    method, _, path = asked.partition(" ")
+    method, _, path = requested.partition(" ")
     refused = await anybody.ask(method, path)
     assert (refused.status, refused.problem, refused.headers["Allow"]) == (405, "method-not-allowed", allowed)
     assert refused.json["detail"].endswith(f"; use {meant}.")

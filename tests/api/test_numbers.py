@@ -30,9 +30,9 @@ async def test_numbers_are_counted_for_each_account_without_gaps_after_refusals_
         for refused in ({"name": "n", "scopes": ["a..b"]}, {"name": "\x00"}, {"name": "n", "lifetime": "-1h"}):
             assert (await ours.post("/v1/tokens", refused)).status == 422
         key = token_urlsafe(32)
-        told = [(await ours.post("/v1/tokens", {"name": "n"}, Idempotency_Key=key)).json["token"] for _ in range(3)]
-        assert [each["number"] for each in told] == [5, 5, 5]
-        clone = await ours.post(f"/v1/tokens/{told[0]['id']}/clone", {"name": "another"})
+        reported = [(await ours.post("/v1/tokens", {"name": "n"}, Idempotency_Key=key)).json["token"] for _ in range(3)]
+        assert [each["number"] for each in reported] == [5, 5, 5]
+        clone = await ours.post(f"/v1/tokens/{reported[0]['id']}/clone", {"name": "another"})
         assert clone.json["token"]["number"] == 6
         person = {"email": f"{token_urlsafe(6)}@numbered.example.org", "role": "member"}
         made = [await each.post("/v1/users", person) for each in (ours, ours)]

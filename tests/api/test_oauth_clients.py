@@ -31,7 +31,7 @@ async def imported(admin: Caller, secret: str, scopes: list[str]) -> Any:
     return {"token": {"id": made["token"]}, "secret": secret}
 
 
-async def asked(caller: Caller, endpoint: str, **fields: str) -> Answer:
+async def call(caller: Caller, endpoint: str, **fields: str) -> Answer:
     needed = {"grant_type": "client_credentials"} if endpoint == "token" else {"token": mint("service").plain}
     return await caller.form(ENDPOINTS[endpoint], **needed, **fields)
 
@@ -74,10 +74,10 @@ async def test_metadata_openapi_document_and_service_agree_on_authentication(adm
     issued = await admin.issue(scopes=SCOPES)
     posted = {"client_id": issued["token"]["id"], "client_secret": issued["secret"]}
     accepted = {
-        "client_secret_basic": await asked(as_client(admin, issued), endpoint),
-        "client_secret_post": await asked(anybody(admin), endpoint, **posted),
+        "client_secret_basic": await call(as_client(admin, issued), endpoint),
+        "client_secret_post": await call(anybody(admin), endpoint, **posted),
         "none": await _asked_by_nobody(admin, endpoint, issued),
-        "Bearer": await asked(admin.with_token(issued["secret"]), endpoint),
+        "Bearer": await call(admin.with_token(issued["secret"]), endpoint),
     }
     behaves = {name for name, answer in accepted.items() if answer.status == 200}
     assert {answer.status for answer in accepted.values()} <= {200, 401}
@@ -90,7 +90,7 @@ async def test_metadata_openapi_document_and_service_agree_on_authentication(adm
 
 async def _asked_by_nobody(admin: Caller, endpoint: str, issued: Any) -> Answer:
     if endpoint != "token":
-        return await asked(anybody(admin), endpoint)
+        return await call(anybody(admin), endpoint)
     kind = "urn:ietf:params:oauth:token-type:access_token"
     grant = "urn:ietf:params:oauth:grant-type:token-exchange"
     fields = {"subject_token": issued["secret"], "subject_token_type": kind}
@@ -116,15 +116,15 @@ async def test_a_client_uses_one_authentication_method_at_a_time(admin: Caller, 
     issued, other = await admin.issue(scopes=SCOPES), await admin.issue(scopes=SCOPES)
     client_id, secret = issued["token"]["id"], issued["secret"]
     client = as_client(admin, issued)
-    assert error(await asked(client, endpoint, client_id=client_id, client_secret=secret)) == (400, "invalid_request")
-    assert error(await asked(client, endpoint, client_id=other["token"]["id"])) == (400, "invalid_request")
-    assert (await asked(client, endpoint, client_id=client_id.upper(), client_secret="")).status == 200
+    assert error(await call(client, endpoint, client_id=client_id, client_secret=secret)) == (400, "invalid_request")
+    assert error(await call(client, endpoint, client_id=other["token"]["id"])) == (400, "invalid_request")
+    assert (await call(client, endpoint, client_id=client_id.upper(), client_secret="")).status == 200
     for wrong in (
         {"client_id": client_id, "client_secret": other["secret"]}, {"client_id": client_id},
         {"client_secret": secret}, {"client_id": "x", "client_secret": secret},
     ):  # fmt: skip
-        assert error(await asked(anybody(admin), endpoint, **wrong)) == (401, "invalid_client"), wrong
-    assert (await asked(anybody(admin), endpoint, client_id=client_id, client_secret=secret)).status == 200
+        assert error(await call(anybody(admin), endpoint, **wrong)) == (401, "invalid_client"), wrong
+    assert (await call(anybody(admin), endpoint, client_id=client_id, client_secret=secret)).status == 200
 
 
 # Form-encoded ids and secrets.
@@ -136,14 +136,14 @@ async def test_a_secret_is_accepted_form_encoded_and_as_it_is(admin: Caller, end
     issued = await imported(admin, awkward + secrets.token_hex(16), SCOPES)
     client_id, secret = issued["token"]["id"], issued["secret"]
     for credentials in (basic(client_id, secret), encoded(client_id, secret), basic(client_id, every_byte(secret))):
-        assert (await asked(Caller(admin.session, credentials), endpoint)).status == 200, credentials
-    assert (await asked(Caller(admin.session, basic(every_byte(client_id), secret)), endpoint)).status == 200
-    assert (await asked(anybody(admin), endpoint, client_id=client_id, client_secret=secret)).status == 200
+        assert (await call(Caller(admin.session, credentials), endpoint)).status == 200, credentials
+    assert (await call(Caller(admin.session, basic(every_byte(client_id), secret)), endpoint)).status == 200
+    assert (await call(anybody(admin), endpoint, client_id=client_id, client_secret=secret)).status == 200
     twice = quote_plus(quote_plus(secret))
     for wrong in (basic(client_id, twice), basic(client_id, every_byte(secret + "x")), basic("", quote_plus(secret))):
-        assert error(await asked(Caller(admin.session, wrong), endpoint)) == (401, "invalid_client")
+        assert error(await call(Caller(admin.session, wrong), endpoint)) == (401, "invalid_client")
     posted = {"client_id": client_id, "client_secret": quote_plus(secret)}
-    assert error(await asked(anybody(admin), endpoint, **posted)) == (401, "invalid_client"), "decoded once, not twice"
+    assert error(await call(anybody(admin), endpoint, **posted)) == (401, "invalid_client"), "decoded once, not twice"
 
 
 def every_byte(text: str) -> str:
@@ -155,7 +155,7 @@ async def test_our_own_secrets_are_accepted_form_encoded_too(admin: Caller) -> N
     issued = await admin.issue(scopes=SCOPES)
     credentials = basic(issued["token"]["id"], every_byte(issued["secret"]))
     for endpoint in ENDPOINTS:
-        assert (await asked(Caller(admin.session, credentials), endpoint)).status == 200
+        assert (await call(Caller(admin.session, credentials), endpoint)).status == 200
 
 
 async def test_no_other_credential_is_decoded(admin: Caller, ours: dict[str, str]) -> None:
@@ -167,9 +167,9 @@ async def test_no_other_credential_is_decoded(admin: Caller, ours: dict[str, str
     assert (await Caller(admin.session, basic(issued["token"]["id"], issued["secret"])).get(forward)).status == 200
     # Logins are not clients: the password is exactly the text that was sent.
     login = basic(ours["admin_login"], every_byte(ours["admin_password"]))
-    assert error(await asked(Caller(admin.session, login), "introspection")) == (401, "invalid_client")
+    assert error(await call(Caller(admin.session, login), "introspection")) == (401, "invalid_client")
     login = basic(ours["admin_login"], ours["admin_password"])
-    assert (await asked(Caller(admin.session, login), "introspection")).status == 200
+    assert (await call(Caller(admin.session, login), "introspection")).status == 200
 
 
 async def test_a_text_with_two_readings_opens_only_the_token_that_is_named(admin: Caller) -> None:
@@ -179,18 +179,18 @@ async def test_a_text_with_two_readings_opens_only_the_token_that_is_named(admin
     raw = await imported(admin, f"a%2Bb%2F{end}", SCOPES)
     for issued in (decoded, raw):
         client = Caller(admin.session, basic(issued["token"]["id"], raw["secret"]))
-        bought = await asked(client, "token")
+        bought = await call(client, "token")
         seen = await client.form(INTROSPECT, token=bought.json["access_token"])
         assert seen.json["client_id"] == issued["token"]["id"]
     plain = Caller(admin.session, basic(raw["token"]["id"], decoded["secret"]))
-    assert error(await asked(plain, "token")) == (401, "invalid_client"), "it is not the raw one's in any reading"
+    assert error(await call(plain, "token")) == (401, "invalid_client"), "it is not the raw one's in any reading"
     # Without a client id, the text is the secret as it is.
     nameless = Caller(admin.session, basic("", raw["secret"]))
-    assert (await asked(nameless, "introspection")).status == 200
+    assert (await call(nameless, "introspection")).status == 200
     await admin.post(f"/v1/tokens/{raw['token']['id']}/revoke", {"reason": "x"})
-    assert error(await asked(nameless, "introspection")) == (401, "invalid_client")
+    assert error(await call(nameless, "introspection")) == (401, "invalid_client")
     still = Caller(admin.session, basic(decoded["token"]["id"], raw["secret"]))
-    assert (await asked(still, "introspection")).status == 200
+    assert (await call(still, "introspection")).status == 200
 
 
 @pytest.mark.parametrize("password", ["%", "%zz", "%ff%fe", "a b", "%00", "%0a", "é", "%C3%A9", "+", ""])
@@ -198,7 +198,7 @@ async def test_a_text_that_is_a_secret_in_no_reading_is_refused(admin: Caller, p
     issued = await admin.issue(scopes=SCOPES)
     for credentials in (basic(issued["token"]["id"], password), basic("%zz" + issued["token"]["id"], issued["secret"])):
         for endpoint in ENDPOINTS:
-            answer = await asked(Caller(admin.session, credentials), endpoint)
+            answer = await call(Caller(admin.session, credentials), endpoint)
             assert error(answer) == (401, "invalid_client")
 
 
@@ -206,4 +206,4 @@ async def test_a_colon_in_a_form_encoded_secret_is_part_of_it(admin: Caller) -> 
     issued = await imported(admin, "a:b:c-" + secrets.token_hex(16), SCOPES)
     pair = f"{issued['token']['id']}:{issued['secret']}".encode()
     for credentials in ("Basic " + b64encode(pair).decode(), encoded(issued["token"]["id"], issued["secret"])):
-        assert (await asked(Caller(admin.session, credentials), "introspection")).status == 200
+        assert (await call(Caller(admin.session, credentials), "introspection")).status == 200

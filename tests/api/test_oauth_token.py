@@ -18,12 +18,12 @@ async def introspected(admin: Caller, text: str) -> Any:
 async def test_a_client_gets_a_bearer_for_its_id_and_secret(admin: Caller) -> None:
     issued = await admin.issue(scopes=["a.b", "c.*"], owner={"type": "service", "id": "crm"})
     answer = await as_client(admin, issued).form(TOKEN, **CREDENTIALS, scope="c.d a.b", audience="orders")
-    said = answer.json
+    reply = answer.json
     assert (answer.headers["Cache-Control"], answer.headers["Pragma"]) == ("no-store", "no-cache")
-    assert (said["token_type"], said["expires_in"], said["scope"]) == ("Bearer", 3600, "c.d a.b")
-    assert set(said) == {"access_token", "token_type", "expires_in", "scope", "jti"}
-    told = await claims(admin, said["access_token"])
-    assert (told["aud"], told["client_id"], told["sub"]) == ("orders", issued["token"]["id"], "crm")
+    assert (reply["token_type"], reply["expires_in"], reply["scope"]) == ("Bearer", 3600, "c.d a.b")
+    assert set(reply) == {"access_token", "token_type", "expires_in", "scope", "jti"}
+    decoded = await claims(admin, reply["access_token"])
+    assert (decoded["aud"], decoded["client_id"], decoded["sub"]) == ("orders", issued["token"]["id"], "crm")
     in_the_form = {"client_id": issued["token"]["id"], "client_secret": issued["secret"]}
     assert (await anybody(admin).form(TOKEN, **CREDENTIALS, **in_the_form)).json["scope"] == "a.b c.*"
 
@@ -112,22 +112,22 @@ async def test_an_actor_is_named_in_the_bearer_its_event_and_the_introspection(a
     subject = await admin.issue(scopes=["a.b"], owner={"type": "application", "id": "ada"})
     actor = await admin.issue(owner={"type": "service", "id": "mailer"}, lifetime="10m")
     text = await bearer(admin, subject["secret"], actor_token=actor["secret"], actor_token_type=ACCESS_TOKEN)
-    told, act = await claims(admin, text), {"sub": "mailer", "client_id": actor["token"]["id"], "generation": 1}
-    assert (told["act"], told["sub"], told["client_id"]) == (act, "ada", subject["token"]["id"])
-    assert told["exp"] - told["iat"] <= 600
+    decoded, act = await claims(admin, text), {"sub": "mailer", "client_id": actor["token"]["id"], "generation": 1}
+    assert (decoded["act"], decoded["sub"], decoded["client_id"]) == (act, "ada", subject["token"]["id"])
+    assert decoded["exp"] - decoded["iat"] <= 600
     assert (await introspected(admin, text))["act"] == act
     event = (await admin.get(f"/v1/tokens/{subject['token']['id']}/events", sort="-version")).json["items"][0]
     named = {"kind": "token", "id": actor["token"]["id"], "number": actor["token"]["number"], "name": "a token"}
     assert (event["type"], event["by"]) == ("exchanged", named)
-    assert (event["data"]["actors"], event["data"]["jti"]) == ([actor["token"]["id"]], told["jti"])
+    assert (event["data"]["actors"], event["data"]["jti"]) == ([actor["token"]["id"]], decoded["jti"])
     next_ = await admin.issue(owner={"type": "service", "id": "printer"})
     its_bearer = await bearer(admin, next_["secret"], expires_in="60")
     nested = await bearer(admin, text, actor_token=its_bearer, actor_token_type=JWT)
-    told = await claims(admin, nested)
-    assert told["act"] == {"sub": "printer", "client_id": next_["token"]["id"], "generation": 1, "act": act}
-    assert told["exp"] - told["iat"] <= 60
+    decoded = await claims(admin, nested)
+    assert decoded["act"] == {"sub": "printer", "client_id": next_["token"]["id"], "generation": 1, "act": act}
+    assert decoded["exp"] - decoded["iat"] <= 60
     kept = await claims(admin, await bearer(admin, nested))
-    assert kept["act"] == told["act"]
+    assert kept["act"] == decoded["act"]
 
 
 @pytest.mark.parametrize("who", ["subject", "actor"])
@@ -193,8 +193,8 @@ async def test_a_revoked_token_is_never_exchanged_under_concurrency(admin: Calle
         over.set()
         return answer.status == 200
 
-    asked = [ask(subject) for _ in range(10) for subject in (text, issued["secret"])]
-    assert all(await asyncio.gather(*asked, revoke(), *(ask(text) for _ in range(10))))
+    requests = [ask(subject) for _ in range(10) for subject in (text, issued["secret"])]
+    assert all(await asyncio.gather(*requests, revoke(), *(ask(text) for _ in range(10))))
     assert error(await exchanged(admin, text, **acting)) == (400, "invalid_request")
 
 

@@ -38,19 +38,19 @@ async def printed(*command: str) -> str:
 
 
 async def by_curl(url: str, user: str, password: str) -> int:
-    told = await printed(
+    output = await printed(
         "curl", "--silent", "--noproxy", "*", "--anyauth", "--user", f"{user}:{password}", "--output", "/dev/null",
         "--write-out", "%{http_code}", url,
     )  # fmt: skip
-    return int(told)
+    return int(output)
 
 
 async def by_wget(url: str, user: str, password: str) -> int:
-    told = await printed(
+    output = await printed(
         "wget", "--no-proxy", "--no-config", "--server-response", "--tries=1", "--output-document=/dev/null",
         f"--user={user}", f"--password={password}", url,
     )  # fmt: skip
-    return int([line.split()[1] for line in told.splitlines() if line.strip().startswith("HTTP/")][-1])
+    return int([line.split()[1] for line in output.splitlines() if line.strip().startswith("HTTP/")][-1])
 
 
 @pytest.mark.parametrize(

@@ -57,14 +57,14 @@ def test_only_operations_with_effects_document_an_unknown_outcome() -> None:
 
 
 def test_each_path_parameter_is_described() -> None:
-    said: dict[tuple[str, str], str] = {}
+    stated: dict[tuple[str, str], str] = {}
     for path, operations in document(routes(), version="1", url="https://tokens.example.org")["paths"].items():
         for operation in operations.values():
             for parameter in operation.get("parameters", []):
                 if parameter["in"] == "path":
                     assert parameter["schema"]["pattern"], path
-                    said[path.split("/")[2], parameter["name"]] = parameter["description"].partition(",")[0]
-    assert said == {
+                    stated[path.split("/")[2], parameter["name"]] = parameter["description"].partition(",")[0]
+    assert stated == {
         ("tokens", "ref"): "A token's id",
         ("users", "user"): "A user's id",
         ("revocations", "revocation"): "A bulk revocation's id.",

@@ -31,7 +31,7 @@ async def nobodies(admin: Caller, stranger: Caller) -> list[str]:
     ]
 
 
-async def asked(admin: Caller, way: str, owner: str) -> Answer:
+async def call(admin: Caller, way: str, owner: str) -> Answer:
     """Issue a token for an owner in one of the possible ways."""
     given = {"type": "user", "id": owner}
     if way == "create":
@@ -49,7 +49,7 @@ async def imported(admin: Caller, *owners: str, dry_run: bool = False) -> list[A
 async def test_a_user_is_named_by_id_number_or_address_and_stored_by_id(admin: Caller, way: str) -> None:
     ada = await person(admin)
     for name in names_of(ada):
-        answer = await asked(admin, way, name)
+        answer = await call(admin, way, name)
         assert answer.status == 201, (name, answer.body)
         assert answer.json["token"]["owner"] == {"type": "user", "id": ada.id}
     found = (await admin.get("/v1/tokens", owner_type="user", owner_id=ada.id)).json["items"]
@@ -59,10 +59,10 @@ async def test_a_user_is_named_by_id_number_or_address_and_stored_by_id(admin: C
 @pytest.mark.parametrize("way", ["create", "clone"])
 async def test_an_unknown_user_is_refused_as_owner(admin: Caller, stranger: Caller, way: str) -> None:
     for name in await nobodies(admin, stranger):
-        refused = await asked(admin, way, name)
+        refused = await call(admin, way, name)
         assert (refused.status, refused.problem, refused.json["field"]) == (422, "unknown-user", "owner.id"), name
     for name in ("a b", "nobody", "0", "self:", ""):
-        assert (await asked(admin, way, name)).problem in ("unknown-user", "bad-owner"), name
+        assert (await call(admin, way, name)).problem in ("unknown-user", "bad-owner"), name
 
 
 async def test_an_import_accepts_the_same_names_of_owners(admin: Caller, stranger: Caller) -> None:
@@ -78,20 +78,20 @@ async def test_an_import_accepts_the_same_names_of_owners(admin: Caller, strange
 
 async def test_a_removed_user_owns_no_new_token_and_their_old_ones_are_still_found(admin: Caller) -> None:
     ada = await person(admin)
-    before = (await asked(admin, "create", ada.id)).json["token"]
+    before = (await call(admin, "create", ada.id)).json["token"]
     await admin.post(f"/v1/users/{ada.number}/remove", {"reason": "left"})
     for name in (ada.id, str(ada.number)):
-        assert (await asked(admin, "create", name)).problem == "user-gone"
+        assert (await call(admin, "create", name)).problem == "user-gone"
         found = (await admin.get("/v1/tokens", owner_type="user", owner_id=name)).json["items"]
         assert [each["id"] for each in found] == [before["id"]]
-    assert (await asked(admin, "create", ada.email)).problem == "unknown-user"  # the address was erased
+    assert (await call(admin, "create", ada.email)).problem == "unknown-user"  # the address was erased
     copy = await admin.post(f"/v1/tokens/{before['id']}/clone")
     assert (copy.status, copy.problem) == (409, "user-gone")
 
 
 async def test_a_filter_accepts_the_same_names_and_refuses_unknown_users(admin: Caller, stranger: Caller) -> None:
     ada = await person(admin)
-    (token,) = [(await asked(admin, "create", ada.id)).json["token"]["id"]]
+    (token,) = [(await call(admin, "create", ada.id)).json["token"]["id"]]
     for name in names_of(ada):
         found = (await admin.get("/v1/tokens", owner_type="user", owner_id=name)).json["items"]
         assert [each["id"] for each in found] == [token]
@@ -112,7 +112,7 @@ async def test_a_filter_accepts_the_same_names_and_refuses_unknown_users(admin: 
 async def test_a_caller_limited_to_own_tokens_learns_nothing_of_other_users(admin: Caller) -> None:
     ada, eve = await person(admin), await person(admin)
     for name in (*names_of(ada), "self"):
-        answer = await asked(ada.asks(), "create", name) if name != "self" else None
+        answer = await call(ada.asks(), "create", name) if name != "self" else None
         answer = answer or await ada.asks().post("/v1/tokens", {"name": "x", "owner": {"type": "user", "id": "self"}})
         assert answer.json["token"]["owner"]["id"] == ada.id
     for known, unknown in ((eve.id, str(uuid4())), (str(eve.number), "987654"), (eve.email, "nobody@x.org")):

@@ -67,10 +67,10 @@ async def test_reading_the_log_is_an_event_before_the_answer(admin: Caller) -> N
 async def test_reads_of_the_log_record_their_range(admin: Caller, ours: dict[str, str], api_settings: Settings) -> None:
     _, reader = await auditor(admin)
     caller = Principal(actor=Actor("token", UUID(reader)), account=UUID(ours["account"]), scopes=())
-    async with Door(api_settings.database_url) as door, AccessLog(door) as witness:
-        await witness.record_log(caller, first=1, last=20, rows=3, filters=("type",))
-        await witness.record_log(caller, first=1, last=90, rows=90, whole=True)
-        await witness.record(caller, "reads", rows=1)
+    async with Door(api_settings.database_url) as door, AccessLog(door) as access_log:
+        await access_log.record_log(caller, first=1, last=20, rows=3, filters=("type",))
+        await access_log.record_log(caller, first=1, last=90, rows=90, whole=True)
+        await access_log.record(caller, "reads", rows=1)
     found = await reads(admin, reader, least=3)
     assert [(each["calls"], each["log"]) for each in found] == [
         ({"reads": 1}, None),

@@ -15,8 +15,8 @@ from counterfoil.settings import Settings
 STATUSES = ("active", "suspended", "expired", "revoked")
 
 
-async def owned(admin: Caller, owner: Person, **said: Any) -> dict[str, Any]:
-    issued = await admin.issue(owner={"type": "user", "id": owner.id}, scopes=["own.read"], **said)
+async def owned(admin: Caller, owner: Person, **stated: Any) -> dict[str, Any]:
+    issued = await admin.issue(owner={"type": "user", "id": owner.id}, scopes=["own.read"], **stated)
     token: dict[str, Any] = issued["token"]
     return token
 

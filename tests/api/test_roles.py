@@ -76,8 +76,8 @@ Asking = dict[str, Caller]
 async def asking(api_settings: Settings, session: ClientSession, tmp_path_factory: pytest.TempPathFactory) -> Asking:
     """A token of a user of each role, in a separate account."""
     directory: Path = tmp_path_factory.mktemp("roles")
-    told = await founded(api_settings, f"roles-{uuid4().hex[:8]}", directory)
-    boss = Caller(session, f"Bearer {told['admin_token']}")
+    reported = await founded(api_settings, f"roles-{uuid4().hex[:8]}", directory)
+    boss = Caller(session, f"Bearer {reported['admin_token']}")
     found: Asking = {}
     for role in ROLE_SCOPES:
         user: Person = await person(boss, role)

@@ -89,9 +89,9 @@ async def test_a_column_of_another_type_costs_no_request_its_answer(beside: Besi
             assert await failures(beside, f"{column}-{number}".replace("_", "-")) == [], (column, kind)
 
 
-async def waits_for_a_lock(owner: asyncpg.Connection, asked: asyncio.Task[Answer]) -> bool:
+async def waits_for_a_lock(owner: asyncpg.Connection, request: asyncio.Task[Answer]) -> bool:
     """Return whether a connection waits for a lock; some requests need no row of the table and are answered."""
-    while not asked.done():
+    while not request.done():
         if await owner.fetchval("select count(*) from pg_locks where not granted"):
             return True
         await asyncio.sleep(0.01)
@@ -108,9 +108,9 @@ async def test_a_request_that_waits_for_a_rewritten_table_sees_its_rows(beside: 
         async with beside.owner.transaction():
             # A default that differs between rows makes Postgres rewrite the whole table.
             await beside.owner.execute(f"alter table {table} add column padding float default random()")
-            asked = asyncio.create_task(beside.admin.get(path))
-            waited = await waits_for_a_lock(beside.owner, asked)
-        after = await asked
+            request = asyncio.create_task(beside.admin.get(path))
+            waited = await waits_for_a_lock(beside.owner, request)
+        after = await request
         assert (after.status, items(after)) == (200, items(before)), (path, waited)
         await beside.owner.execute(f"alter table {table} drop column padding")
 
@@ -128,10 +128,10 @@ async def test_a_request_that_deadlocks_with_a_migration_is_retried(
     await beside.owner.execute("set deadlock_timeout = '1min'")  # so that Postgres cancels the other one
     async with beside.owner.transaction():
         await beside.owner.execute(f"lock table {table} in access exclusive mode")
-        asked = asyncio.create_task(beside.admin.get("/v1/tokens"))
-        assert await waits_for_a_lock(beside.owner, asked)
+        request = asyncio.create_task(beside.admin.get("/v1/tokens"))
+        assert await waits_for_a_lock(beside.owner, request)
         await beside.owner.execute("lock table token in access exclusive mode")  # held by each waiting request
-    assert (await asked).status == 200
+    assert (await request).status == 200
 
 
 STATEMENTS = [

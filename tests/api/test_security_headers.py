@@ -50,15 +50,16 @@ async def test_hsts_is_sent_where_clients_use_https(session: ClientSession) -> N
 
 
 async def test_metrics_need_the_operators_token(api_settings: Settings, admin: Caller) -> None:
-    told = "0123456789.abc.def~ghi+/="
-    async with served(make_app(replace(api_settings, metrics_token=told))) as url, ClientSession(url) as session:
+    metrics_token = "0123456789.abc.def~ghi+/="
+    settings = replace(api_settings, metrics_token=metrics_token)
+    async with served(make_app(settings)) as url, ClientSession(url) as session:
         for credentials, status in (
-            (f"Bearer {told}", 200),
-            ("Basic " + base64.b64encode(f":{told}".encode()).decode(), 200),
+            (f"Bearer {metrics_token}", 200),
+            ("Basic " + base64.b64encode(f":{metrics_token}".encode()).decode(), 200),
             (None, 401),
-            (f"Bearer {told[:-2]}", 401),
+            (f"Bearer {metrics_token[:-2]}", 401),
             (admin.credentials, 401),
-            (basic("admin@ours.example.org", told), 401),
+            (basic("admin@ours.example.org", metrics_token), 401),
             ("Bearer a b", 401),
             ("Digest x", 401),
         ):

@@ -107,9 +107,9 @@ async def test_a_process_keeps_its_own_gauges_when_another_collects_the_sums(adm
     await admin.get("/v1/tokens")
     metrics.POOL_OPEN.set(-1)
     await asyncio.sleep(1.5)
-    told = REGISTRY.get_sample_value("counterfoil_pool_connections")
-    assert told is not None
-    assert told >= 0
+    size = REGISTRY.get_sample_value("counterfoil_pool_connections")
+    assert size is not None
+    assert size >= 0
 
 
 async def test_a_changed_encryption_key_is_reported(api_settings: Settings, admin: Caller) -> None:
@@ -268,9 +268,9 @@ async def test_the_command_serves_counts_and_stops_cleanly(process: tuple[subpro
 def test_the_service_listens_on_an_ipv6_address_of_any_spelling(
     database: Database, unused_tcp_port: int, processes: int
 ) -> None:
-    told = environment_for(database, port=unused_tcp_port, processes=processes) | {"API_HOST": "0:0:0:0:0:0:0:1"}
+    environment = environment_for(database, port=unused_tcp_port, processes=processes) | {"API_HOST": "0:0:0:0:0:0:0:1"}
     command = [sys.executable, "-c", "from counterfoil.cli import main; main()", "api"]
-    with subprocess.Popen(command, env=told, stderr=subprocess.PIPE) as running:
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as running:
         assert running.stderr is not None
         lines = (msgspec.json.decode(line) for line in running.stderr)
         started = next(line for line in lines if line["event"] == "api_started")

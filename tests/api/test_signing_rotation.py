@@ -93,11 +93,11 @@ async def test_the_key_set_is_cached_for_less_time_than_a_key_is_published_befor
 async def test_a_flood_of_unknown_keys_causes_few_queries_and_new_keys_verify(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = 0
+    requests = 0
 
     async def counted(pool: Pool) -> StoredRing | None:
-        nonlocal asked
-        asked += 1
+        nonlocal requests
+        requests += 1
         return await stored_ring(pool)
 
     async with await open_pool(database.app_url, size=2) as pool, Door(database.app_url) as door:
@@ -117,7 +117,7 @@ async def test_a_flood_of_unknown_keys_causes_few_queries_and_new_keys_verify(
             for _ in range(8):
                 group.create_task(flood())
             await asyncio.sleep(1)
-            assert asked <= 1 + (monotonic() - began) * 4
+            assert requests <= 1 + (monotonic() - began) * 4
             for _ in range(3):
                 kid, new = (await there.ring()).header["kid"], SEALING.new_key()
                 await door.execute(

@@ -37,7 +37,7 @@ async def chief(database: Database, tmp_path: Path) -> AsyncIterator[Caller]:
 
 
 @pytest.fixture
-async def witness(chief: Caller) -> Caller:
+async def access_log(chief: Caller) -> Caller:
     """A caller whose streams must go on when another's credential ends."""
     return await chief.holder("audit.read")
 
@@ -52,10 +52,10 @@ async def refuse_to_go_on(stream: Following, since: float) -> None:
 
 
 @pytest.mark.parametrize("sse", [False, True], ids=["ndjson", "sse"])
-async def test_a_revoked_tokens_stream_ends_and_no_other(chief: Caller, witness: Caller, *, sse: bool) -> None:
+async def test_a_revoked_tokens_stream_ends_and_no_other(chief: Caller, access_log: Caller, *, sse: bool) -> None:
     issued = await chief.issue(scopes=["audit.read"])
     reader = chief.with_token(issued["secret"])
-    async with following(reader, sse=sse) as stream, following(witness) as other:
+    async with following(reader, sse=sse) as stream, following(access_log) as other:
         since = monotonic()
         assert (await chief.post(f"/v1/tokens/{issued['token']['id']}/revoke", {"reason": "lost"})).status == 200
         await refuse_to_go_on(stream, since)
@@ -221,6 +221,6 @@ async def test_a_long_read_stops_when_its_credential_or_its_process_ends(
     monkeypatch.setattr(operations, "replay", replayed)
     monkeypatch.setattr(LogRequest, "window", window)
     monkeypatch.setattr(replaying, "_CHUNK", 1)
-    monkeypatch.setattr(replaying, "_LOOK_SECONDS", -1.0)
+    monkeypatch.setattr(replaying, "_CHECK_SECONDS", -1.0)
     with pytest.raises(ClientPayloadError):
         await reader.get("/v1/events")

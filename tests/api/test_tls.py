@@ -139,25 +139,25 @@ async def test_plain_http_and_slow_clients_are_disconnected(authority: Authority
 
 async def test_hsts_is_sent_where_clients_use_https(authority: Authority, tmp_path: Path) -> None:
     context = Pair(*authority.pair(tmp_path, "first")).context
-    for url, told in (("https://tokens.example.org", True), ("http://localhost:8080", False)):
+    for url, strict in (("https://tokens.example.org", True), ("http://localhost:8080", False)):
         async with served_with(context, url) as port:
             _, answer = await spoken(port, believing(authority))
-            assert (b"\r\nStrict-Transport-Security: max-age=31536000\r\n" in answer) is told
+            assert (b"\r\nStrict-Transport-Security: max-age=31536000\r\n" in answer) is strict
 
 
-def told(**more: str) -> Settings:
+def settings_with(**more: str) -> Settings:
     return settings_for("postgresql://a@b/c", **more)
 
 
 def test_unusable_files_are_named_before_the_service_starts(authority: Authority, tmp_path: Path) -> None:
     certificate, key = map(str, authority.pair(tmp_path, "first"))
-    assert tls(told()) is None
-    assert tls(told(TLS_CERTIFICATE=certificate, TLS_PRIVATE_KEY=key)) is not None
+    assert tls(settings_with()) is None
+    assert tls(settings_with(TLS_CERTIFICATE=certificate, TLS_PRIVATE_KEY=key)) is not None
     (tmp_path / "other").mkdir()
     _, other = map(str, authority.pair(tmp_path / "other", "other"))
     for wrong in (str(tmp_path / "absent"), certificate, other):
         with pytest.raises(BadSetting, match="TLS_CERTIFICATE or TLS_PRIVATE_KEY cannot be used"):
-            tls(told(TLS_CERTIFICATE=certificate, TLS_PRIVATE_KEY=wrong))
+            tls(settings_with(TLS_CERTIFICATE=certificate, TLS_PRIVATE_KEY=wrong))
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_unusable_files_are_named_before_the_service_starts(authority: Authority
     ],
 )
 def test_an_operator_who_would_send_secrets_unencrypted_is_warned(host: str, url: str, *, warned: bool) -> None:
-    assert in_the_clear(replace(told(), api_host=host, public_url=url)) is warned
+    assert in_the_clear(replace(settings_with(), api_host=host, public_url=url)) is warned
 
 
 @pytest.fixture(params=[1, 2], ids=["one process", "two processes"])

@@ -266,6 +266,6 @@ async def test_no_call_sets_an_expiry_in_the_past(admin: Caller) -> None:
         assert "2020-01-01T00:00:00+00:00 has passed" in refused.json["detail"]
     assert (await admin.get(path)).json["revision"] == 1
     imported = {"name": "dead elsewhere", "secret": token_urlsafe(), "expires_at": past}
-    (told,) = (await admin.post("/v1/tokens/import", {"tokens": [imported]})).json["results"]
-    assert told["problem"]["type"].endswith("bad-expiry")
+    (reported,) = (await admin.post("/v1/tokens/import", {"tokens": [imported]})).json["results"]
+    assert reported["problem"]["type"].endswith("bad-expiry")
     assert (await admin.get("/v1/tokens", name="dead*")).json["items"] == []

@@ -171,6 +171,6 @@ async def test_of_many_simultaneous_uses_of_one_code_at_two_services_one_succeed
     code = ada.code() if kind == "one-time" else codes[0]
     async with served(make_app(api_settings)) as url, ClientSession(url) as elsewhere:
         there = Caller(elsewhere, basic(ada.login, ada.password), {"X-Authorization-OTP": code})
-        calls = [asked.get("/v1/users/self") for asked in (ada.asks(otp=code), there) for _ in range(2)]
+        calls = [requested.get("/v1/users/self") for requested in (ada.asks(otp=code), there) for _ in range(2)]
         answers = await asyncio.gather(*calls)
     assert sorted(answer.status for answer in answers) == [200, 401, 401, 401]

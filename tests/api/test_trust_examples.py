@@ -85,15 +85,15 @@ async def test_the_example_for_github_actions_works_once_with_each_jwt(job: Job)
     assert GITHUB["permissions"] == {"id-token": "write"}
     [step] = GITHUB["steps"]
     job.trusting.issuer.replies["/token"] = web.json_response({"value": job.trusting.issuer.jwt(aud=job.url)})
-    asked = {
+    environment = {
         "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "x", "TOKEN_ID": token,
         "ACTIONS_ID_TOKEN_REQUEST_URL": f"{job.trusting.issuer.url}/token?api-version=2.0",
     }  # fmt: skip
-    printed = await job.run(step["run"], **asked)
+    printed = await job.run(step["run"], **environment)
     assert shown(printed)["id"] == token
     assert printed.startswith("::add-mask::eyJ")
     with pytest.raises(AssertionError, match="accepted before"):
-        await job.run(step["run"], **asked)
+        await job.run(step["run"], **environment)
 
 
 async def test_the_example_for_gitlab_works(job: Job) -> None:
@@ -118,8 +118,8 @@ async def test_the_conditions_for_kubernetes_match_a_pod(job: Job) -> None:
     pod: dict[str, Any] = {"kubernetes.io": {"namespace": "ci", "serviceaccount": {"name": "deployer", "uid": "7"}}}
     await job.trusting.bearer(token, job.trusting.issuer.jwt(None, aud=[job.url], **pod))
     pod["kubernetes.io"]["serviceaccount"]["name"] = "default"
-    said = await job.trusting.refused(token, job.trusting.issuer.jwt(None, aud=[job.url], **pod))
-    assert "conditions on kubernetes.io.serviceaccount.name" in said
+    refusal = await job.trusting.refused(token, job.trusting.issuer.jwt(None, aud=[job.url], **pod))
+    assert "conditions on kubernetes.io.serviceaccount.name" in refusal
 
 
 async def test_the_command_line_shows_changes_and_clones_a_trust(job: Job, tmp_path: Path) -> None:

@@ -70,8 +70,8 @@ async def test_a_jwt_is_exchanged_for_a_bearer_with_the_scopes_of_the_token(trus
         assert (answer.status, answer.json["scope"], answer.json["issued_token_type"]) == (
             200, "deploy.* own.read", ACCESS_TOKEN,
         )  # fmt: skip
-    said = await claims(trusting.admin, answer.json["access_token"])
-    assert (said["client_id"], said["sub"], said["aud"]) == (token["id"], "ci", "https://tokens.example.org")
+    found = await claims(trusting.admin, answer.json["access_token"])
+    assert (found["client_id"], found["sub"], found["aud"]) == (token["id"], "ci", "https://tokens.example.org")
     holder = trusting.admin.with_token(answer.json["access_token"])
     assert (await holder.get("/v1/tokens/self")).json["id"] == token["id"]
     less = await trusting.exchange(token, scope="deploy.run", audience="https://deploy.example", expires_in="60")
@@ -88,11 +88,11 @@ async def test_every_exchange_is_an_event_with_only_the_deciding_claims(trusting
     created, exchanged = events.json["items"]
     assert created["data"]["trust"]["claims"] == CLAIMS
     assert exchanged["type"] == "exchanged"
-    said = exchanged["data"]["assertion"]
-    assert said["claims"] == {
+    found = exchanged["data"]["assertion"]
+    assert found["claims"] == {
         "sub": "repo:acme/app:ref:refs/heads/main", "repository": "acme/app", "ref": "refs/heads/main",
     }  # fmt: skip
-    assert (said["issuer"], len(said["jti"])) == (trusting.issuer.url, 64)
+    assert (found["issuer"], len(found["jti"])) == (trusting.issuer.url, 64)
     for word in (b"ada@", b"ada-of", b"the-very-jti", jwt.encode(), jwt.rpartition(".")[2].encode()):
         assert word not in events.body
 
@@ -109,8 +109,8 @@ async def test_every_exchange_is_an_event_with_only_the_deciding_claims(trusting
     ],
 )
 async def test_a_claim_that_does_not_match_is_named(trusting: Trusting, changed: dict[str, object], named: str) -> None:
-    said = await trusting.refused(await trusting.issue(), trusting.issuer.jwt(None, **changed))
-    assert said == (
+    found = await trusting.refused(await trusting.issue(), trusting.issuer.jwt(None, **changed))
+    assert found == (
         f"The JWT does not meet the token's conditions on {named}; compare its claims with the token's trust."
     )
 
@@ -321,8 +321,8 @@ async def test_a_jwt_exchange_refuses_other_options(trusting: Trusting) -> None:
     token = await trusting.issue()
     acting = {"actor_token": "x", "actor_token_type": ACCESS_TOKEN}
     assert "without an actor_token" in await trusting.refused(token, **acting)
-    asked = {"grant_type": EXCHANGE, "subject_token": trusting.issuer.jwt(), "subject_token_type": ID_TOKEN}
-    assert error(await anybody(trusting.admin).form(TOKEN, **asked)) == (400, "invalid_request")
+    fields = {"grant_type": EXCHANGE, "subject_token": trusting.issuer.jwt(), "subject_token_type": ID_TOKEN}
+    assert error(await anybody(trusting.admin).form(TOKEN, **fields)) == (400, "invalid_request")
 
 
 async def test_our_own_bearer_is_exchanged_as_such_whatever_client_is_named(trusting: Trusting) -> None:

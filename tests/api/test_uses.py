@@ -46,8 +46,8 @@ def client(**fields: str) -> Ask:
 
 def subject(**fields: str) -> Ask:
     def ask(admin: Caller, issued: Any) -> Awaitable[Answer]:
-        asked = {"grant_type": EXCHANGE, "subject_token": issued["secret"], "subject_token_type": ACCESS_TOKEN}
-        return anybody(admin).form(TOKEN, **(asked | fields))
+        requested = {"grant_type": EXCHANGE, "subject_token": issued["secret"], "subject_token_type": ACCESS_TOKEN}
+        return anybody(admin).form(TOKEN, **(requested | fields))
 
     return ask
 

@@ -59,16 +59,16 @@ def attempts(shape: object, depth: int = 0) -> Iterator[Any]:
     ("operation", "shape"), SHAPES.items(), ids=lambda each: " ".join(each) if isinstance(each, tuple) else ""
 )
 def test_every_validation_error_is_plain_english(operation: tuple[str, str, str], shape: type) -> None:
-    told = 0
+    reported = 0
     for given in attempts(shape):
         refusal = misread(given, shape, operation[2])
         if refusal is None:
             continue
-        told += 1
+        reported += 1
         assert not LEAKS.search(refusal.detail), refusal.detail
         assert re.fullmatch(r"(`[^`]+` is |The \w+ is |There is no ).*[.?]", refusal.detail, re.DOTALL), refusal.detail
         assert refusal.detail.startswith(("The ", "There is no ")) or refusal.facts["field"], refusal.detail
-    assert told
+    assert reported
 
 
 @pytest.mark.parametrize("shape", dict.fromkeys(SHAPES.values()), ids=lambda shape: getattr(shape, "__name__", "?"))
@@ -127,7 +127,7 @@ async def test_a_date_is_the_start_of_its_day_wherever_a_moment_is_expected(admi
 
 
 async def test_every_error_of_a_lifetime_has_its_own_message(admin: Caller) -> None:
-    for lifetime, field, said in (
+    for lifetime, field, stated in (
         ({"lifetime": "1d", "expires_at": "2027-01-01"}, "expires_at", "not both"),
         ({"expires_at": "9999-01-01"}, "expires_at", "years 1970 and 9999"),
         ({"expires_at": "1969-12-31"}, "expires_at", "1970"),
@@ -137,7 +137,7 @@ async def test_every_error_of_a_lifetime_has_its_own_message(admin: Caller) -> N
     ):
         refused = await admin.post("/v1/tokens", {"name": "a", **lifetime})
         assert (refused.status, refused.json.get("field")) == (422, field), (lifetime, refused.body)
-        assert said in refused.json["detail"]
+        assert stated in refused.json["detail"]
     token = (await admin.issue())["token"]["id"]
     rotated = await admin.post(f"/v1/tokens/{token}/rotate", {"grace": "1h", "lifetime": "soon"})
     assert (rotated.status, rotated.problem) == (409, "lifetime-unwanted")

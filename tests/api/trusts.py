@@ -29,11 +29,11 @@ class Trusting:
 
     async def exchange(self, token: Any, jwt: str | None = None, **fields: str) -> Answer:
         """Exchange a JWT without client authentication."""
-        asked = {
+        requested = {
             "grant_type": EXCHANGE, "client_id": token if isinstance(token, str) else token["id"],
             "subject_token": self.issuer.jwt() if jwt is None else jwt, "subject_token_type": JWT, **fields,
         }  # fmt: skip
-        return await anybody(self.admin).form(TOKEN, **asked)
+        return await anybody(self.admin).form(TOKEN, **requested)
 
     async def bearer(self, token: Any, jwt: str | None = None, **fields: str) -> Caller:
         """A caller with the bearer that a JWT was exchanged for."""

@@ -103,7 +103,7 @@ WEB: dict[str, Parser] = {
             f"/v1/forward/account/{ID}/scope/a%20b/audience/https%3A%2F%2Fx/-",
         ),
         (ProxyMisconfigured,),
-        ("counterfoil_api.native.forward_auth.demand:_spelt", "counterfoil_api.native.forward_auth.demand:_demand"),
+        ("counterfoil_api.native.forward_auth.demand:_from_path", "counterfoil_api.native.forward_auth.demand:_demand"),
         known=("/v1/forward?", "/v1/forward/", "/v1/forward/account/"),
     ),
     "counterfoil_api.operations.form_fields:fields_of": Parser(

@@ -60,7 +60,7 @@ async def test_an_allowed_host_is_called_by_its_own_name(authority: Authority, s
     server.cache_control = "public, max-age=120"
     async with egress(authority, at(server)) as way:
         found = await way.get(f"{server.url}/keys")
-    assert (server.asked, server.hosts, found.max_age) == (["/keys"], [at(server)], 120)
+    assert (server.requested, server.hosts, found.max_age) == (["/keys"], [at(server)], 120)
     assert b'"kid": "first"' in found.content
 
 
@@ -68,10 +68,10 @@ async def test_a_name_is_resolved_once_and_this_address_is_called(authority: Aut
     rebinding = Names({"localhost": [["127.0.0.1"], [METADATA]]})
     async with egress(authority, at(server), names=rebinding) as way:
         await way.get(f"{server.url}/keys")
-        assert (rebinding.asked, server.asked) == (["localhost"], ["/keys"])
+        assert (rebinding.requested, server.requested) == (["localhost"], ["/keys"])
         with pytest.raises(EgressFailed) as failed:
             await way.get(f"{server.url}/keys")
-    assert (failed.value.reason, rebinding.asked, server.asked) == ("destination", ["localhost"] * 2, ["/keys"])
+    assert (failed.value.reason, rebinding.requested, server.requested) == ("destination", ["localhost"] * 2, ["/keys"])
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ async def test_a_name_that_resolves_to_an_internal_address_is_not_called(
 ) -> None:
     names = Names({"7f000001.nip.io": [[*others, address]]})
     assert await failure(egress(authority, at(server), names=names), "https://7f000001.nip.io/keys") == "destination"
-    assert (names.asked, server.asked) == (["7f000001.nip.io"], [])
+    assert (names.requested, server.requested) == (["7f000001.nip.io"], [])
 
 
 @pytest.mark.parametrize(
@@ -99,14 +99,14 @@ async def test_no_spelling_of_an_address_reaches_an_internal_target(
     # The port is allowed only for `localhost`; the default port is 443.
     for where in (host, f"{host}:{port(server)}"):
         assert await failure(egress(authority, at(server)), f"https://{where}/keys") == "destination"
-    assert server.asked == []
+    assert server.requested == []
 
 
 async def test_internal_targets_need_the_operators_permission(authority: Authority, server: OidcIssuer) -> None:
     # By the system's own resolver: a loopback address, and a port other than 443.
     for url in (f"{server.url}/keys", "https://localhost/keys", server.url.replace("https", "http")):
         assert await failure(egress(authority), url) == "destination"
-    assert server.asked == []
+    assert server.requested == []
 
 
 async def test_redirects_are_not_followed_and_only_200_is_accepted(authority: Authority, server: OidcIssuer) -> None:
@@ -116,7 +116,7 @@ async def test_redirects_are_not_followed_and_only_200_is_accepted(authority: Au
                 url = instead(server, b"{}" if status != 204 else b"", status, Location=where)
                 with pytest.raises(EgressFailed, match=f"the HTTP status {status}"):
                     await way.get(url)
-    assert set(server.asked) == {"/other"}
+    assert set(server.requested) == {"/other"}
 
 
 async def test_proxies_of_the_environment_are_not_used(
@@ -137,7 +137,7 @@ async def test_proxies_of_the_environment_are_not_used(
     monkeypatch.setenv("NETRC", str(netrc))
     async with listening, egress(authority, at(server)) as way:
         await way.get(f"{server.url}/keys")
-    assert (seen, server.asked) == ([], ["/keys"])
+    assert (seen, server.requested) == ([], ["/keys"])
     assert "Authorization" not in server.headers[0]
 
 
@@ -147,7 +147,7 @@ async def test_the_certificate_must_be_that_of_the_host(authority: Authority, se
     assert await failure(egress(authority, other, names=names), f"https://{other}/keys") == "connection"
     # It must also be signed by a known authority.
     assert await failure(egress(None, at(server)), f"{server.url}/keys") == "connection"
-    assert server.asked == []
+    assert server.requested == []
 
 
 async def test_a_reply_is_read_up_to_a_limit(authority: Authority, server: OidcIssuer) -> None:
@@ -216,4 +216,4 @@ async def test_a_deleted_file_of_authorities_makes_every_server_untrusted(
 ) -> None:
     gone = settings_for("postgresql://a@b/c", EGRESS_ALLOWED=at(server), EGRESS_CA_FILE=str(tmp_path / "gone.pem"))
     assert await failure(Egress(gone), f"{server.url}/keys") == "connection"
-    assert (server.asked, authority.file.exists()) == ([], True)
+    assert (server.requested, authority.file.exists()) == ([], True)

@@ -13,6 +13,7 @@ from msgspec import Meta
 from counterfoil.settings import Settings
 from counterfoil_api import health
 from counterfoil_api.auth.conventions import OURS
+from counterfoil_api.auth.principals import need
 from counterfoil_api.auth.proof import OWN
 from counterfoil_api.dialects import listing
 from counterfoil_api.dialects.dialect import Dialect
@@ -102,7 +103,7 @@ def make_app(
         async with opening(settings) if opening else open_services(settings, shapes=shapes(dialects)) as services:
             started.append(services)
             callers = services.get(Callers)
-            mounting = Mount(services, callers.authenticate, callers.note_forbidden)
+            mounting = Mount(services, callers.authenticate, callers.note_forbidden, need)
             mounting.onto(app, routes())
             for dialect in spoken:
                 mounting.onto(app, routes_of(dialect))

@@ -53,11 +53,6 @@ def observe_attempt(kind: str) -> None:
     ATTEMPTS.labels(kind).inc()
 
 
-def observe_issuer_fetch(outcome: str) -> None:
-    """Count a request for an issuer's keys; there are few outcomes."""
-    ISSUER_FETCHES.labels(outcome).inc()
-
-
 def observe_batch(batch: Batch, waited: float, took: float) -> None:
     """Count a committed batch."""
     BATCH_JOBS.observe(len(batch.queued))

@@ -1,1 +1,1 @@
-"""Who is asking: credentials, passwords, one-time codes, bearers and the keys behind them."""
+"""Authentication of callers: credentials, passwords, one-time codes, and the JWTs of other issuers."""

@@ -10,11 +10,11 @@ from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.users import first_account
 
 _KEPT_SECONDS: Final = 60.0
-"""The default account never changes, but of two founded at the same moment the later may be seen first."""
+"""The default account never changes. But if two are created at the same moment, the later may be seen first."""
 
 
 class DefaultAccount:
-    """Knows the account that DEFAULT_ACCOUNT names, or else the one founded first."""
+    """Looks up the account that DEFAULT_ACCOUNT names, or else the one that was created first."""
 
     def __init__(self, pool: Pool, named: UUID | None) -> None:
         self._pool = pool

@@ -1,8 +1,8 @@
-"""Turns at hashing passwords, which is slow on purpose: no caller delays the others for long.
+"""Queues for hashing passwords, which is slow on purpose, so that no caller delays the others for long.
 
-There are two queues, served alternately: one for logins of people who are at home in their network (see `logins`), one
-for all others. In each, every network waits in a line of its own, and the lines have their turn one after the other. So
-strangers who fill their lines delay people at home by one hash, and other strangers by one hash for each network.
+There are two queues, which are served alternately: one for users at a network where they have logged in before (see
+`logins`), one for everybody else. In each queue every network has a line of its own, and the lines are served in turn.
+So strangers who fill their lines delay known users by one hash, and other strangers by one hash for each network.
 """
 
 import asyncio
@@ -78,7 +78,7 @@ class _Queue:
 async def to_its_end(call: Callable[P, T], *args: P.args, **more: P.kwargs) -> T:
     """Run a call in a thread and wait until it ends, even if the caller is cancelled.
 
-    A thread cannot be stopped: whoever gave up their turn before its end would let others run beside it.
+    A thread cannot be stopped: if a cancelled caller passed its turn on at once, another hash would run beside it.
     """
     work = asyncio.ensure_future(asyncio.to_thread(call, *args, **more))
     try:

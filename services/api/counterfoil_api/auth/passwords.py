@@ -31,13 +31,13 @@ class Passwords:
         self._hasher = PasswordHasher()
         self._turns = HashingTurns()
         # An unknown user takes as much time as a known one, so that time does not tell which users exist.
-        self._nobodys = self._hasher.hash("nobody's password")
+        self._unknown_users_hash = self._hasher.hash("nobody's password")
 
     async def principal(self, given: PasswordGiven, presented: PresentedCredentials) -> Principal:
         """Return the user of the named or the default account who has this address, password and code.
 
-        `CredentialsRefused` does not say what was wrong, `OtpRequired` that a code is missing and nothing else;
-        `RateLimited` comes after too many tries.
+        Raises CredentialsRefused, which does not say what is wrong; OtpRequired if only the code is missing; and
+        RateLimited after too many failures.
         """
         account = given.account or await self._default.id()
         # A login queues for hashing only in its own turn, so that one user's many logins wait for each other alone.
@@ -89,6 +89,6 @@ class Passwords:
 
     def _verify(self, user: KnownUser | None, password: str) -> bool:
         try:
-            return self._hasher.verify(user.password_hash if user else self._nobodys, one_spelling(password))
+            return self._hasher.verify(user.password_hash if user else self._unknown_users_hash, one_spelling(password))
         except (VerificationError, InvalidHashError):
             return False

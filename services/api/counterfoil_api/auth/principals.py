@@ -16,7 +16,7 @@ def need(caller: Principal, scope: str) -> None:
 
 
 def reach(caller: Principal, scope: str, *, instead: tuple[str, ...] = ()) -> Owner | None:
-    """Return whose tokens a caller may do this to: everybody's (None), or with `own.…` those of its own owner.
+    """Return the owner whose tokens the caller's scope covers: None for all, or with `own.…` the caller's own owner.
 
     Any scope in `instead`, which a dialect gives its tokens, counts like `own.…`.
     """

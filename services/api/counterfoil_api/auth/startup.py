@@ -1,4 +1,4 @@
-"""A check before several processes start: are the keys in the environment those of the database?"""
+"""Checks before several processes start that the keys in the environment are those of the database."""
 
 import asyncio
 from typing import Final
@@ -18,7 +18,7 @@ _PATIENCE_SECONDS: Final = 3.0
 
 
 async def refuse_wrong_keys(settings: Settings) -> None:
-    """Raise Misconfigured if they are not; an unreachable database does not prevent the start."""
+    """Raise Misconfigured if the keys differ; an unreachable database does not prevent the start."""
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS), Door(settings.database_url) as door:
             connection = await connect(settings.database_url)

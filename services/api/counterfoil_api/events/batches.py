@@ -1,9 +1,10 @@
-"""Encoded events, once for all streams of the same form, sight and filter."""
+"""Encodes events once for all streams that have the same form, sight and filter."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
+from operator import attrgetter
 from typing import Final, Literal, NamedTuple
 
 from counterfoil.postgres.sealed_log import LogFilter, SealedEvent
@@ -12,7 +13,7 @@ from counterfoil_api.events.lines import Sight, lines, place
 Form = Literal["ndjson", "sse"]
 
 PIECE_BYTES: Final = 64 * 2**10
-"""A stream sends so much at a time, or one event: this is the memory that a slow reader occupies."""
+"""The largest piece, unless one event is larger. A slow reader occupies this much memory."""
 _EVENT_BYTES: Final = 1_000
 """The memory of one event without its texts."""
 
@@ -26,7 +27,7 @@ class Shape(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """Some bytes of a stream, the position up to which they show everything, and how many events they show."""
+    """Some bytes of a stream, the last position that they cover, and how many events they contain."""
 
     data: bytes
     reached: int
@@ -44,12 +45,12 @@ class Batch:
         self._grow(sum(_EVENT_BYTES + len(event.entry) + len(event.private or "") for event in events))
 
     def piece_after(self, position: int, shape: Shape) -> Piece:
-        """Return the piece that follows a position of this batch, which is not its last one."""
+        """Return the piece that follows this position, which is before the end of the batch."""
         pieces = self._pieces.get(shape)
         if pieces is None:
             pieces = self._pieces[shape] = list(pieces_of(self._events, self.reached, shape))
             self._grow(sum(len(piece.data) for piece in pieces))
-        at = bisect_right(pieces, position, key=_reached)
+        at = bisect_right(pieces, position, key=attrgetter("reached"))
         if position == (pieces[at - 1].reached if at else self.after):
             return pieces[at]
         rest = [event for event in self._events if position < event.position <= pieces[at].reached]
@@ -87,7 +88,7 @@ def opening(form: Form, position: int) -> bytes:
 
 
 def keep_alive(form: Form, position: int) -> bytes:
-    """Return the line that says that there is nothing new up to this position."""
+    """Return the line by which a reader learns that nothing new exists up to this position."""
     return place(position) if form == "ndjson" else b": keep-alive\nid: %d\n\n" % position
 
 
@@ -101,7 +102,3 @@ def ending(form: Form, reason: str) -> bytes:
 def _encoded(event: SealedEvent, shape: Shape) -> bytes:
     line = lines((event,), shape.sight)
     return line if shape.form == "ndjson" else b"id: %d\ndata: %b\n" % (event.position, line)
-
-
-def _reached(piece: Piece) -> int:
-    return piece.reached

@@ -1,7 +1,7 @@
-"""Newly sealed events, read once for all streams of this process that follow the same log.
+"""Reads newly sealed events once for all streams of this process that follow the same log.
 
 A feed keeps its latest batches. A stream with an earlier position reads from the database until it reaches them. A
-stream continues by its position alone, so it misses nothing and gets nothing twice, whichever batches are dropped.
+stream continues after its position, so it misses no event and gets none twice, whichever batches are dropped.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
+from operator import attrgetter
 from typing import Final, Self
 from uuid import UUID
 
@@ -30,7 +31,7 @@ KEPT_BYTES: Final = 32 * 2**20
 _BATCH: Final = 1_000
 _READS_AT_ONCE: Final = 2
 _FAR: Final = 10_000
-"""Positions of the whole log. A feed that is further behind reads its own head."""
+"""If the whole log has grown by more positions than this, every feed reads its own head."""
 _PAUSE_SECONDS: Final = 1.0
 
 Wake = Callable[[], None]
@@ -46,27 +47,32 @@ class Feed:
         self.listeners: set[Wake] = set()
         self._pool, self._turns, self._kept = pool, turns, kept
         self._batches: deque[Batch] = deque()
-        self._target, self._asks = 0, False
+        self._target, self._head_unknown = 0, False
         self._wake = asyncio.Event()
         self._task = asyncio.create_task(self._read_on())
 
     @property
     def start(self) -> int | None:
-        """The position after which it has every event."""
+        """The feed has all events after this position."""
         return self._batches[0].after if self._batches else self.reached
 
     def piece_after(self, position: int, shape: Shape) -> Piece:
         """Return the piece after this position, which lies from `start` on and before `reached`."""
-        return self._batches[bisect_right(self._batches, position, key=_reached)].piece_after(position, shape)
+        return self._batches[bisect_right(self._batches, position, key=attrgetter("reached"))].piece_after(
+            position, shape
+        )
 
     def events_after(self, position: int) -> tuple[list[SealedEvent], int]:
         """Return the events after this position in one batch, and its end."""
-        return self._batches[bisect_right(self._batches, position, key=_reached)].events_after(position)
+        return self._batch_after(position).events_after(position)
+
+    def _batch_after(self, position: int) -> Batch:
+        return self._batches[bisect_right(self._batches, position, key=attrgetter("reached"))]
 
     def grow(self, target: int | None) -> None:
         """Read up to this position, or up to the present end of the log."""
         if target is None:
-            self._asks = True
+            self._head_unknown = True
         else:
             self._target = max(target, self._target)
         self._wake.set()
@@ -101,14 +107,14 @@ class Feed:
                 self.grow(None)
 
     async def _read(self) -> None:
-        if self._asks:
-            self._asks = False  # before the read: a later notice may know of more than this read finds
+        if self._head_unknown:
+            self._head_unknown = False  # before the read, because a later notice may announce more than this read finds
             async with self._turns:
                 head = await head_of(self._pool, self.account)
             self._target = max(head, self._target)
             if self.reached is None:
                 self.reached = head
-                self._tell()
+                self._wake_listeners()
         while self.reached is not None and self.reached < self._target:
             async with self._turns:
                 found = await window(
@@ -120,9 +126,9 @@ class Feed:
             self.reached = found.reached
             self._batches.append(batch)
             self._kept.add(self, batch)
-            self._tell()
+            self._wake_listeners()
 
-    def _tell(self) -> None:
+    def _wake_listeners(self) -> None:
         for wake in self.listeners:
             wake()
 
@@ -158,7 +164,7 @@ class Kept:
 
 
 class Feeds:
-    """The feeds with at least one stream, woken when the sealer has sealed something for them."""
+    """The feeds that streams follow. A feed reads on when the sealer has sealed something for it."""
 
     def __init__(self, pool: Pool, watch: LogWatch, *, replaced: Callable[[], None]) -> None:
         self._pool, self._watch, self._replaced = pool, watch, replaced
@@ -171,7 +177,7 @@ class Feeds:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        await self._stack.enter_async_context(in_background(self._spread()))
+        await self._stack.enter_async_context(in_background(self._follow_log()))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -201,7 +207,7 @@ class Feeds:
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
 
-    async def _spread(self) -> None:
+    async def _follow_log(self) -> None:
         size: int | None = None
         while True:
             before, size = size, await self._watch.other_than(size)
@@ -211,14 +217,14 @@ class Feeds:
                 self._feeds.clear()
                 self._replaced()
                 continue
-            ends = await self._ends(before, size)
+            heads = await self._new_heads(before, size)
             for account, feed in self._feeds.items():
                 if account is None:
                     feed.grow(size)
-                elif ends is None or account in ends:
-                    feed.grow(None if ends is None else ends[account])
+                elif heads is None or account in heads:
+                    feed.grow(None if heads is None else heads[account])
 
-    async def _ends(self, before: int | None, size: int) -> Mapping[UUID, int] | None:
+    async def _new_heads(self, before: int | None, size: int) -> Mapping[UUID, int] | None:
         """Return the new head of each account with news; None if each feed has to read its own."""
         if not self._feeds.keys() - {None}:
             return {}
@@ -228,7 +234,3 @@ class Feeds:
             return await last_positions(self._pool, after=before, until=size)
         except (*LOST, asyncpg.PostgresError):
             return None
-
-
-def _reached(batch: Batch) -> int:
-    return batch.reached

@@ -1,4 +1,4 @@
-"""Callers with open streams, checked again and again: the end of a credential ends its streams.
+"""Checks the callers of open streams repeatedly: when a credential ends, its streams end.
 
 A stream continues as long as a new request with the same credential from the same address would be allowed to read
 the same. Changes of other scopes, of rate limits or to a later expiry end nothing.
@@ -33,7 +33,7 @@ READS_USERS: Final = "users.read"
 
 @dataclass(frozen=True, slots=True)
 class HeldCaller:
-    """The caller of a stream with the address, and those of the scopes that the stream needs."""
+    """The caller of a stream, with their address and only the scopes that the stream needs."""
 
     principal: Principal
     address: Address | None
@@ -67,13 +67,9 @@ async def gone(pool: Pool, keys: Keys, held: Sequence[HeldCaller]) -> list[Refus
 
 
 def _why_gone(
-    caller: HeldCaller,
-    found: Mapping[Key, TokenCaller | UserCaller],
-    accounts: Mapping[UUID, Context],
-    *,
-    ring: KeyRing,
-    at: datetime,
-) -> Refusal | None:
+    caller: HeldCaller, found: Mapping[Key, TokenCaller | UserCaller], accounts: Mapping[UUID, Context], *,
+    ring: KeyRing, at: datetime,
+) -> Refusal | None:  # fmt: skip
     principal = caller.principal
     if principal.signed_with and principal.signed_with not in ring.verifying:
         return CallerGone()

@@ -1,4 +1,4 @@
-"""The base of every live stream: chunks from a position of the log on, without an end of their own.
+"""The base class of live streams, which send what follows a position of the log until their reader leaves.
 
 A subclass decides what a stream shows of the events: the log itself, or a dialect's view.
 """
@@ -23,17 +23,17 @@ from counterfoil_api.events.held_callers import HeldCaller
 from counterfoil_api.events.streams import CREDENTIAL, STOPPING, Streams
 
 TRUSTED_SECONDS: Final = 4.0
-"""No event is sent unless the caller was checked so recently."""
+"""Events are sent only if the caller was checked within this time."""
 UNCONFIRMED_SECONDS: Final = 60.0
-"""A stream is cut if its caller could not be checked for so long."""
+"""A stream ends if its caller could not be checked for this long."""
 _WINDOW: Final = 250
 _PAUSE_SECONDS: Final = 1.0
 
 
 class LiveStream(ABC):
-    """The chunks of one stream. It keeps its position; the feed or the log has what follows.
+    """The chunks of one stream. It keeps its position, and reads what follows from the feed or from the log.
 
-    After `silence_seconds` without an event it sends a line that says so. This line also detects readers that are gone.
+    After `silence_seconds` without an event it sends a keep-alive line, which also detects that the reader has left.
     """
 
     silence_seconds: float = 5.0
@@ -42,14 +42,14 @@ class LiveStream(ABC):
         self, streams: Streams, caller: HeldCaller, log: UUID | None, wanted: LogFilter, *, after: int, first: bytes
     ) -> None:
         self.account: UUID = caller.principal.account
-        """The account whose place it takes."""
+        """The account that the stream counts for."""
         self.caller = caller
         self._streams, self._log, self._filter = streams, log, wanted
         self._position = after
         self._wake = asyncio.Event()
         self._ended: str | None = None
-        self._said_last = False
-        self._confirmed = self._spoke = monotonic()
+        self._sent_ending = False
+        self._confirmed = self._sent_at = monotonic()
         self._first = first
         streams.enter(self)
         self._feed = streams.feeds.follow(log, self._wake.set)
@@ -64,15 +64,15 @@ class LiveStream(ABC):
 
     @abstractmethod
     def _keep_alive(self) -> bytes:
-        """Return the line that says that there is nothing new after the position."""
+        """Return the line by which a reader learns that nothing new exists after the position."""
 
     @abstractmethod
     def _ending(self) -> bytes:
         """Return the last line of a stream whose credential ended; empty if its form has none."""
 
     @abstractmethod
-    def _looked(self, piece: Piece) -> None:
-        """Note that a piece is about to be sent."""
+    def _note_read(self, piece: Piece) -> None:
+        """Log or count a piece before it is sent."""
 
     def confirm(self, as_of: float) -> None:
         """Note that the caller had access at this time of `monotonic`."""
@@ -80,12 +80,12 @@ class LiveStream(ABC):
         self._wake.set()
 
     def end(self, reason: str) -> None:
-        """Send only a last line."""
+        """End the stream for this reason; it sends only its last line."""
         self._ended = self._ended or reason
         self._wake.set()
 
     async def aclose(self) -> None:
-        """Release what it holds, however it ended."""
+        """Leave the feed, and stop counting for the account."""
         self._streams.leave(self, self._ended or "reader-gone")
         self._streams.feeds.leave(self._feed, self._wake.set)
 
@@ -102,10 +102,10 @@ class LiveStream(ABC):
             if self._is_over():  # while the database was read
                 break
             if piece is not None and self._take(piece):
-                self._spoke = monotonic()
+                self._sent_at = monotonic()
                 return piece.data
-            if monotonic() >= self._spoke + self.silence_seconds:
-                self._spoke = monotonic()
+            if monotonic() >= self._sent_at + self.silence_seconds:
+                self._sent_at = monotonic()
                 return self._keep_alive()
             if piece is None:
                 await self._pause()
@@ -121,8 +121,8 @@ class LiveStream(ABC):
         return unconfirmed < TRUSTED_SECONDS
 
     def _last(self) -> bytes:
-        if self._ended == CREDENTIAL and not self._said_last:
-            self._said_last = True
+        if self._ended == CREDENTIAL and not self._sent_ending:
+            self._sent_ending = True
             if last := self._ending():
                 return last
         if self._ended in (CREDENTIAL, STOPPING):
@@ -148,13 +148,13 @@ class LiveStream(ABC):
 
     def _take(self, piece: Piece) -> bool:
         """Move to the end of a piece, and say whether it shows anything."""
-        self._looked(piece)
+        self._note_read(piece)
         self._position = piece.reached
         return bool(piece.data)
 
     async def _pause(self) -> None:
         """Wait for news, or for the time of the next line."""
-        seconds = min(_PAUSE_SECONDS, self._spoke + self.silence_seconds - monotonic())
+        seconds = min(_PAUSE_SECONDS, self._sent_at + self.silence_seconds - monotonic())
         with suppress(TimeoutError):
             async with asyncio.timeout(max(seconds, 0.01)):
                 await self._wake.wait()

@@ -16,11 +16,11 @@ from counterfoil.postgres.sealing import CHANNEL
 log = structlog.get_logger()
 
 EVERY_SECONDS: Final = 1.0
-"""A notification that is lost, or that a pooler drops, costs so much time but no event."""
+"""The interval of queries. If a notification is lost, for example in a pooler, its events arrive this much later."""
 
 
 class LogWatch:
-    """Knows the size of the whole log: from the sealer's notifications, and from a query each second."""
+    """Learns the size of the whole log from the sealer's notifications, and from a query each second."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -39,9 +39,9 @@ class LogWatch:
             try:
                 connection = await connect(self._url)
                 try:
-                    await connection.add_listener(CHANNEL, self._hear)
+                    await connection.add_listener(CHANNEL, self._notified)
                     while True:
-                        await self._ask(connection)
+                        await self._query(connection)
                         await asyncio.sleep(EVERY_SECONDS)
                 finally:
                     connection.terminate()
@@ -51,18 +51,18 @@ class LogWatch:
                 log.exception("log_watch_failed")
             await asyncio.sleep(EVERY_SECONDS)
 
-    async def _ask(self, connection: Connection) -> None:
+    async def _query(self, connection: Connection) -> None:
         known = self._size or 0
         size = await size_of(connection)
         # A notification in the meantime is newer than this answer. If the log is shorter than before the query, it is
         # another log.
-        self._learn(size if size < known else max(size, self._size or 0))
+        self._update(size if size < known else max(size, self._size or 0))
 
-    def _hear(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
+    def _notified(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         if isinstance(payload, str) and payload.isdecimal():
-            self._learn(max(int(payload), self._size or 0))
+            self._update(max(int(payload), self._size or 0))
 
-    def _learn(self, size: int) -> None:
+    def _update(self, size: int) -> None:
         if size != self._size:
             self._size = size
             changed, self._changed = self._changed, asyncio.Event()

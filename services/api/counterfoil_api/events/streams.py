@@ -1,4 +1,4 @@
-"""The live streams of one process: how many an account may have, who reads them, and how they end."""
+"""The live streams of one process: limits their number for each account, checks their callers, and ends them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from counterfoil_api.events.log_watch import LogWatch
 from counterfoil_api.http.errors import TooManyStreams
 from counterfoil_api.metrics import STREAMS, STREAMS_ENDED
 
-LOOK_SECONDS: Final = 1.5
-"""Between two checks of all callers."""
-_LOOK_PATIENCE_SECONDS: Final = 10.0
+CHECK_SECONDS: Final = 1.5
+"""The interval of the checks of all callers."""
+_CHECK_PATIENCE_SECONDS: Final = 10.0
 _CATCHING_UP_AT_ONCE: Final = 2
 _RETRY_SECONDS: Final = 5
 
@@ -35,7 +35,7 @@ class OpenStream(Protocol):
 
     @property
     def account(self) -> UUID:
-        """The account whose place it takes."""
+        """The account that the stream counts for."""
 
     @property
     def caller(self) -> HeldCaller:
@@ -53,7 +53,7 @@ class Streams:
 
     def __init__(self, url: str, *, readers: Pool, by_key: Pool, keys: Keys, most: int) -> None:
         self.stopping = asyncio.Event()
-        """Set when the process stops: answers without an end of their own end then."""
+        """Set when the process stops; endless answers end then."""
         self.readers = readers
         self.catching_up = asyncio.Semaphore(_CATCHING_UP_AT_ONCE)
         """Turns for streams that read from the database, so that other requests keep connections."""
@@ -63,21 +63,21 @@ class Streams:
         self.feeds = Feeds(readers, self._watch, replaced=self._replaced)
         self._open: set[OpenStream] = set()
         self._accounts: Counter[UUID] = Counter()
-        self._looking = Repeating(self._look, seconds=LOOK_SECONDS, failure_event="streams_not_confirmed")
+        self._checks = Repeating(self._check_callers, seconds=CHECK_SECONDS, failure_event="streams_not_confirmed")
 
     async def __aenter__(self) -> Self:
         await self._stack.enter_async_context(in_background(self._watch.watch()))
         await self._stack.enter_async_context(self.feeds)
-        self._looking.start()
+        self._checks.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self.stop()
-        await self._looking.stop()
+        await self._checks.stop()
         await self._stack.aclose()
 
     def enter(self, stream: OpenStream) -> None:
-        """Give a stream one of its account's places, or raise TooManyStreams."""
+        """Count a stream for its account, or raise TooManyStreams."""
         account = stream.account
         if self._accounts[account] >= self._most:
             raise TooManyStreams(
@@ -89,7 +89,7 @@ class Streams:
         STREAMS.inc()
 
     def leave(self, stream: OpenStream, reason: str) -> None:
-        """Release the place, once."""
+        """Stop counting a stream; a second call does nothing."""
         if stream not in self._open:
             return
         self._open.discard(stream)
@@ -119,14 +119,14 @@ class Streams:
         for stream in self._open:
             stream.end(reason)
 
-    async def _look(self) -> None:
-        looked_at = list(self._open)
-        if not looked_at:
+    async def _check_callers(self) -> None:
+        checked = list(self._open)
+        if not checked:
             return
         as_of = monotonic()
-        async with asyncio.timeout(_LOOK_PATIENCE_SECONDS):
-            found = await gone(self._by_key, self._keys, [stream.caller for stream in looked_at])
-        for stream, why in zip(looked_at, found, strict=True):
+        async with asyncio.timeout(_CHECK_PATIENCE_SECONDS):
+            found = await gone(self._by_key, self._keys, [stream.caller for stream in checked])
+        for stream, why in zip(checked, found, strict=True):
             if why is None:
                 stream.confirm(as_of)
             else:

@@ -18,7 +18,7 @@ class Undescribed(NamedTuple):
 
 
 async def undescribed(reading: Reading, caller: Principal, scopes: tuple[str, ...]) -> Undescribed:
-    """Return which of a token's or user's scopes neither are native nor have a description, nor a branch that has one.
+    """Return those of a token's or user's scopes that are not native and that no entry of the catalogue describes.
 
     Scopes beyond the allowed number are refused later, so they are not looked up.
     """

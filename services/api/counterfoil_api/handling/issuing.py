@@ -46,16 +46,9 @@ class Issuing:
     thresholds: tuple[int, ...]
 
     async def issue(
-        self,
-        caller: Principal,
-        wish: Wish,
-        retry: Retry | None,
-        render: Render[T],
-        *,
-        kind: type[T],
-        also: Callable[[UUID], tuple[TokenCommand, ...]] = lambda _: (),
-        unlisted: Undescribed | None = None,
-    ) -> T:
+        self, caller: Principal, wish: Wish, retry: Retry | None, render: Render[T], *, kind: type[T],
+        also: Callable[[UUID], tuple[TokenCommand, ...]] = lambda _: (), unlisted: Undescribed | None = None,
+    ) -> T:  # fmt: skip
         """Issue a token, and in the same transaction carry out the changes that `also` returns for its id.
 
         Vendors' clients cannot state networks and limits, so a token of a dialect has those of its creator. A caller
@@ -71,17 +64,9 @@ class Issuing:
         return await self._reply((command, *also(command.id)), secret, retry, render, kind=kind)
 
     async def rotate(
-        self,
-        caller: Principal,
-        token: Token,
-        retry: Retry | None,
-        render: Render[T],
-        *,
-        kind: type[T],
-        new_secret: NewSecret,
-        shape: SecretShape | None = None,
-        also: tuple[TokenCommand, ...] = (),
-    ) -> T:
+        self, caller: Principal, token: Token, retry: Retry | None, render: Render[T], *, kind: type[T],
+        new_secret: NewSecret, shape: SecretShape | None = None, also: tuple[TokenCommand, ...] = (),
+    ) -> T:  # fmt: skip
         """Give a token a new secret, and carry out the changes `also` in the same transaction."""
         secret = fresh_secret(token.owner, shape)
         command = Rotate(
@@ -91,14 +76,9 @@ class Issuing:
         return await self._reply((command, *also), secret, retry, render, kind=kind)
 
     async def _reply(
-        self,
-        commands: tuple[TokenCommand, ...],
-        secret: Secret | None,
-        retry: Retry | None,
-        render: Render[T],
-        *,
+        self, commands: tuple[TokenCommand, ...], secret: Secret | None, retry: Retry | None, render: Render[T], *,
         kind: type[T],
-    ) -> T:
+    ) -> T:  # fmt: skip
         plain = "" if secret is None else secret.plain
         if secret is not None:
             self.seen_secrets.add(SecretGiven(plain))

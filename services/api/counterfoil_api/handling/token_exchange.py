@@ -64,8 +64,8 @@ class IssuedBearer:
 async def with_secret(exchanging: Exchanging, given: SecretGiven, request: BearerRequest) -> IssuedBearer:
     """Issue a bearer for a secret. The door finds the token while it locks its row, so no look-up can be outdated.
 
-    Of two readings the first that a token has is the secret. If none is, the refusal is UnknownSecret as soon as one of
-    them has the form of a secret.
+    A secret with two readings is tried in their order. If no token has either, the refusal is UnknownSecret as soon as
+    one of them has the form of a secret.
     """
     refusals: list[Refusal] = []
     for reading in given.readings:
@@ -152,7 +152,7 @@ async def with_bearer(exchanging: Exchanging, given: BearerGiven, request: Beare
 async def with_assertion(
     exchanging: Exchanging, token: Trusting, claims: Mapping[str, object], request: BearerRequest
 ) -> IssuedBearer:
-    """Issue a bearer for the verified claims of a JWT. The door compares them again with the token's trust by then."""
+    """Issue a bearer for the verified claims of a JWT. The door compares them again with the token's current trust."""
     trust = token.trust
     matched(trust, claims, token.at)  # claims that do not match cost the token nothing
     itself = Principal(actor=Actor("token", token.id), account=token.account, scopes=())
@@ -192,8 +192,8 @@ def _note_exchange(verifying: Verifying, outcome: Outcome, request: BearerReques
 async def _execute(exchanging: Exchanging, command: Exchange | ExchangeSecret) -> Outcome:
     """Execute an exchange.
 
-    Only the door knows for certain which token that is and which limits it has. It counts the exchange against those;
-    most tokens have none, and then nothing is asked.
+    Only the door knows for certain which token that is and which limits it has. It raises Uncounted if the token has
+    limits that the exchange was not counted against; most tokens have none.
     """
     for _ in range(_COUNTINGS):
         try:

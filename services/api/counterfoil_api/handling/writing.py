@@ -36,14 +36,9 @@ class Writing:
     peppers: Peppers
 
     async def reply(
-        self,
-        command: Command | AllOrNothing,
-        retry: Retry | None,
-        render: Callable[[Outcome], T],
-        *,
-        kind: type[T],
+        self, command: Command | AllOrNothing, retry: Retry | None, render: Callable[[Outcome], T], *, kind: type[T],
         holds_secret: bool,
-    ) -> T:
+    ) -> T:  # fmt: skip
         """Execute a command and render its outcome.
 
         Under an Idempotency-Key a retry gets the same reply: for ten minutes if it holds a secret, otherwise for a day.

@@ -86,7 +86,7 @@ def _hop(text: str) -> Address | None:
 
 @lru_cache(maxsize=10_000)
 def network_of(address: Address | None) -> str:
-    """Return the network of a client: what one household, office or server usually has to itself."""
+    """Return the network of a client, which usually belongs to one household, office or server."""
     return _network(address, 64)
 
 

@@ -1,7 +1,7 @@
-"""Changes that a page of another site requests with the credentials that a browser stores.
+"""Refuses changes that a page of another site requests with the credentials that a browser stores.
 
-A browser that has prompted for a user and a password sends both with every later request to this service, whichever
-site's page makes it. Such a request changes nothing. Other programs state no site.
+A browser that has prompted for a user and a password sends both with every later request to this service, also if a
+page of another site makes the request. Such a request is refused. Programs other than browsers send no site.
 """
 
 from collections.abc import Mapping

@@ -21,7 +21,7 @@ Headers = tuple[tuple[str, str], ...]
 
 _SOON = (("Retry-After", "1"),)
 
-# Our own secrets and signed bearers, with all characters next to them: the last filter of whatever a detail quotes.
+# Matches our own secrets and signed bearers with all adjacent characters: the last filter of what a detail quotes.
 _SECRETS = re.compile(r"(?<![\w-])(?:(?!eyJ)[\w-])*+eyJ[\w-]++(?:\.[\w-]++){2,}|cfl_[a-z]+_\w+")
 
 
@@ -202,13 +202,9 @@ def problem(refusal: Refusal) -> web.Response:
 
 
 def refusal_response(
-    refusal: Refusal,
-    document: object,
-    *,
-    status: int,
-    media_type: str = "application/json",
+    refusal: Refusal, document: object, *, status: int, media_type: str = "application/json",
     headers: Mapping[str, str] = MappingProxyType({}),
-) -> web.Response:
+) -> web.Response:  # fmt: skip
     """Return the response to a refusal with this document, and with Retry-After, Allow and the challenge of a 401."""
     fields = {"Content-Type": media_type, "Cache-Control": "no-store", **dict(kind_of(refusal).headers), **headers}
     if "WWW-Authenticate" in fields:

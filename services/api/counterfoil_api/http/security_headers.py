@@ -1,4 +1,4 @@
-"""The headers of every answer that keep browsers from doing more with it than showing it."""
+"""Security headers of every answer: a browser may show the answer, but does nothing else with it."""
 
 from collections.abc import Awaitable, Callable
 from types import MappingProxyType
@@ -18,7 +18,7 @@ SECURITY_HEADERS: Final = MappingProxyType(
     }
 )
 STRICT: Final = "max-age=31536000"
-"""A year. Without `includeSubDomains`: other hosts below ours are not ours to decide about."""
+"""One year, without `includeSubDomains`: this service does not decide for other hosts of the domain."""
 
 Prepare = Callable[[web.Request, web.StreamResponse], Awaitable[None]]
 

@@ -30,7 +30,7 @@ class Server(web.Server):
     def has_room(self) -> bool:
         """Return whether the newest connection can stay; if need be, drop the oldest that waits for its caller.
 
-        A caller that opens many connections and sends nothing thus loses them one by one, and keeps no other out.
+        So a caller that opens many connections and sends nothing loses them one by one, and does not keep others out.
         """
         connections = self.connections
         if len(connections) <= self.bounds.connections:

@@ -70,6 +70,6 @@ class Pair:
         context.set_ciphers(_SUITES)
         context.set_alpn_protocols(["http/1.1"])
         certificate, key = self._files
-        # Without a password OpenSSL would prompt for that of an encrypted key on the terminal, and wait.
+        # If no password is given, OpenSSL prompts for that of an encrypted key on the terminal, and waits.
         context.load_cert_chain(certificate, key, password=b"")
         return context

@@ -1,4 +1,4 @@
-"""From presented credentials to the principal who calls, within the limits, as of this moment: nothing is cached."""
+"""Authenticates callers: verifies their credentials at this moment, without a cache, and counts them against limits."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -43,9 +43,9 @@ class Callers:
         return caller
 
     async def judge(self, presented: PresentedCredentials) -> None:
-        """Raise the refusal of a token's credentials, if there is one; otherwise note their use.
+        """Raise the refusal of a token's credentials if they are not good; otherwise note their use.
 
-        For a request that is refused anyway: what is wrong with the credentials takes precedence.
+        This is for a request that is refused anyway: the refusal of its credentials takes precedence.
         """
         given = presented.credentials
         if not isinstance(given, PasswordGiven):
@@ -55,7 +55,7 @@ class Callers:
 
     @asynccontextmanager
     async def judging(self, presented: PresentedCredentials | None) -> AsyncIterator[None]:
-        """Judge these credentials, if there are any, before a refusal within this block is raised."""
+        """If this block raises a refusal, judge these credentials first, if there are any."""
         try:
             yield
         except Refusal:
@@ -66,8 +66,8 @@ class Callers:
     async def introspect(self, given: Given, account: UUID, address: Address | None) -> Found | None:
         """Return the token of these credentials and count a use, if they are good in this account and within limits.
 
-        For everything else the answer is the same None. The use counts, because the token is what is being used; it is
-        seen from the address of the service that asks.
+        Return None in every other case, without the reason. The use counts for the token that is introspected, from the
+        address of the service that introspects it.
         """
         try:
             if found := await find(self.verifying, given, account=account, used_from=network_of(address)):
@@ -114,7 +114,7 @@ class Callers:
         )
 
     async def _refuse_another(self, seen: Seen, email: str) -> None:
-        """Refuse a secret beside the address of anybody but its owner as if no token had it."""
+        """Raise UnknownSecret if the e-mail address beside a secret is not that of the token's owner."""
         user = seen.owner.user
         owner = None if user is None else await one_user(self.readers, seen.account, user)
         if owner is None or owner.name is None or canonical(owner.name) != canonical(email):
@@ -122,7 +122,7 @@ class Callers:
 
 
 def _end(found: Found, presented: PresentedCredentials) -> datetime | None:
-    """Return when these credentials expire; for a caller whose changes may outlive them, when their token does."""
+    """Return when the credentials expire; if the caller's changes may outlive them, return when their token expires."""
     for_audience = presented.audience and found.act is None
     if not presented.as_owner or (found.claims is not None and not for_audience):
         return found.until

@@ -22,12 +22,12 @@ log = structlog.get_logger()
 
 PREFIX: Final = "counterfoil:limits:"
 PATIENCE_SECONDS: Final = 1.0
-"""After so long a step is run in this process instead."""
+"""If Valkey does not answer within this time, the step runs in this process."""
 _GRACE_SECONDS: Final = 0.05
 _PAUSE_SECONDS: Final = 1
 _LOST: Final = (RedisError, OSError, TimeoutError)
 
-Ask = tuple[int, Step, str, tuple[int, ...]]
+Run = tuple[int, Step, str, tuple[int, ...]]
 
 
 class Counters:
@@ -36,21 +36,21 @@ class Counters:
     def __init__(self, valkey: Redis | None) -> None:
         self._valkey = valkey
         self._cells = Cells()
-        self._asks: Gather[Ask, list[int]] = Gather(self._fetch)
+        self._runs: Gather[Run, list[int]] = Gather(self._fetch)
         self._serials = count()
         self._shared = valkey is not None
         LIMITS_SHARED.set(self._shared)
 
     @property
     def shared(self) -> bool:
-        """Whether all processes count together, as of a second ago at most."""
+        """Whether all processes count together; the answer is at most a second old."""
         return self._shared
 
     async def do(self, step: Step, key: str, *args: int) -> list[int]:
         """Run one step, in Valkey if it answers."""
         if self._shared:
             try:
-                return await self._asks.get((next(self._serials), step, PREFIX + key, args)) or []
+                return await self._runs.get((next(self._serials), step, PREFIX + key, args)) or []
             except _LOST as error:
                 self._lost(error)
         return step.here(self._cells, key, args, milliseconds())
@@ -65,28 +65,28 @@ class Counters:
         else:
             self._found()
 
-    async def _fetch(self, asks: list[Ask]) -> dict[Ask, list[int]]:
+    async def _fetch(self, runs: list[Run]) -> dict[Run, list[int]]:
         """Run steps in Valkey, with a generous timeout: giving up a busy Valkey would reset every count."""
-        asking = asyncio.ensure_future(self._asked(asks))
+        running = asyncio.ensure_future(self._run_all(runs))
         try:
             # Not `asyncio.timeout`: after a pause of this process it would discard an answer that has already arrived.
             for seconds in (PATIENCE_SECONDS, _GRACE_SECONDS):
-                if (await asyncio.wait({asking}, timeout=seconds))[0]:
-                    return asking.result()
+                if (await asyncio.wait({running}, timeout=seconds))[0]:
+                    return running.result()
         finally:
-            asking.cancel()
+            running.cancel()
         raise TimeoutError
 
-    async def _asked(self, asks: list[Ask]) -> dict[Ask, list[int]]:
+    async def _run_all(self, runs: list[Run]) -> dict[Run, list[int]]:
         assert self._valkey is not None  # noqa: S101 - `do` and `look` call only then
-        alike: dict[tuple[Step, int], list[Ask]] = {}
-        for ask in asks:
-            alike.setdefault((ask[1], len(ask[3])), []).append(ask)
-        answers: dict[Ask, list[int]] = {}
-        for (step, width), same in alike.items():
-            keys, args = (ask[2] for ask in same), chain.from_iterable(ask[3] for ask in same)
-            reply: bytes = await self._valkey.eval(_together(step), len(same), *keys, width, *args)
-            answers |= zip(same, _numbers(reply), strict=True)
+        by_step: dict[tuple[Step, int], list[Run]] = {}
+        for run in runs:
+            by_step.setdefault((run[1], len(run[3])), []).append(run)
+        answers: dict[Run, list[int]] = {}
+        for (step, width), group in by_step.items():
+            keys, args = (run[2] for run in group), chain.from_iterable(run[3] for run in group)
+            reply: bytes = await self._valkey.eval(_together(step), len(group), *keys, width, *args)
+            answers |= zip(group, _numbers(reply), strict=True)
         return answers
 
     def _lost(self, error: Exception) -> None:

@@ -16,7 +16,7 @@ from counterfoil_api.limits.expiring_map import ExpiringMap
 MOST_CELLS: Final = 100_000
 """How many counters one process keeps; beyond that, the lowest of the oldest is removed."""
 _COMPARED: Final = 32
-"""How many of the oldest are compared for that."""
+"""How many of the oldest counters are compared to find the lowest."""
 
 
 @dataclass(slots=True)

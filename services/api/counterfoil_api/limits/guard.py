@@ -30,15 +30,15 @@ from counterfoil_api.limits.seen_secrets import SeenSecrets
 T = TypeVar("T")
 
 TRICKLE: Final = Quota(6, 60)
-"""So many unseen secrets are still looked up when their network has presented too many."""
+"""How many unseen secrets of a network are still looked up after it has presented too many."""
 DEAD: Final = Quota(60, 60)
-"""So often a dead credential gets the refusal that says so."""
+"""How often a dead credential gets its own refusal before it gets RateLimited."""
 _MOST: Final = 10_000
 _KEPT_SECONDS: Final = 300.0
 _TOO_MANY: Final = "Your network sent too many unknown credentials; wait as long as Retry-After says."
 
 Place = tuple[int, str, UUID | None]
-"""Which credentials, from which network, and within which account alone they were checked."""
+"""The hash of credentials, their network, and the one account that they were checked for, if any."""
 
 
 class Guard:
@@ -102,7 +102,7 @@ class Guard:
         return token
 
     async def _admit(self, given: Given, network: str, place: Place) -> str | None:
-        """Admit it, or raise RateLimited; return the key of a charge that is given back if the secret is known."""
+        """Admit the credentials, or raise RateLimited; return the key of the charge, which a known secret gets back."""
         if len(self._ended) and (ended := self._ended.get(place)):
             raise _too_often(ended, self._ended.left(place))
         if self._guesses is None or isinstance(given, BearerGiven) or not self._suspects.get(network):

@@ -1,12 +1,12 @@
 """Delays logins after wrong passwords and one-time codes, without delaying other people.
 
-From the fifth failure for a user at one network on, each doubles the wait there. Failures at all networks where the
+Each failure for a user at one network, from the fifth on, doubles the wait there. Failures at all networks where the
 user never logged in are also counted together: from the fiftieth on, these networks share one attempt at a time, at
-growing intervals, so that a thousand networks guess no more than one. After a hundred in a row, one attempt a day is
-left. Networks where the user has logged in are not affected by strangers elsewhere.
+growing intervals, so that a thousand networks guess no more than one. After a hundred failures in a row, one attempt a
+day is left. Strangers elsewhere do not delay a network where the user has logged in.
 
-A network that tries one password for many users is limited like one that guesses secrets; attempts that are refused
-because too many wait in a queue count, too. A user at a known network is not limited by this.
+A network that tries one password for many users is limited like a network that guesses secrets. Attempts that are
+refused because too many wait in a queue count as well. This limit does not apply where the user has logged in before.
 """
 
 from asyncio import Lock

@@ -29,7 +29,7 @@ _MOST_FULL: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """At most `most` in a window of `seconds` that begins with the first of them."""
+    """At most `most` requests in a window of `seconds`, which begins with the first request."""
 
     most: int
     seconds: int
@@ -37,7 +37,7 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """Whether a quota granted one, how many are left, and in how many seconds the window ends."""
+    """Whether a quota granted a request, how many requests are left, and in how many seconds the window ends."""
 
     granted: bool
     most: int
@@ -45,7 +45,7 @@ class Left:
 
     @property
     def whole_seconds(self) -> int:
-        """Rounded up: a caller that waits for so long is granted one."""
+        """The seconds, rounded up: after so long the quota grants a request."""
         return max(ceil(self.seconds), 1)
 
 
@@ -58,8 +58,8 @@ class Quotas:
 
     async def take(self, key: str, quota: Quota, *, cost: int = 1) -> Left:
         """Take `cost`, if so many are left; all processes together take no more than there are."""
-        # A quota that is used up stays so until its window ends, so a flood costs no requests to Valkey.
-        # That does not hold for another quota under this key: a token's limit may have been changed.
+        # A quota that is used up stays so until its window ends, so that a flood sends no requests to Valkey. If a
+        # token's limit was changed, the key has another quota, and Valkey counts again.
         if self._used_up.get(key) == quota and (seconds := self._used_up.left(key)):
             return Left(granted=False, most=0, seconds=seconds)
         granted, left, ms = await self.counters.do(TAKE, key, quota.most, quota.seconds * 1000, cost)
@@ -68,7 +68,7 @@ class Quotas:
         return Left(granted=bool(granted), most=left, seconds=ms / 1000)
 
     async def give_back(self, key: str) -> None:
-        """Return one that was not used."""
+        """Return a request that was not used."""
         self._used_up.drop(key)
         await self.counters.do(GIVE_BACK, key, 1)
 

@@ -1,7 +1,7 @@
-"""Which secrets the ledger has seen before, so that known secrets need not queue behind guesses during an attack.
+"""Remembers the secrets that the ledger has seen, so that they need not queue behind guesses during an attack.
 
-A known secret gains nothing but a look-up: it is looked up as always, although its network sent so many unknown secrets
-that other secrets from there are refused. Each process remembers what it sees, and once a second shares what is new as
+A known secret is looked up as always, also while its network has sent so many unknown secrets that other secrets from
+there are refused; it gains nothing else. Each process remembers what it sees, and once a second shares what is new as
 bits of a Bloom filter in Valkey (1 MiB a week, however many secrets). The bits come from the secret's keyed digest.
 """
 
@@ -19,7 +19,7 @@ _KEY: Final = "met:"
 _BITS: Final = 23
 _PROBES: Final = 4
 _AGAIN_SECONDS: Final = 86_400.0
-"""After so long a secret is shared again, for the filter of the new week."""
+"""The interval after which a secret is shared again, for the filter of a new week."""
 _MOST: Final = 100_000
 
 

@@ -44,7 +44,8 @@ class Route:
     refusals: Refusals
     conventions: Conventions
     error_format: ErrorFormat | None
-    scope: str | None = None
+    needs: str | None
+    scope: str | None
     example: object = None
     example_reply: object = None
     cache: str = NO_STORE
@@ -90,13 +91,17 @@ class Api:
         name: str | None = None,
         executes: tuple[Executed, ...] = (),
         refusals: Refusals = (),
+        needs: str | None = None,
+        scope: str | None = None,
         error_format: ErrorFormat | None = None,
         **options: Any,  # noqa: ANN401 - they are checked against the fields of Route when the module is imported
     ) -> Callable[[Handler], Handler]:
         """Declare the decorated handler as an operation, by its own name unless another `name` is given.
 
-        Its refusals are those of the commands that it `executes`, of its parameters' types, of a missing `scope`, and
-        the further `refusals`. The other options are fields of `Route`.
+        A caller without the scope that it `needs` is refused before the handler is called. `scope` is one that the
+        handler checks itself, because some callers need another. Its refusals are those of the commands that it
+        `executes`, of its parameters' types, of a missing scope, and the further `refusals`. The other options are
+        fields of `Route`.
         """
 
         def declare(call: Handler) -> Handler:
@@ -114,7 +119,9 @@ class Api:
                 tag=self.tag,
                 summary=summary.rstrip("."),
                 description=description.strip(),
-                refusals=refusals_of(executes, (each.type for each in parameters), options.get("scope"), refusals),
+                refusals=refusals_of(executes, (each.type for each in parameters), needs or scope, refusals),
+                needs=needs,
+                scope=needs or scope,
                 error_format=error_format or self.conventions.error_format,
                 conventions=self.conventions,
                 **options,

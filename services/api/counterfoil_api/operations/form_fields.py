@@ -40,13 +40,9 @@ def _pairs_of(
 
 
 def form_of(
-    text: str,
-    repeatable: frozenset[str],
-    *,
-    where: str = "form",
-    own: frozenset[str] = frozenset(),
+    text: str, repeatable: frozenset[str], *, where: str = "form", own: frozenset[str] = frozenset(),
     lenient: bool = False,
-) -> dict[str, object]:
+) -> dict[str, object]:  # fmt: skip
     """Return the fields of a form or query string, of which the `repeatable` have a list of values (RFC 8693 2.1).
 
     The operation's `own` parameters may have a name that usually holds a secret, such as `token` for a reference.

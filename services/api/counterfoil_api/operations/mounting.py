@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 from aiohttp import web
 
@@ -23,19 +23,28 @@ Authenticate = Callable[[Any], Awaitable[object]]
 """From the credentials that an API's reader returned to the caller, or the refusal."""
 Note = Callable[[Any, object, Refusal], None]
 """Records that this caller, who presented these credentials, was refused as forbidden."""
+Need = Callable[[Any, str], None]
+"""Refuses a caller without a scope."""
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def no_scopes(_caller: object, scope: str) -> NoReturn:
+    """Refuse every caller: without a function that knows scopes, nobody may call what needs one."""
+    raise LookupError(f"nothing checks the scope {scope}")
 
 
 @dataclass(frozen=True, slots=True)
 class Mount:
     """Turns routes into aiohttp handlers, with the services that they work with and the function that authenticates.
 
-    `note` is called when an authenticated caller is refused as forbidden.
+    `note` is called when an authenticated caller is refused as forbidden, `need` for a caller of a route that needs a
+    scope.
     """
 
     services: Services
     authenticate: Authenticate
     note: Note = lambda *_: None
+    need: Need = no_scopes
 
     def onto(self, app: web.Application, routes: Iterable[Route]) -> None:
         """Add every route to the application."""
@@ -85,10 +94,12 @@ class Mount:
     def _caller_of(self, route: Route) -> Callable[[web.Request, object, dict[str, object]], Awaitable[object]]:
         """Return the function that calls the handler with its services, and reports certain refusals."""
         handler = partial(route.call, **{name: self.services.get(kind) for name, kind in route.services.items()})
-        caller, note = route.parameter_from(Source.CALLER), self.note
+        caller, note, need = route.parameter_from(Source.CALLER), self.note, self.need
 
         async def call(request: web.Request, credentials: object, given: dict[str, object]) -> object:
             try:
+                if route.needs is not None:
+                    need(given[caller], route.needs)
                 return await handler(**given)
             except Forbidden as refusal:
                 if caller:

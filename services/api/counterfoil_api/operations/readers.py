@@ -118,13 +118,13 @@ def converted(given: object, shape: type, *, where: str) -> object:
         raise misread(error, shape, where=where, given=given) from None
 
 
-def _once(pairs: list[tuple[str, object]]) -> None:
+def _refuse_repeated(pairs: list[tuple[str, object]]) -> None:
     if len({key for key, _ in pairs}) != len(pairs):
         raise ValueError
 
 
 # msgspec takes the last of two equal keys; a proxy that logged or checked the first saw another request.
-_ONCE = json.JSONDecoder(object_pairs_hook=_once)
+_ONCE = json.JSONDecoder(object_pairs_hook=_refuse_repeated)
 
 
 def _form_reader(shape: type[msgspec.Struct]) -> Read:

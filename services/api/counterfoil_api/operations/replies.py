@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Final, Generic, TypeVar, get_args, get_origin
+from typing import ClassVar, Generic, TypeVar, get_args, get_origin
 
 import msgspec
 from aiohttp import web
@@ -24,39 +24,55 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 encode = msgspec.json.Encoder().encode
 
 
-@dataclass(frozen=True, slots=True)
-class Tagged(Generic[T]):
+@dataclass(frozen=True)
+class Reply(Generic[T]):
+    """A document, with the status and the headers of its answer."""
+
+    status: ClassVar[int] = 200
+    header_names: ClassVar[tuple[str, ...]] = ()
+    body: T
+
+    def headers(self) -> Mapping[str, str]:
+        return _NONE
+
+
+@dataclass(frozen=True)
+class Tagged(Reply[T]):
     """A document and its revision, which becomes the ETag."""
 
-    body: T
+    header_names: ClassVar[tuple[str, ...]] = ("ETag",)
     revision: int
 
+    def headers(self) -> Mapping[str, str]:
+        return {"ETag": etag(self.revision)}
 
-@dataclass(frozen=True, slots=True)
-class Made(Generic[T]):
+
+@dataclass(frozen=True)
+class Made(Tagged[T]):
     """Something that was created, and its address."""
 
-    body: T
-    revision: int
+    status = 201
+    header_names = ("ETag", "Location")
     location: str
 
+    def headers(self) -> Mapping[str, str]:
+        return {"ETag": etag(self.revision), "Location": self.location}
 
-@dataclass(frozen=True, slots=True)
-class New(Generic[T]):
+
+class New(Reply[T]):
     """Something that was created, in an API that states neither a revision nor an address."""
 
-    body: T
+    status = 201
 
 
 class Nothing:
     """The operation succeeded, and the answer has no body."""
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted(Generic[T]):
+class Accepted(Reply[T]):
     """The request was accepted; its outcome is not known yet."""
 
-    body: T
+    status = 202
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,24 +112,12 @@ def _within(envelope: type, shape: ReplyShape) -> type:
     return envelope[shape.body]  # type: ignore[index,no-any-return] # an envelope is a generic struct
 
 
-_SHAPES: Final[Mapping[object, tuple[int, tuple[str, ...]]]] = MappingProxyType(
-    {
-        New: (201, ()),
-        Made: (201, ("ETag", "Location")),
-        Tagged: (200, ("ETag",)),
-        Accepted: (202, ()),
-        Streamed: (200, ()),
-    }
-)
-"""The status and the headers of each generic reply."""
-_WITH_BODY: Final = (Tagged, Made, New, Accepted)
-
-
 def _shape(returned: type) -> ReplyShape:
-    if returned is Nothing:
-        return ReplyShape(Nothing, 204, ())
-    generic = _SHAPES.get(get_origin(returned))
-    return ReplyShape(returned, 200, ()) if generic is None else ReplyShape(get_args(returned)[0], *generic)
+    generic = get_origin(returned)
+    if isinstance(generic, type) and issubclass(generic, Reply):
+        return ReplyShape(get_args(returned)[0], generic.status, generic.header_names)
+    body = get_args(returned)[0] if generic is Streamed else returned
+    return ReplyShape(body, 204 if returned is Nothing else 200, ())
 
 
 def writer(returned: type, *, cache: str, more: Mapping[str, str] = _NONE, envelope: type | None = None) -> Write:
@@ -128,19 +132,11 @@ def writer(returned: type, *, cache: str, more: Mapping[str, str] = _NONE, envel
     status, wrap = _shape(returned).status, _wrapping(returned, envelope)
 
     def write(reply: object) -> web.Response:
-        body = reply.body if isinstance(reply, _WITH_BODY) else reply
-        return web.Response(body=encode(wrap(body)), status=status, headers={**fixed, **_headers_of(reply)})
+        if isinstance(reply, Reply):
+            return web.Response(body=encode(wrap(reply.body)), status=status, headers={**fixed, **reply.headers()})
+        return web.Response(body=encode(wrap(reply)), status=status, headers=fixed)
 
     return write
-
-
-def _headers_of(reply: object) -> Mapping[str, str]:
-    match reply:
-        case Tagged(revision=revision):
-            return {"ETag": etag(revision)}
-        case Made(revision=revision, location=location):
-            return {"ETag": etag(revision), "Location": location}
-    return _NONE
 
 
 def _wrapping(returned: type, envelope: type | None) -> Wrap:

@@ -44,6 +44,9 @@ _ALWAYS: tuple[type[Refusal], ...] = (
     errors.UnsupportedMediaType,
     Overloaded,
 )
+DEAD_CREDENTIALS: tuple[type[Refusal], ...] = (
+    UnknownSecret, TokenExpired, TokenSuspended, TokenRevoked, SecretRetired, SecretEnded, OwnerDisabled,
+)  # fmt: skip
 _CALLING: tuple[type[Refusal], ...] = (
     errors.CredentialsMissing,
     errors.UnknownScheme,
@@ -51,7 +54,7 @@ _CALLING: tuple[type[Refusal], ...] = (
     errors.CredentialsRepeated,
     errors.OtpRequired,
     errors.RateLimited,
-    *(UnknownSecret, TokenExpired, TokenSuspended, TokenRevoked, SecretRetired, SecretEnded, OwnerDisabled),
+    *DEAD_CREDENTIALS,
     NetworkForbidden,
     TokenNetworkForbidden,
     CallerChanged,

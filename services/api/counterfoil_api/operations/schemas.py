@@ -24,7 +24,7 @@ class Schemas:
     """The schema of every type that requests and answers contain."""
 
     def __init__(self, routes: tuple[Route, ...]) -> None:
-        types = [parameter.type for route in routes for parameter in route.parameters if _travels(parameter)]
+        types = [parameter.type for route in routes for parameter in route.parameters if _has_schema(parameter)]
         types += [reply_shape(route.returns, route.conventions.envelope).body for route in routes]
         types += [route.error_format.shape for route in routes if route.error_format is not None]
         distinct = [each for each in dict.fromkeys([*types, Problem]) if each not in (Page, Nothing)]
@@ -43,7 +43,7 @@ class Schemas:
         return whole["properties"], whole.get("required", [])
 
 
-def _travels(parameter: Parameter) -> bool:
+def _has_schema(parameter: Parameter) -> bool:
     return parameter.source in (Source.BODY, Source.FORM, Source.QUERY, Source.HEADERS, Source.FIELDS)
 
 
@@ -55,33 +55,35 @@ def is_conditional(route: Route) -> bool:
 def parameters_of(route: Route, schemas: Schemas) -> list[Json]:
     holds_secret = KeyTooShort in route.refusals
     written = [
-        each for parameter in route.parameters for each in _written(parameter, schemas, holds_secret=holds_secret)
+        each for parameter in route.parameters for each in _documented(parameter, schemas, holds_secret=holds_secret)
     ]
     if is_conditional(route):
-        says = "The ETag of the document that you have; if it is unchanged, the answer is 304."
-        written.append(_parameter("If-None-Match", "header", {"type": "string", "pattern": _SEEN}, says))
+        description = "The ETag of the document that you have; if it is unchanged, the answer is 304."
+        written.append(_parameter("If-None-Match", "header", {"type": "string", "pattern": _SEEN}, description))
     return written
 
 
-def _written(parameter: Parameter, schemas: Schemas, *, holds_secret: bool) -> list[Json]:
+def _documented(parameter: Parameter, schemas: Schemas, *, holds_secret: bool) -> list[Json]:
     """Return the parameters of an operation that one parameter of its handler stands for."""
     match parameter.source:
         case Source.PATH:
             schema = msgspec.json.schema(parameter.type)
             return [_parameter(parameter.name, "path", schema, schema.pop("description", ""), required=True)]
         case Source.IF_MATCH:
-            says = "The accepted revisions: entity tags, or `*`. With any other revision, nothing changes."
-            return [_parameter("If-Match", "header", {"type": "string", "pattern": _TAGS}, says)]
+            description = "The accepted revisions: entity tags, or `*`. With any other revision, nothing changes."
+            return [_parameter("If-Match", "header", {"type": "string", "pattern": _TAGS}, description)]
         case Source.IDEMPOTENCY_KEY:
-            says = "A repeated request with the same key gets the first answer again, for 24 hours."
+            description = "A repeated request with the same key gets the first answer again, for 24 hours."
             if holds_secret:
-                says += f" If the answer holds a secret: ten minutes, and at least {SECRET_KEY_LENGTH} characters."
+                description += (
+                    f" If the answer holds a secret: ten minutes, and at least {SECRET_KEY_LENGTH} characters."
+                )
             schema = {
                 "type": "string",
                 "pattern": "^[!#-~]{1,255}$",
                 "minLength": SECRET_KEY_LENGTH if holds_secret else 1,
             }
-            return [_parameter("Idempotency-Key", "header", schema, says)]
+            return [_parameter("Idempotency-Key", "header", schema, description)]
         case Source.QUERY | Source.HEADERS | Source.FIELDS:
             place = "header" if parameter.source is Source.HEADERS else "query"
             properties, required = schemas.fields(parameter.type)
@@ -93,10 +95,10 @@ def _written(parameter: Parameter, schemas: Schemas, *, holds_secret: bool) -> l
     return []
 
 
-def _parameter(name: str, place: str, schema: Json, says: str, *, required: bool = False) -> Json:
+def _parameter(name: str, place: str, schema: Json, description: str, *, required: bool = False) -> Json:
     written: Json = {"name": name, "in": place, "schema": schema}
-    if says:
-        written["description"] = says
+    if description:
+        written["description"] = description
     if required:
         written["required"] = True
     return written

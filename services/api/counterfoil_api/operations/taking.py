@@ -1,6 +1,6 @@
-"""All parameters of an operation are read from a request, and the first refusal is kept.
+"""Reads all parameters of an operation from a request, and keeps the first refusal.
 
-A refusal does not stop the reading: the caller's credentials are judged first, also where the rest cannot be read.
+A refusal does not stop the reading, because the refusal of the caller's credentials precedes all others.
 """
 
 from collections.abc import Awaitable, Callable, Sequence

@@ -130,11 +130,5 @@ def _shown(value: object, *, secret: bool) -> str:
             harmless = len(value) <= _LONGEST and _HARMLESS.fullmatch(value) and not stands_in(value)
             return f"`{value}`" if harmless and not secret else f"text of {len(value):,} characters"
         case list():
-            return (
-                f"a list of {len(value):,} elements"
-                if len(value) > 1
-                else "a list of one"
-                if value
-                else "an empty list"
-            )
+            return {0: "an empty list", 1: "a list of one"}.get(len(value), f"a list of {len(value):,} elements")
     return "an object"

@@ -38,11 +38,11 @@ def read(text: str) -> Assertion:
         raise AssertionRefused("The subject_token is not a signed JWT: three parts in base64url, separated by dots.")
     signed, _, signature = text.rpartition(".")
     header, _, claims = signed.partition(".")
-    algorithm, kid = _judged(_object(header))
+    algorithm, kid = _checked_header(_object(header))
     return Assertion(algorithm, kid, _object(claims), signed.encode(), _bytes(signature))
 
 
-def _judged(header: Mapping[str, object]) -> tuple[str, str | None]:
+def _checked_header(header: Mapping[str, object]) -> tuple[str, str | None]:
     """Return the algorithm and the key id of a header; refuse a header with forbidden members."""
     algorithm, kid, kind = header.get("alg"), header.get("kid"), header.get("typ", "JWT")
     if algorithm not in ALGORITHMS:

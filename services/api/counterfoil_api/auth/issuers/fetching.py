@@ -9,7 +9,7 @@ import structlog
 from counterfoil.uses.egress import Egress, EgressFailed
 from counterfoil_api.auth.issuers.keys import KeySet, key_set_of
 from counterfoil_api.auth.issuers.strict_json import decoded
-from counterfoil_api.metrics import observe_issuer_fetch
+from counterfoil_api.metrics import ISSUER_FETCHES
 
 log = structlog.get_logger()
 
@@ -31,21 +31,21 @@ class FetchedKeys:
 async def fetched_keys(egress: Egress, issuer: str) -> FetchedKeys:
     """Request the keys of an issuer, or raise KeysNotFetched; both results are counted and logged."""
     try:
-        found = await _asked(egress, issuer)
+        found = await _requested(egress, issuer)
     except EgressFailed as failure:
         outcome, why = str(failure.reason), str(failure)
     except ValueError as error:
         outcome, why = "content", f"{error}."
     else:
-        observe_issuer_fetch("fetched")
+        ISSUER_FETCHES.labels("fetched").inc()
         log.info("issuer_keys_fetched", issuer=issuer, keys=len(found.keys.keys))
         return found
-    observe_issuer_fetch(outcome)
+    ISSUER_FETCHES.labels(outcome).inc()
     log.warning("issuer_keys_not_fetched", issuer=issuer, reason=outcome, why=why)
     raise KeysNotFetched
 
 
-async def _asked(egress: Egress, issuer: str) -> FetchedKeys:
+async def _requested(egress: Egress, issuer: str) -> FetchedKeys:
     metadata = _configuration((await egress.get(issuer.removesuffix("/") + _WELL_KNOWN)).content)
     if metadata.get("issuer") != issuer:
         raise ValueError("The configuration is that of another issuer: its member issuer has to be exactly this one")

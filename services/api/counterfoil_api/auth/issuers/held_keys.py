@@ -27,10 +27,10 @@ class HeldKeys:
     kept_seconds: int = SHORTEST_SECONDS
     failed: float = _NEVER
 
-    def answered(self, keys: KeySet, max_age: int | None, *, asked: float) -> Self:
+    def answered(self, keys: KeySet, max_age: int | None, *, requested_at: float) -> Self:
         """Return the state after the issuer returned its keys."""
         kept = min(max(max_age if max_age is not None else _UNSTATED_SECONDS, SHORTEST_SECONDS), LONGEST_SECONDS)
-        return replace(self, keys=keys, fetched=asked, kept_seconds=kept, failed=_NEVER)
+        return replace(self, keys=keys, fetched=requested_at, kept_seconds=kept, failed=_NEVER)
 
     def not_answered(self, at: float) -> Self:
         """Return the state after the issuer failed to return them."""
@@ -44,7 +44,7 @@ class HeldKeys:
         """Say whether the keys may be used while the issuer does not answer."""
         return at < self.fetched + LONGEST_SECONDS
 
-    def may_be_asked(self, at: float) -> bool:
+    def may_be_requested(self, at: float) -> bool:
         """Say whether a request may be sent at all."""
         return self.wait(at) <= 0
 
@@ -53,9 +53,9 @@ class HeldKeys:
         """Whether the last request failed."""
         return self.failed > _NEVER
 
-    def unknown_may_be_asked(self, at: float) -> bool:
+    def unknown_may_be_requested(self, at: float) -> bool:
         """Say whether a request for an unknown key may be sent."""
-        return at >= self.fetched + UNKNOWN_SECONDS and self.may_be_asked(at)
+        return at >= self.fetched + UNKNOWN_SECONDS and self.may_be_requested(at)
 
     def wait(self, at: float) -> float:
         """Return the seconds until the next request may be sent."""

@@ -45,7 +45,7 @@ class Issuers:
         assertion = read(text)
         keys = await self._keys(issuer)
         if not keys.candidates(assertion):
-            keys = await self._for_unknown(issuer, keys)
+            keys = await self._keys_for_unknown(issuer, keys)
         if not keys.signed(assertion):
             raise AssertionRefused
         return checked(assertion.claims, issuer=issuer, audience=audience, at=at)
@@ -59,25 +59,25 @@ class Issuers:
     async def _keys(self, issuer: str) -> KeySet:
         held = self._held.get(issuer)
         if held is None or not held.fresh(self._clock()):
-            return await self._newer(issuer)
+            return await self._newer_keys(issuer)
         self._held[issuer] = self._held.pop(issuer)  # now the most recently used
         return held.keys
 
-    async def _for_unknown(self, issuer: str, keys: KeySet) -> KeySet:
+    async def _keys_for_unknown(self, issuer: str, keys: KeySet) -> KeySet:
         """Return the keys for a JWT that none of these fits. Anybody can name a key, so requests are rationed."""
         held = self._held.get(issuer)
-        if held is not None and not held.failing and not held.unknown_may_be_asked(self._clock()):
+        if held is not None and not held.failing and not held.unknown_may_be_requested(self._clock()):
             return keys
-        newer = await self._newer(issuer)
+        newer = await self._newer_keys(issuer)
         if (held := self._held.get(issuer)) is not None and held.failing:  # its newest keys cannot be known
             raise self._unavailable(issuer)
         return newer
 
-    async def _newer(self, issuer: str) -> KeySet:
+    async def _newer_keys(self, issuer: str) -> KeySet:
         """Return the keys that the issuer publishes now; if it does not answer, the held ones that are still good."""
-        if (held := self._held.get(issuer)) is None or held.may_be_asked(self._clock()):
+        if (held := self._held.get(issuer)) is None or held.may_be_requested(self._clock()):
             good = held is not None and held.good(self._clock())
-            await self._asked(issuer, patience=_PATIENCE_SECONDS if good else None)
+            await self._requested(issuer, patience=_PATIENCE_SECONDS if good else None)
         held = self._held.get(issuer)
         if held is None or not held.good(self._clock()):
             raise self._unavailable(issuer)
@@ -87,25 +87,25 @@ class Issuers:
         held = self._held.get(issuer)
         return IssuerUnavailable(retry_after=1 if held is None else max(1, ceil(held.wait(self._clock()))))
 
-    async def _asked(self, issuer: str, *, patience: float | None) -> None:
+    async def _requested(self, issuer: str, *, patience: float | None) -> None:
         """Send one request for all waiting callers; a cancelled caller does not cancel it for the others."""
         task = self._fetching.get(issuer)
         if task is None:
             if len(self._fetching) >= AT_ONCE:
                 return
-            task = self._fetching[issuer] = asyncio.create_task(self._ask(issuer))
+            task = self._fetching[issuer] = asyncio.create_task(self._request(issuer))
             task.add_done_callback(partial(self._forget, issuer))
         await asyncio.wait({task}, timeout=patience)
 
-    async def _ask(self, issuer: str) -> None:
-        asked = self._clock()
+    async def _request(self, issuer: str) -> None:
+        requested_at = self._clock()
         held = self._held.get(issuer, HeldKeys())
         try:
             found = await self._fetch(issuer)
         except KeysNotFetched:
             self._hold(issuer, held.not_answered(self._clock()))
         else:
-            self._hold(issuer, held.answered(found.keys, found.max_age, asked=asked))
+            self._hold(issuer, held.answered(found.keys, found.max_age, requested_at=requested_at))
 
     def _forget(self, issuer: str, task: asyncio.Task[None]) -> None:
         del self._fetching[issuer]

@@ -121,7 +121,7 @@ class Subscription(LiveStream):
     def _ending(self) -> bytes:
         return b""
 
-    def _looked(self, piece: Piece) -> None:
+    def _note_read(self, piece: Piece) -> None:
         caller, only = self.caller.principal, self._watched.only
         if not piece.shown or is_for(caller, self._watched.owner):
             return

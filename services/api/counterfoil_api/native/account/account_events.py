@@ -12,7 +12,7 @@ from counterfoil.core.subjects.changes import Changes, changes_of
 from counterfoil.documents.events import AccountEventDocument, AccountEventPage, ActorDocument, ChangeDocument
 from counterfoil.postgres.account_events import account_events, histories
 from counterfoil_api.auth.conventions import OURS
-from counterfoil_api.auth.principals import Caller, need
+from counterfoil_api.auth.principals import Caller
 from counterfoil_api.handling.actors import Names, names
 from counterfoil_api.handling.reading import Reading
 from counterfoil_api.native.account.periods import PeriodPageQuery, period_of
@@ -24,17 +24,16 @@ api = Api("audit", OURS)
 
 _MOST_FOLDED: Final = 1_000
 """For a subject with more events than these, the list has no changes of fields."""
-_SAID_OF_PEOPLE: Final = frozenset({"name"})
+_PERSONAL_FIELDS: Final = frozenset({"name"})
 
 
-@api.get("/v1/account/events", scope="audit.read")
+@api.get("/v1/account/events", needs="audit.read")
 async def list_account_events(reading: Reading, caller: Caller, *, query: Query[PeriodPageQuery]) -> AccountEventPage:
     """List the events of the account except those of tokens, the newest first, with old and new values.
 
     They concern the account's name, policy and ended secrets, its users, its catalogue of scopes, and its bulk
     revocations. E-mail addresses, and reasons stated about users, need the scope to read users.
     """
-    need(caller, "audit.read")
     question = ["account events", query.since, query.until]
     after = reading.after(caller, question, query.cursor, tuple[datetime, UUID, int])
     facts = await account_events(
@@ -63,7 +62,7 @@ def _document(caller: Principal, fact: Fact, changes: Changes | None, known: Nam
     event, named = event_document(fact, known), known.get(fact.subject.id)
     hidden: frozenset[str] = frozenset()
     if fact.subject.kind == "user" and caller.lacks("users.read"):
-        event, hidden = msgspec.structs.replace(event, private=None), _SAID_OF_PEOPLE
+        event, hidden = msgspec.structs.replace(event, private=None), _PERSONAL_FIELDS
     return AccountEventDocument(
         version=event.version, type=event.type, at=event.at, by=event.by, data=event.data, private=event.private,
         subject=ActorDocument(

@@ -10,23 +10,20 @@ from counterfoil.core.unit_of_work import Outcome
 from counterfoil.documents.account import AccountChanges, AccountDocument, PolicyDocument, PolicyGiven
 from counterfoil.documents.token_changes import Revocation
 from counterfoil_api.auth.conventions import OURS
-from counterfoil_api.auth.credentials import PresentedCredentials
-from counterfoil_api.auth.principals import Caller, need
+from counterfoil_api.auth.principals import Caller
 from counterfoil_api.handling.reading import Reading, own_account
 from counterfoil_api.handling.writing import Writing
-from counterfoil_api.limits.callers import Callers
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Body, IdempotencyKey, IfMatch, Presented
+from counterfoil_api.operations.reading import Body, ClientAddress, IdempotencyKey, IfMatch
 from counterfoil_api.operations.replies import Tagged
 from counterfoil_api.operations.retries import Retry
 
 api = Api("accounts", OURS)
 
 
-@api.get("/v1/account", scope="account.read")
+@api.get("/v1/account", needs="account.read")
 async def get_account(reading: Reading, caller: Caller) -> Tagged[AccountDocument]:
     """Read your account."""
-    need(caller, "account.read")
     account = await own_account(reading, caller)
     return Tagged(account_document(account), account.revision)
 
@@ -34,37 +31,30 @@ async def get_account(reading: Reading, caller: Caller) -> Tagged[AccountDocumen
 @api.patch(
     "/v1/account",
     executes=(ChangeAccount,),
-    scope="account.update",
+    needs="account.update",
     refusals=(ShutsYouOut,),
     example=AccountChanges(policy=PolicyGiven(max_lifetime="90d", default_lifetime="30d", networks=("192.0.2.0/24",))),
 )
 async def update_account(
-    callers: Callers,
-    writing: Writing,
-    presented: Presented[PresentedCredentials],
-    *,
-    body: Body[AccountChanges],
-    if_match: IfMatch,
+    writing: Writing, caller: Caller, address: ClientAddress, *, body: Body[AccountChanges], if_match: IfMatch,
     key: IdempotencyKey,
-) -> Tagged[AccountDocument]:
+) -> Tagged[AccountDocument]:  # fmt: skip
     """Change the account's name or its policy.
 
     Networks without your own address are refused, unless you set `shut_me_out`.
     """
-    caller = await callers.authenticate(presented)
-    need(caller, "account.update")
     policy = UNSET if body.policy is UNSET else _policy(body.policy)
     command = ChangeAccount(
         account=caller.account, id=caller.account, by=caller, revisions=if_match, name=body.name, policy=policy
     )
-    if policy is not UNSET and not body.shut_me_out and not checked(policy).admits(presented.address):
+    if policy is not UNSET and not body.shut_me_out and not checked(policy).admits(address):
         raise ShutsYouOut
     return await _changed(writing, command, key)
 
 
 @api.post(
     "/v1/account/end-secrets",
-    scope="account.end_secrets",
+    needs="account.end_secrets",
     example=Revocation(reason="The vault of the build cluster was copied."),
 )
 async def end_secrets(
@@ -74,7 +64,6 @@ async def end_secrets(
 
     Tokens stay as they are, and get new secrets by rotation; users log in as before.
     """
-    need(caller, "account.end_secrets")
     command = EndSecrets(account=caller.account, id=caller.account, by=caller, reason=body.reason)
     return await _changed(writing, command, key)
 

@@ -11,7 +11,7 @@ from counterfoil.documents.attempts import AttemptDocument, AttemptPage
 from counterfoil.documents.events import ActorDocument
 from counterfoil.postgres.attempts import Attempted, attempts_of
 from counterfoil_api.auth.conventions import OURS
-from counterfoil_api.auth.principals import Caller, need
+from counterfoil_api.auth.principals import Caller
 from counterfoil_api.handling.actors import Names, actor_document, names
 from counterfoil_api.handling.reading import Reading
 from counterfoil_api.http.errors import InvalidRequest
@@ -39,14 +39,13 @@ class AttemptQuery(PeriodPageQuery, frozen=True, kw_only=True):
     subject: ActorRef | None = None
 
 
-@api.get("/v1/attempts", scope="audit.read")
+@api.get("/v1/attempts", needs="audit.read")
 async def list_attempts(reading: Reading, caller: Caller, *, query: Query[AttemptQuery]) -> AttemptPage:
     """List failed attempts on the account, the latest first.
 
     Each row counts one kind of failure of one token or user within a minute. Rows appear after a second and are kept
     for 90 days. Failures that belong to no account, such as unknown secrets, are in no list.
     """
-    need(caller, "audit.read")
     if query.kind is not None and query.kind not in KINDS:
         says = f"{query.kind!r} is not a kind of attempt; write one of {', '.join(KINDS)}."
         raise InvalidRequest(says, field="kind", where="query")

@@ -15,13 +15,12 @@ from counterfoil.core.subjects.scope_catalogue import (
     ScopeSet,
     named,
 )
-from counterfoil.core.subjects.subject import Command
 from counterfoil.core.text import normal
 from counterfoil.documents.fields import SCOPE
 from counterfoil.documents.scope_catalogue import ScopeDocument, ScopeGiven, ScopePage, SetDocument, SetGiven, SetPage
 from counterfoil.postgres.scope_catalogue import those
 from counterfoil_api.auth.conventions import OURS
-from counterfoil_api.auth.principals import Caller, need
+from counterfoil_api.auth.principals import Caller
 from counterfoil_api.handling.described import refuse_undescribed
 from counterfoil_api.handling.reading import PageQuery, Reading
 from counterfoil_api.handling.writing import Writing
@@ -37,17 +36,16 @@ ScopeName = Annotated[str, path_type("A scope, such as invoices.read.", SCOPE, "
 SetName = Annotated[str, path_type("The name of a set of scopes.", "^[^/]{1,255}$", "accounting")]
 
 
-@api.get("/v1/scopes", instead_of=("GET /v1/scopes/{scope}",), scope="scopes.read")
+@api.get("/v1/scopes", instead_of=("GET /v1/scopes/{scope}",), needs="scopes.read")
 async def list_scopes(reading: Reading, caller: Caller, *, query: Query[PageQuery]) -> ScopePage:
     """List the scopes of the catalogue."""
-    need(caller, "scopes.read")
     page, more = await reading.page_by_name(caller, ("scope", Scope), query)
     built_in = WORDS if query.cursor is None else {}
     known = (ScopeDocument(scope=scope, sentence=sentence, built_in=True) for scope, sentence in built_in.items())
     return ScopePage(items=[*known, *map(_scope, page)], next_cursor=more)
 
 
-@api.put("/v1/scopes/{scope}", executes=(DescribeScope,), instead_of=("POST /v1/scopes",), scope="scopes.update")
+@api.put("/v1/scopes/{scope}", executes=(DescribeScope,), instead_of=("POST /v1/scopes",), needs="scopes.update")
 async def describe_scope(
     writing: Writing, caller: Caller, *, scope: ScopeName, body: Body[ScopeGiven], if_match: IfMatch
 ) -> Tagged[ScopeDocument]:
@@ -55,36 +53,35 @@ async def describe_scope(
 
     A description neither grants a scope nor prevents a grant.
     """
-    need(caller, "scopes.update")
     command = DescribeScope(
         account=caller.account, id=named(caller.account, "scope", scope), by=caller, revisions=if_match,
         scope=scope, sentence=body.sentence, documentation=body.documentation,
     )  # fmt: skip
-    return await _described(writing, command)
+    state = (await writing.execute(command)).of(Scope)
+    return Tagged(_scope(state), state.revision)
 
 
-@api.delete("/v1/scopes/{scope}", executes=(RemoveScope,), scope="scopes.update")
+@api.delete("/v1/scopes/{scope}", executes=(RemoveScope,), needs="scopes.update")
 async def remove_scope(
     writing: Writing, caller: Caller, *, scope: ScopeName, if_match: IfMatch
 ) -> Tagged[ScopeDocument]:
     """Remove a scope from the catalogue; tokens and users keep it."""
-    need(caller, "scopes.update")
     subject = named(caller.account, "scope", scope)
     command = RemoveScope(account=caller.account, id=subject, by=caller, revisions=if_match)
-    return await _described(writing, command)
+    state = (await writing.execute(command)).of(Scope)
+    return Tagged(_scope(state), state.revision)
 
 
-@api.get("/v1/scope-sets", instead_of=("GET /v1/scope-sets/{name}",), scope="scopes.read")
+@api.get("/v1/scope-sets", instead_of=("GET /v1/scope-sets/{name}",), needs="scopes.read")
 async def list_scope_sets(reading: Reading, caller: Caller, *, query: Query[PageQuery]) -> SetPage:
     """List the scope sets."""
-    need(caller, "scopes.read")
     page, more = await reading.page_by_name(caller, ("scope_set", ScopeSet), query)
     built_in = SETS.values() if query.cursor is None else ()
     known = (SetDocument(name=name, sentence=says, scopes=scopes, built_in=True) for name, says, scopes in built_in)
     return SetPage(items=[*known, *map(_set, page)], next_cursor=more)
 
 
-@api.put("/v1/scope-sets/{name}", executes=(DefineSet,), instead_of=("POST /v1/scope-sets",), scope="scopes.update")
+@api.put("/v1/scope-sets/{name}", executes=(DefineSet,), instead_of=("POST /v1/scope-sets",), needs="scopes.update")
 async def define_scope_set(
     writing: Writing, caller: Caller, *, name: SetName, body: Body[SetGiven], if_match: IfMatch
 ) -> Tagged[SetDocument]:
@@ -93,25 +90,25 @@ async def define_scope_set(
     Others issue tokens with the set, so the caller needs every scope that it has before and after the change; for
     `own.…` scopes the scope over all tokens. The names of roles, built-in sets and native scopes are reserved.
     """
-    need(caller, "scopes.update")
     name = normal(name)
     await refuse_undescribed(writing.reading, caller, body.scopes)
     command = DefineSet(
         account=caller.account, id=named(caller.account, "scope_set", name), by=caller, revisions=if_match,
         name=name, sentence=body.sentence, scopes=body.scopes,
     )  # fmt: skip
-    return await _changed_set(writing, command)
+    state = (await writing.execute(command)).of(ScopeSet)
+    return Tagged(_set(state), state.revision)
 
 
-@api.delete("/v1/scope-sets/{name}", executes=(RemoveSet,), scope="scopes.update")
+@api.delete("/v1/scope-sets/{name}", executes=(RemoveSet,), needs="scopes.update")
 async def remove_scope_set(
     writing: Writing, caller: Caller, *, name: SetName, if_match: IfMatch
 ) -> Tagged[SetDocument]:
     """Remove a scope set; the caller needs all its scopes."""
-    need(caller, "scopes.update")
     subject = named(caller.account, "scope_set", normal(name))
     command = RemoveSet(account=caller.account, id=subject, by=caller, revisions=if_match)
-    return await _changed_set(writing, command)
+    state = (await writing.execute(command)).of(ScopeSet)
+    return Tagged(_set(state), state.revision)
 
 
 async def expanded(
@@ -127,16 +124,6 @@ async def expanded(
     if unknown := [name for name in wanted if name not in known]:
         raise BadScope(f"There is no set of scopes called {unknown[0][:100]!r}.", field="scope_sets")
     return tuple(dict.fromkeys((*scopes, *(scope for name in wanted for scope in known[name]))))
-
-
-async def _described(writing: Writing, command: Command) -> Tagged[ScopeDocument]:
-    state = (await writing.execute(command)).of(Scope)
-    return Tagged(_scope(state), state.revision)
-
-
-async def _changed_set(writing: Writing, command: Command) -> Tagged[SetDocument]:
-    state = (await writing.execute(command)).of(ScopeSet)
-    return Tagged(_set(state), state.revision)
 
 
 def _scope(state: Scope) -> ScopeDocument:

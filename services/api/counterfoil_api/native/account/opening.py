@@ -20,7 +20,7 @@ from counterfoil.documents.fields import Given, Name, Page
 from counterfoil.postgres.scope_catalogue import family
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.passwords import Passwords
-from counterfoil_api.auth.principals import Caller, need
+from counterfoil_api.auth.principals import Caller
 from counterfoil_api.handling.reading import PageQuery, Reading, own_account
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.native.account.accounts import account_after, account_document
@@ -57,10 +57,9 @@ _EXAMPLE = NewAccount(
 )
 
 
-@api.get("/v1/accounts", scope="accounts.read")
+@api.get("/v1/accounts", needs="accounts.read")
 async def list_accounts(reading: Reading, caller: Caller, *, query: Query[PageQuery]) -> AccountPage:
     """List your account and those that it opened."""
-    need(caller, "accounts.read")
     after = reading.after(caller, _QUESTION, query.cursor, tuple[datetime, UUID])
     found = await family(reading.pool, caller.account, after=after, limit=query.limit + 1)
     page, more = reading.page(
@@ -72,7 +71,7 @@ async def list_accounts(reading: Reading, caller: Caller, *, query: Query[PageQu
 @api.post(
     "/v1/accounts",
     executes=(CreateAccount,),
-    scope="accounts.create",
+    needs="accounts.create",
     refusals=(BadEmail, BadPassword),
     example=_EXAMPLE,
 )
@@ -85,7 +84,6 @@ async def create_account(
     its id, a slash and their e-mail address, which may belong to another user in another account. Only an account that
     was created on the server may open others, and the caller's credentials must not expire.
     """
-    need(caller, "accounts.create")
     refuse_passing(caller)  # its administrator outlives expiring credentials, and logs in from any network
     if (await own_account(writing.reading, caller)).parent is not None:
         raise BeyondCaller(

@@ -16,7 +16,7 @@ from counterfoil.documents.owners import OwnerDocument, OwnerGiven
 from counterfoil.postgres import owner_quotas as sql
 from counterfoil.postgres.scope_catalogue import those
 from counterfoil_api.auth.conventions import OURS
-from counterfoil_api.auth.principals import Caller, need
+from counterfoil_api.auth.principals import Caller
 from counterfoil_api.handling.reading import PageQuery, Reading
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.native.users.references import named_owner
@@ -35,20 +35,18 @@ OwnerId = Annotated[
 ]
 
 
-@api.get("/v1/owner-quotas", scope="account.read")
+@api.get("/v1/owner-quotas", needs="account.read")
 async def list_owner_quotas(reading: Reading, caller: Caller, *, query: Query[PageQuery]) -> QuotaPage:
     """List the quotas of owners, by the owner's type and id."""
-    need(caller, "account.read")
     page, more = await reading.page_by_name(caller, (KIND, QuotaOfOwner), query)
     return QuotaPage(items=await _documents(reading, page), next_cursor=more)
 
 
-@api.get("/v1/owners/{owner_type}/{owner_id}/quota", scope="account.read", refusals=(NotFound,))
+@api.get("/v1/owners/{owner_type}/{owner_id}/quota", needs="account.read", refusals=(NotFound,))
 async def get_owner_quota(
     reading: Reading, caller: Caller, *, owner_type: OwnerType, owner_id: OwnerId
 ) -> Tagged[QuotaDocument]:
     """Read an owner's quota."""
-    need(caller, "account.read")
     owner = await _owner(reading, caller, owner_type, owner_id)
     found = await those(reading.pool, caller.account, [_subject(caller, owner)], QuotaOfOwner)
     if not found:
@@ -61,18 +59,13 @@ async def get_owner_quota(
     "/v1/owners/{owner_type}/{owner_id}/quota",
     executes=(SetQuota,),
     instead_of=("POST /v1/owners/{owner_type}/{owner_id}/quota", "PATCH /v1/owners/{owner_type}/{owner_id}/quota"),
-    scope="account.update",
+    needs="account.update",
     example=QuotaGiven(rate_limit="6000/1m", max_tokens=20),
 )
 async def set_owner_quota(
-    writing: Writing,
-    caller: Caller,
-    *,
-    owner_type: OwnerType,
-    owner_id: OwnerId,
-    body: Body[QuotaGiven],
+    writing: Writing, caller: Caller, *, owner_type: OwnerType, owner_id: OwnerId, body: Body[QuotaGiven],
     if_match: IfMatch,
-) -> Tagged[QuotaDocument]:
+) -> Tagged[QuotaDocument]:  # fmt: skip
     """Set an owner's quota, in place of an earlier one.
 
     `rate_limit` and `max_uses` count the uses of all the owner's tokens and their bearer tokens together, in addition
@@ -80,26 +73,24 @@ async def set_owner_quota(
     imported, and no expired one is renewed (409 `owner-quota-exceeded`). Tokens beyond a new quota stay valid. Logins
     are sessions, and do not count; nor do requests with a user's password.
     """
-    need(caller, "account.update")
     owner = await _owner(writing.reading, caller, owner_type, owner_id)
     command = SetQuota(
         account=caller.account, id=_subject(caller, owner), by=caller, revisions=if_match, owner=owner,
         rate_limit=body.rate_limit, max_uses=body.max_uses, max_tokens=body.max_tokens,
     )  # fmt: skip
-    return await _shown(writing.reading, await writing.execute(command))
+    return await _reply(writing.reading, await writing.execute(command))
 
 
-@api.delete("/v1/owners/{owner_type}/{owner_id}/quota", executes=(RemoveQuota,), scope="account.update")
+@api.delete("/v1/owners/{owner_type}/{owner_id}/quota", executes=(RemoveQuota,), needs="account.update")
 async def remove_owner_quota(
     writing: Writing, caller: Caller, *, owner_type: OwnerType, owner_id: OwnerId, if_match: IfMatch
 ) -> Tagged[QuotaDocument]:
     """Remove an owner's quota. A later quota with `max_uses` includes the uses counted so far."""
-    need(caller, "account.update")
     owner = await _owner(writing.reading, caller, owner_type, owner_id)
     command = RemoveQuota(
         account=caller.account, id=_subject(caller, owner), by=caller, revisions=if_match, owner=owner
     )
-    return await _shown(writing.reading, await writing.execute(command))
+    return await _reply(writing.reading, await writing.execute(command))
 
 
 async def _owner(reading: Reading, caller: Principal, kind: str, given: str) -> Owner:
@@ -117,7 +108,7 @@ def _subject(caller: Principal, owner: Owner) -> UUID:
     return named(caller.account, KIND, f"{owner.type}:{owner.id}")
 
 
-async def _shown(reading: Reading, outcome: Outcome) -> Tagged[QuotaDocument]:
+async def _reply(reading: Reading, outcome: Outcome) -> Tagged[QuotaDocument]:
     (document,) = await _documents(reading, [outcome.of(QuotaOfOwner)])
     return Tagged(document, document.revision)
 

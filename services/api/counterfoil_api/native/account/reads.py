@@ -12,7 +12,7 @@ from counterfoil.core.subjects.access import Read, access_id_of
 from counterfoil.documents.reads import LogRangeDocument, ReadDocument, ReadPage
 from counterfoil.postgres.account_events import reads_of
 from counterfoil_api.auth.conventions import OURS
-from counterfoil_api.auth.principals import Caller, need
+from counterfoil_api.auth.principals import Caller
 from counterfoil_api.handling.actors import Names, actor_document, names
 from counterfoil_api.handling.reading import Reading
 from counterfoil_api.native.account.actor_references import ActorRef, named_actor
@@ -29,7 +29,7 @@ class ReadQuery(PeriodPageQuery, frozen=True, kw_only=True):
     reader: ActorRef | None = None
 
 
-@api.get("/v1/reads", scope="audit.read")
+@api.get("/v1/reads", needs="audit.read")
 async def list_reads(reading: Reading, caller: Caller, *, query: Query[ReadQuery]) -> ReadPage:
     """List who has read what, the newest first.
 
@@ -37,7 +37,6 @@ async def list_reads(reading: Reading, caller: Caller, *, query: Query[ReadQuery
     counted and logged within about a second. Reads of one's own tokens are not logged. For `/v1/events` the first read
     of an hour is logged before the answer, and the others of the hour together at its end.
     """
-    need(caller, "audit.read")
     reader = None if query.reader is None else await named_actor(reading, caller, query.reader, field="reader")
     question: list[Any] = ["reads", reader, query.since, query.until]
     readers = () if reader is None else (Actor("user", reader), Actor("token", reader))

@@ -28,21 +28,15 @@ _DEFAULT_LIMIT: Final = 50
 
 @api.get(
     "/v1/events",
-    scope="audit.read",
+    needs="audit.read",
     refusals=(OperatorOnly, BeyondLog, TooManyStreams),
     streams=(NDJSON, EVENT_STREAM),
     headers=("Log-Head",),
 )
 async def read_log(
-    reading: Reading,
-    settings: Settings,
-    streams: Streams,
-    *,
-    caller: Caller,
-    address: ClientAddress,
-    query: Query[LogQuery],
-    headers: Headers[LogHeaders],
-) -> Streamed[LogPage]:
+    reading: Reading, settings: Settings, streams: Streams, *, caller: Caller, address: ClientAddress,
+    query: Query[LogQuery], headers: Headers[LogHeaders],
+) -> Streamed[LogPage]:  # fmt: skip
     """Read the log: everything that happened in the account, in one order, from any position on.
 
     Positions count from 1 without a gap, and never change. The order is causal: the events of one subject are in order,

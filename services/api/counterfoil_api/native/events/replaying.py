@@ -16,7 +16,7 @@ _CHUNK: Final = 100
 """Events that are sent together: some 64 KB."""
 _PATIENCE_SECONDS: Final = 2.0
 """How long a page searches for events of its filter. It may be empty, and still lead to the next page."""
-_LOOK_SECONDS: Final = 1.5
+_CHECK_SECONDS: Final = 1.5
 """Between two checks of the caller."""
 _SILENCE_SECONDS: Final = 5.0
 """The longest silence while a filter hides everything."""
@@ -48,7 +48,7 @@ async def replay(streams: Streams, request: LogRequest, caller: HeldCaller) -> A
 
     async def check_caller() -> None:
         nonlocal checked_at
-        if loop.time() - checked_at > _LOOK_SECONDS:
+        if loop.time() - checked_at > _CHECK_SECONDS:
             await streams.refuse_gone(caller)
             checked_at = loop.time()
 

@@ -33,5 +33,5 @@ class Stream(LiveStream):
     def _ending(self) -> bytes:
         return ending(self._shape.form, CREDENTIAL)
 
-    def _looked(self, piece: Piece) -> None:
+    def _note_read(self, piece: Piece) -> None:
         self._request.note(first=self._position + 1, last=piece.reached, rows=piece.shown)

@@ -1,13 +1,13 @@
 """What a proxy demands of credentials: the account of the token, its scopes, and the audience of a bearer.
 
-It stands in the address that the proxy was given, never in what its client sent. There are two forms, since proxies
-differ in what they make of that address:
+The demand is a part of the address in the proxy's settings; its clients cannot change it. There are two forms, because
+some proxies append the path of the client's request to that address:
 
-    /v1/forward?account=ID&scope=invoices.read&audience=https://app.example      asked as it stands: nginx, Traefik
-    /v1/forward/account/ID/scope/invoices.read/audience/https%3A%2F%2Fapp.example/-     with more behind it: Envoy
+    /v1/forward?account=ID&scope=invoices.read&audience=https://app.example      used as it is: nginx, Traefik
+    /v1/forward/account/ID/scope/invoices.read/audience/https%3A%2F%2Fapp.example/-     with an appended path: Envoy
 
-What follows the `-` is the path and query that a stranger typed. It is cut off before anything is read. A value that is
-nothing but `-` is written `%2D` there.
+A client chooses what follows the `-`. It is removed before anything is read. In the second form, a value that consists
+of `-` alone is written as `%2D`.
 """
 
 import re
@@ -44,18 +44,18 @@ def demand_of(target: str) -> Demand:
     """Read the demand from the target of a proxy's request, or raise ProxyMisconfigured."""
     path, _, query = target.partition("?")
     if path == PATH:
-        return _queried(query)
+        return _from_query(query)
     # The first `-` as it was sent: nothing decoded, normalised or appended can come before it.
     segments, dash, _ = f"{path}/".partition("/-/")
     if not dash or not segments.startswith(f"{PATH}/"):
         raise ProxyMisconfigured(
             "Write what is required as ?account=ID&scope=invoices.read, or as path segments that end with /-."
         )
-    return _spelt(segments.removeprefix(f"{PATH}/"))
+    return _from_path(segments.removeprefix(f"{PATH}/"))
 
 
 @lru_cache(maxsize=256)
-def _queried(query: str) -> Demand:
+def _from_query(query: str) -> Demand:
     try:
         return _demand(fields_of(query, where="query") if query else {})
     except Refusal as refusal:
@@ -63,7 +63,7 @@ def _queried(query: str) -> Demand:
 
 
 @lru_cache(maxsize=256)
-def _spelt(path: str) -> Demand:
+def _from_path(path: str) -> Demand:
     segments = path.split("/")
     pairs = [(name, unquote(value)) for name, value in zip(segments[::2], segments[1::2], strict=False)]
     fields = dict(pairs)

@@ -6,16 +6,9 @@ from types import MappingProxyType
 from counterfoil.core.refusals import (
     CredentialsRefused,
     NetworkForbidden,
-    OwnerDisabled,
     Refusal,
     ScopeMissing,
-    SecretEnded,
-    SecretRetired,
-    TokenExpired,
     TokenNetworkForbidden,
-    TokenRevoked,
-    TokenSuspended,
-    UnknownSecret,
     UsesExhausted,
 )
 from counterfoil_api.auth.proof import PairNames
@@ -28,14 +21,14 @@ from counterfoil_api.http.errors import (
 )
 from counterfoil_api.native.forward_auth.demand import PATH
 from counterfoil_api.operations.replies import TOKEN_HEADERS
-from counterfoil_api.operations.responses import refused
+from counterfoil_api.operations.responses import DEAD_CREDENTIALS, refused
 from counterfoil_api.operations.schemas import Json, Schemas
 
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _REFUSALS: tuple[type[Refusal], ...] = (
     *(MalformedRequest, HeadersTooLarge),  # for bytes that are no request
-    *(CredentialsMissing, CredentialsRefused, UnknownSecret),
-    *(TokenExpired, TokenSuspended, TokenRevoked, SecretRetired, SecretEnded, OwnerDisabled, UsesExhausted),
+    *(CredentialsMissing, CredentialsRefused, UsesExhausted),
+    *DEAD_CREDENTIALS,
     *(ScopeMissing, NetworkForbidden, TokenNetworkForbidden, ProxyMisconfigured, NotVerified),
 )
 _SUMMARY = "Ask whether a request may pass"

@@ -29,8 +29,8 @@ async def exchanged(
 ) -> IssuedBearer:
     """Issue a bearer for a JWT, under the trust of the token that `client_id` names.
 
-    A token that is not there is answered like a JWT that nobody trusts. What is wrong with a JWT that the trusted
-    issuer signed is told, and noted among the account's attempts.
+    An unknown token gets the same refusal as a JWT that no token trusts. If the trusted issuer signed the JWT, the
+    refusal says what is wrong with it, and is listed among the account's attempts.
     """
     if form.actor_token or form.actor_token_type:
         raise InvalidRequest(

@@ -11,7 +11,7 @@ from counterfoil.core.credentials import token
 from counterfoil.core.refusals import CredentialsRefused
 from counterfoil.uses.bearers import Act
 from counterfoil.uses.verify import Found
-from counterfoil_api.auth.principals import Caller, need
+from counterfoil_api.auth.principals import Caller
 from counterfoil_api.limits.callers import Callers
 from counterfoil_api.native.oauth.client_authentication import CLIENTS, ClientFields
 from counterfoil_api.native.oauth.oauth_errors import OAUTH
@@ -53,7 +53,7 @@ _INACTIVE = Verdict(active=False)
 @api.post(
     "/v1/introspect",
     error_format=OAUTH,
-    scope="tokens.introspect",
+    needs="tokens.introspect",
     only_reads=True,
     example=Introspection(token="cfl_service_4dQp…"),  # noqa: S106 - nobody's
     example_reply=Verdict(
@@ -71,7 +71,6 @@ async def introspect_token(
     The answer is exact at the moment it is given: nothing is cached. A token of another account is inactive, like
     everything else that is not good.
     """
-    need(caller, "tokens.introspect")
     try:
         given = token(form.token)
     except CredentialsRefused:

@@ -62,14 +62,9 @@ _NEEDED: Final = "client_credentials needs a token's id as client_id and its sec
     ),
 )
 async def grant_bearer(
-    exchanging: Exchanging,
-    callers: Callers,
-    issuers: Issuers,
-    client: OptionalCredentials[PresentedCredentials],
-    address: ClientAddress,
-    *,
-    form: Form[TokenRequest],
-) -> OAuthBearer:
+    exchanging: Exchanging, callers: Callers, issuers: Issuers, client: OptionalCredentials[PresentedCredentials],
+    address: ClientAddress, *, form: Form[TokenRequest],
+) -> OAuthBearer:  # fmt: skip
     """Get a bearer the OAuth way: RFC 6749 4.4 (client credentials) or RFC 8693 (token exchange).
 
     With `client_credentials`, the client_id is a token's id and the client_secret its secret. Token exchange takes a
@@ -85,10 +80,10 @@ async def grant_bearer(
             raise UnsupportedGrantType
         issued_token_type = UNSET if form.grant_type == CLIENT else form.issued_token_type
     if form.grant_type == CLIENT:
-        return _shown(await _for_client(exchanging, callers, client, form, address))
+        return _document(await _for_client(exchanging, callers, client, form, address))
     if client is not None:
         await callers.authenticate(client)
-    return _shown(await _exchanged(exchanging, callers, issuers, form, address), issued_token_type)
+    return _document(await _exchanged(exchanging, callers, issuers, form, address), issued_token_type)
 
 
 def _request(form: TokenRequest, address: Address | None) -> BearerRequest:
@@ -96,12 +91,9 @@ def _request(form: TokenRequest, address: Address | None) -> BearerRequest:
 
 
 async def _for_client(
-    exchanging: Exchanging,
-    callers: Callers,
-    presented: PresentedCredentials | None,
-    form: TokenRequest,
+    exchanging: Exchanging, callers: Callers, presented: PresentedCredentials | None, form: TokenRequest,
     address: Address | None,
-) -> IssuedBearer:
+) -> IssuedBearer:  # fmt: skip
     async with callers.judging(presented):
         request = _request(form, address)
         if presented is None:
@@ -144,7 +136,7 @@ async def _actor(callers: Callers, acting: SecretGiven | BearerGiven, address: A
     return structs.replace(actor, scopes=())  # acting needs no scope
 
 
-def _shown(issued: IssuedBearer, issued_token_type: TokenType | UnsetType = UNSET) -> OAuthBearer:
+def _document(issued: IssuedBearer, issued_token_type: TokenType | UnsetType = UNSET) -> OAuthBearer:
     claims = issued.claims
     return OAuthBearer(
         access_token=issued.text,

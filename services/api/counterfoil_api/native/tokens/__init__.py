@@ -1,1 +1,1 @@
-"""Tokens: issue, import, look at, change and end them, and the bearers that they buy."""
+"""Tokens: issue, import, list, read, change and revoke them, and exchange their secrets for bearers."""

@@ -1,4 +1,4 @@
-"""Bulk revocation: plan what a filter finds, let a bulk revocation revoke exactly that, watch it, cancel it."""
+"""Bulk revocations: plan, request, list, read and cancel them."""
 
 from datetime import datetime
 from typing import Final
@@ -8,7 +8,6 @@ import msgspec
 from uuid_utils.compat import uuid7
 
 from counterfoil.core.credentials import is_id
-from counterfoil.core.events import Conditions
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import BadReference, BadText, NotFound, PlanChanged
 from counterfoil.core.subjects.bulk_revocation import (
@@ -96,15 +95,13 @@ async def revoke_many(
     is left.
     """
     reading = writing.reading
-    wanted, reason = await _selected(reading, caller, body.filter), checked_reason(body.reason)
-    children = _children(caller, body.filter)
+    wanted, children = await _selected(reading, caller, body.filter), _children(caller, body.filter)
     revocation_id = await _revocation_id(writing, caller, key)
     revocation = None if key is None else await bulk_revocation_by_id(reading.pool, caller.account, revocation_id)
     if revocation is None:
-        command = AcceptBulkRevocation(
-            account=caller.account, id=revocation_id, by=caller, plan=body.plan, reason=reason, filter=recorded(wanted),
-            total=await _staged(reading, caller, (wanted, children), revocation_id, body.plan), children=children,
-        )  # fmt: skip
+        command, _ = await staged(
+            reading, caller, wanted, children, revocation_id=revocation_id, reason=body.reason, plan=body.plan
+        )
         await writing.reply(command, key, lambda accepted: accepted.subject, kind=UUID, holds_secret=False)
         revocation = await _permitted(reading, caller, str(revocation_id))
     elif key is not None:
@@ -179,23 +176,26 @@ async def _revocation_id(writing: Writing, caller: Principal, key: Retry | None)
     return named(caller.account, "bulk_revocation", (claimed.key_digest + claimed.body_digest).hex())
 
 
-async def _staged(
-    reading: Reading, caller: Principal, selected: tuple[Filter, Children | None], revocation_id: UUID, plan: str
-) -> int:
-    (wanted, children), digest = selected, bytes.fromhex(plan)
+async def staged(
+    reading: Reading, caller: Principal, wanted: Filter, children: Children | None, *, revocation_id: UUID, reason: str,
+    plan: str | None = None,
+) -> tuple[AcceptBulkRevocation, int]:  # fmt: skip
+    """Stage the tokens of a bulk revocation; return the command that accepts it, and how many tokens it skips.
+
+    Raises PlanChanged if the tokens are not those of the plan.
+    """
+    reason, digest = checked_reason(reason), None if plan is None else bytes.fromhex(plan)
     async with reading.turn():
         found = await stage(
             reading.pool, caller.account, wanted, revocation=revocation_id, digest=digest, children=children
         )
-    if found.digest != digest:
+    if digest not in (None, found.digest):
         raise PlanChanged(tokens=found.tokens, plan=found.digest.hex())
-    return found.tokens
-
-
-def recorded(wanted: Filter) -> Conditions:
-    """Return a filter as a bulk revocation stores it."""
-    plain: Conditions = msgspec.to_builtins(wanted)
-    return plain
+    command = AcceptBulkRevocation(
+        account=caller.account, id=revocation_id, by=caller, plan=found.digest.hex(), reason=reason, total=found.tokens,
+        filter=msgspec.to_builtins(wanted), children=children,
+    )  # fmt: skip
+    return command, found.left_alone
 
 
 async def _permitted(reading: Reading, caller: Principal, ref: str) -> BulkRevocation:

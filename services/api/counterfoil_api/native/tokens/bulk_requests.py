@@ -11,12 +11,7 @@ from counterfoil_api.native.tokens.filters import TokenFilter
 from counterfoil_api.operations.reading import path_type
 
 BulkRevocationRef = Annotated[
-    str,
-    path_type(
-        "A bulk revocation's id.",
-        f"^{ID.pattern}$",
-        "019ca8c1-7b40-7000-8000-3f2a9c51d7e4",
-    ),
+    str, path_type("A bulk revocation's id.", f"^{ID.pattern}$", "019ca8c1-7b40-7000-8000-3f2a9c51d7e4")
 ]
 
 

@@ -6,18 +6,17 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from counterfoil.core.principal import Owner, Principal
-from counterfoil.core.subjects.bulk_revocation import AcceptBulkRevocation, Children
+from counterfoil.core.subjects.bulk_revocation import Children
 from counterfoil.core.subjects.subject import Command
-from counterfoil.core.text import checked_reason
 from counterfoil.core.unit_of_work import AllOrNothing
 from counterfoil.documents.token_changes import Ending
 from counterfoil.documents.tokens import ChildrenDocument
 from counterfoil.postgres.descent import children_of
 from counterfoil.postgres.listing import Filter
-from counterfoil.postgres.selection import look, stage
+from counterfoil.postgres.selection import look
 from counterfoil_api.auth.principals import is_for, reach
 from counterfoil_api.handling.reading import Reading
-from counterfoil_api.native.tokens.bulk import recorded
+from counterfoil_api.native.tokens.bulk import staged
 from counterfoil_api.native.tokens.bulk_showing import sample
 
 _SCOPE = "tokens.revoke"
@@ -58,19 +57,9 @@ async def end_with_children(
 
     Both are accepted, or neither. From then on it creates nothing, and the bulk revocation ends when nothing is left.
     """
-    children, wanted, revocation_id = (
-        Children(made_by=creator.id, owner=reach(caller, _SCOPE)),
-        Filter(creator=creator.id),
-        uuid7(),
+    children = Children(made_by=creator.id, owner=reach(caller, _SCOPE))
+    revocation, left_alone = await staged(
+        reading, caller, Filter(creator=creator.id), children, revocation_id=uuid7(), reason=body.reason
     )
-    reason = checked_reason(body.reason)
-    async with reading.turn():
-        found = await stage(
-            reading.pool, caller.account, wanted, revocation=revocation_id, digest=None, children=children
-        )
-    revocation = AcceptBulkRevocation(
-        account=caller.account, id=revocation_id, by=caller, plan=found.digest.hex(), reason=reason, total=found.tokens,
-        filter=recorded(wanted), children=children,
-    )  # fmt: skip
-    document = ChildrenDocument(ending=found.tokens, left_alone=found.left_alone, revocation=revocation_id)
+    document = ChildrenDocument(ending=revocation.total, left_alone=left_alone, revocation=revocation.id)
     return AllOrNothing((ends, revocation)), document

@@ -1,4 +1,4 @@
-"""Examples for the OpenAPI document; being typed, they cannot fall behind the types."""
+"""Examples for the OpenAPI document. They are typed, so they always fit the types."""
 
 from datetime import UTC, datetime
 from typing import Final
@@ -20,7 +20,7 @@ from counterfoil.documents.token_changes import (
 )
 from counterfoil.documents.tokens import Issued, TokenDocument, TokenPage
 
-_BORN: Final = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+_CREATED_AT: Final = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 _ID: Final = UUID("019ca8c1-7b40-7000-8000-3f2a9c51d7e4")
 
 NEW_TOKEN: Final = NewToken(
@@ -61,8 +61,8 @@ TOKEN: Final = TokenDocument(
     refused=None,
     lifetime="90d",
     expires_at=datetime(2026, 5, 30, 9, 30, tzinfo=UTC),
-    created_at=_BORN,
-    updated_at=_BORN,
+    created_at=_CREATED_AT,
+    updated_at=_CREATED_AT,
     last_exchanged_at=None,
     last_used_at=None,
     generation=1,

@@ -88,8 +88,10 @@ async def filter_within(
         owner_id = owner_id if user is None else str(user.id)
     if given.scope is not None and (wrong := stray(given.scope)):
         raise InvalidRequest(wrong, where=where, field="scope")
+    # The outer blanks of a glob stay, because they may matter after a `*`.
+    name = None if given.name is None else unicodedata.normalize("NFC", given.name)
     wanted = Filter(
-        name=_normal(given.name), status=given.status, owner_type=given.owner_type, owner_id=owner_id,
+        name=name, status=given.status, owner_type=given.owner_type, owner_id=owner_id,
         creator=await named_creator(reading, caller, given.creator, within=within, where=where), issuer=given.issuer,
         scope=given.scope, metadata=_metadata(given.metadata, where),
     )  # fmt: skip
@@ -116,11 +118,6 @@ async def named_creator(
         if within is None or ref.isdigit():
             raise
         return NIL
-
-
-def _normal(name: str | None) -> str | None:
-    """Return a glob in NFC, as names are stored; its outer blanks stay, because they may matter after a `*`."""
-    return None if name is None else unicodedata.normalize("NFC", name)
 
 
 def _moments(given: TokenFilter, where: Where) -> dict[str, Moment]:

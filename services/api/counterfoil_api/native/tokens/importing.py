@@ -1,4 +1,4 @@
-"""Import of tokens from elsewhere, with the secrets that their holders have; many in one call, each by itself."""
+"""Imports tokens from other systems with the secrets that their holders have: many in a call, each with a result."""
 
 import asyncio
 from collections import Counter
@@ -34,7 +34,7 @@ from counterfoil.uses.import_tokens import existing, is_same, rehearse
 from counterfoil.uses.issue import Wish, creation
 from counterfoil.uses.verify import Verifying
 from counterfoil_api.auth.conventions import OURS
-from counterfoil_api.auth.principals import Caller, need
+from counterfoil_api.auth.principals import Caller
 from counterfoil_api.handling.described import undescribed as undescribed_of
 from counterfoil_api.handling.reading import Reading
 from counterfoil_api.handling.writing import Writing
@@ -49,8 +49,8 @@ from counterfoil_api.operations.reading import Body, ClientAddress
 api = Api("tokens", OURS)
 
 LONGEST_BODY = 4 * 2**20
-BORN = "created_at"
-"""The metadata keeps under this name when a token was created elsewhere."""
+CREATED_AT = "created_at"
+"""The metadata of an imported token has its creation time in the other system under this name."""
 _UNFINISHED: Final = (
     "Some tokens may be imported and others not; repeat the call, which imports the rest and none twice."
 )
@@ -58,24 +58,17 @@ _UNFINISHED: Final = (
 Answer = Imported | Refusal
 
 
-@api.post("/v1/tokens/import", scope="tokens.import", example=IMPORTS, longest_body=LONGEST_BODY)
+@api.post("/v1/tokens/import", needs="tokens.import", example=IMPORTS, longest_body=LONGEST_BODY)
 async def import_tokens(
-    writing: Writing,
-    verifying: Verifying,
-    limits: Limits,
-    settings: Settings,
-    *,
-    caller: Caller,
-    address: ClientAddress,
-    body: Body[Imports],
-) -> ImportReport:
+    writing: Writing, verifying: Verifying, limits: Limits, settings: Settings, *, caller: Caller,
+    address: ClientAddress, body: Body[Imports],
+) -> ImportReport:  # fmt: skip
     """Import tokens from elsewhere.
 
     Each token is issued or refused by itself, with no more than the caller holds. If one of them can be neither at the
     moment, the reply is 503; repeat the call, which imports the rest and none twice. Holders keep the secrets that they
     have. A weak secret is refused; a digest does not show whether its secret is weak.
     """
-    need(caller, "tokens.import")
     undescribed_scopes = await _undescribed(writing.reading, caller, body.tokens)
     owners = await _owners(writing.reading, caller, body.tokens)
     given = {
@@ -83,7 +76,7 @@ async def import_tokens(
         for n, item in enumerate(body.tokens)
     }
     answers: dict[int, Answer] = {n: each for n, each in given.items() if isinstance(each, Refusal)}
-    answers |= await _existing(writing.reading, caller, given, tells_of_others=not body.dry_run)
+    answers |= await _existing(writing.reading, caller, given, reveals_others=not body.dry_run)
     new = {n: each for n, each in given.items() if isinstance(each, Create) and n not in answers}
     commands = list(new.values())
     if body.dry_run:
@@ -122,7 +115,7 @@ async def _created(writing: Writing, verifying: Verifying, caller: Principal, co
     _refuse_unfinished(answers)
     # A secret that another call imported just now may belong to this very item.
     lost = {n: commands[n] if isinstance(answer, SecretTaken) else answer for n, answer in enumerate(answers)}
-    again = await _existing(writing.reading, caller, lost, tells_of_others=True)
+    again = await _existing(writing.reading, caller, lost, reveals_others=True)
     return [again.get(n, answer) for n, answer in enumerate(answers)]
 
 
@@ -150,7 +143,7 @@ def _algorithms(commands: list[Create], answers: list[Answer]) -> set[Algorithm]
 
 
 async def _rehearsed(writing: Writing, commands: list[Create]) -> list[Answer]:
-    """Return what would become of these items."""
+    """Return the answers that these items would get without `dry_run`."""
     refusals = await rehearse(writing.door, commands)
     if later := [refusal for refusal in refusals if isinstance(refusal, Unavailable)]:
         raise later[0]
@@ -173,7 +166,7 @@ def _owner(found: Owner | BaseException | None) -> Owner | Refusal:
 
 
 async def _existing(
-    reading: Reading, caller: Principal, given: Mapping[int, Create | Imported | Refusal], *, tells_of_others: bool
+    reading: Reading, caller: Principal, given: Mapping[int, Create | Imported | Refusal], *, reveals_others: bool
 ) -> dict[int, Answer]:
     """Return the answers to items whose secret is in the ledger already.
 
@@ -181,7 +174,7 @@ async def _existing(
     be a way to guess secrets of others that leaves no trace.
     """
     commands = {n: each for n, each in given.items() if isinstance(each, Create)}
-    found = await existing(reading.pool, caller.account, commands, of_others=tells_of_others)
+    found = await existing(reading.pool, caller.account, commands, of_others=reveals_others)
     return {n: SecretTaken() if fact is None else _already(commands[n], fact) for n, fact in found.items()}
 
 
@@ -194,14 +187,9 @@ def _already(command: Create, fact: Fact) -> Answer:
 
 
 def _prepared(
-    verifying: Verifying,
-    settings: Settings,
-    caller: Principal,
-    item: TokenFromElsewhere,
-    *,
-    owners: Mapping[OwnerGiven, Owner | Refusal],
-    undescribed: frozenset[str],
-) -> Create | Refusal:
+    verifying: Verifying, settings: Settings, caller: Principal, item: TokenFromElsewhere, *,
+    owners: Mapping[OwnerGiven, Owner | Refusal], undescribed: frozenset[str],
+) -> Create | Refusal:  # fmt: skip
     owner = caller.owner if item.owner is None else owners[item.owner]
     if owner is None:
         return BadOwner("State the token's owner, such as service:billing.", field="owner")
@@ -211,12 +199,11 @@ def _prepared(
         secret = _secret(item)
     except Refusal as refusal:
         return refusal
-    born = {} if item.created_at is None else {BORN: item.created_at.isoformat()}
+    created_at = {} if item.created_at is None else {CREATED_AT: item.created_at.isoformat()}
     wish = Wish(
-        name=item.name, owner=owner, description=item.description, scopes=item.scopes, metadata=born | item.metadata,
-        networks=item.networks, rate_limit=item.rate_limit, max_uses=item.max_uses, lifetime=item.lifetime,
-        expires_at=item.expires_at,
-        made_at=item.created_at,
+        name=item.name, owner=owner, description=item.description, scopes=item.scopes,
+        metadata=created_at | item.metadata, networks=item.networks, rate_limit=item.rate_limit,
+        max_uses=item.max_uses, lifetime=item.lifetime, expires_at=item.expires_at, made_at=item.created_at,
     )  # fmt: skip
     return creation(
         wish, caller, verifying.peppers, token_id=uuid7(), secret=secret, thresholds=settings.thresholds,

@@ -109,15 +109,9 @@ async def clone_token(
     example_reply=ISSUED,
 )
 async def rotate_token(
-    callers: Callers,
-    issuing: Issuing,
-    presented: Presented[PresentedCredentials],
-    *,
-    ref: TokenRef,
-    body: Body[Rotation],
-    if_match: IfMatch,
-    key: IdempotencyKey,
-) -> Tagged[Issued]:
+    callers: Callers, issuing: Issuing, presented: Presented[PresentedCredentials], *, ref: TokenRef,
+    body: Body[Rotation], if_match: IfMatch, key: IdempotencyKey,
+) -> Tagged[Issued]:  # fmt: skip
     """Replace a token's secret.
 
     `grace` says how long the previous secret stays good; `0s` ends it, and the bearers issued for it, at once.

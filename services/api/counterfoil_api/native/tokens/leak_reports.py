@@ -28,7 +28,7 @@ MOST: Final = 1_000
 _LONGEST_BODY: Final = 2 * 1024 * 1024
 BEAT_SECONDS: Final = 0.5
 _IN_A_BEAT: Final = 250
-"""So many tokens are revoked within a beat. Answers come on a beat, so that their time reveals nothing."""
+"""How many tokens are revoked within a beat. Answers are sent on a beat, so that their time reveals nothing."""
 _REASON: Final = "Its secret was reported as leaked."
 
 
@@ -52,14 +52,9 @@ Found = Annotated[str, Meta(max_length=4_096)] | Finding
 
 @api.post("/v1/leak-reports", longest_body=_LONGEST_BODY, refusals=(RateLimited,), example=["cfl_service_4dQp…"])
 async def report_leaks(
-    writing: Writing,
-    verifying: Verifying,
-    limits: Limits,
-    settings: Settings,
-    address: ClientAddress,
-    *,
+    writing: Writing, verifying: Verifying, limits: Limits, settings: Settings, address: ClientAddress, *,
     body: Body[list[Found]],
-) -> Accepted[Report]:
+) -> Accepted[Report]:  # fmt: skip
     """Report up to 1,000 leaked secrets; every token that one of them opens is revoked.
 
     It takes no login: the holder of a secret could do worse with it. The answer comes when all tokens are revoked, and
@@ -81,9 +76,9 @@ async def report_leaks(
 
 
 def until_beat(elapsed_seconds: float, reported: int) -> float:
-    """How long an answer to so many waits: for the beat by which all of them could have been ended, or the next one.
+    """Return how long the answer waits: until the beat by which so many tokens can be revoked, or until the next beat.
 
-    It is always more than nothing: the clock of a busy loop may stand still, and an answer at once would tell.
+    The wait is never zero: the clock of a busy loop may stand still, and an immediate answer would reveal something.
     """
     least = BEAT_SECONDS * (1 + reported // _IN_A_BEAT)
     return max(least - elapsed_seconds, BEAT_SECONDS - elapsed_seconds % BEAT_SECONDS)

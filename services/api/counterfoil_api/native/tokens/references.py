@@ -17,11 +17,7 @@ TOKEN_PATTERN: Final = f"^(self|[1-9][0-9]{{0,18}}|{ID.pattern})$"
 
 TokenRef = Annotated[
     str,
-    path_type(
-        "A token's id, its number, or `self` for the calling token.",
-        TOKEN_PATTERN,
-        "42",
-    ),
+    path_type("A token's id, its number, or `self` for the calling token.", TOKEN_PATTERN, "42"),
     Refuses((NotFound, BadReference)),
 ]
 _OWN: Final = frozenset({"tokens.read", "tokens.revoke"})

@@ -122,16 +122,12 @@ async def revoke_token(
 
 
 async def _changed(
-    writing: Writing,
-    before: Listed,
-    command: TokenCommand | AllOrNothing,
-    retry: Retry | None,
-    *,
+    writing: Writing, before: Listed, command: TokenCommand | AllOrNothing, retry: Retry | None, *,
     unlisted: Undescribed | None = None,
-) -> Tagged[TokenDocument]:
-    def shown(outcome: Outcome) -> TokenDocument:
+) -> Tagged[TokenDocument]:  # fmt: skip
+    def render(outcome: Outcome) -> TokenDocument:
         document = document_after(outcome, last_used_at=before.last_used_at)
         return document if unlisted is None else warned(document, unlisted)
 
-    document = await writing.reply(command, retry, shown, kind=TokenDocument, holds_secret=False)
+    document = await writing.reply(command, retry, render, kind=TokenDocument, holds_secret=False)
     return Tagged(document, document.revision)

@@ -88,15 +88,9 @@ async def remove_user(
     example=NewPassword(),
 )
 async def change_password(
-    writing: Writing,
-    passwords: Passwords,
-    caller: Caller,
-    *,
-    user: UserRef,
-    body: Body[NewPassword],
-    if_match: IfMatch,
-    key: IdempotencyKey,
-) -> Tagged[UserWithPassword]:
+    writing: Writing, passwords: Passwords, caller: Caller, *, user: UserRef, body: Body[NewPassword],
+    if_match: IfMatch, key: IdempotencyKey,
+) -> Tagged[UserWithPassword]:  # fmt: skip
     """Change your own password, or reset another user's.
 
     Your own needs no scope, but your current password in Basic authentication. Without a password in the request one is

@@ -25,7 +25,7 @@ from counterfoil.postgres.timeline import events_of
 from counterfoil.postgres.users import UserFilter, users_of
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.passwords import Passwords
-from counterfoil_api.auth.principals import Caller, need
+from counterfoil_api.auth.principals import Caller
 from counterfoil_api.handling.actors import names
 from counterfoil_api.handling.described import refuse_undescribed
 from counterfoil_api.handling.reading import PageQuery, Reading
@@ -55,7 +55,7 @@ class UserQuery(PageQuery, frozen=True, kw_only=True):
 @api.post(
     "/v1/users",
     executes=(CreateUser,),
-    scope="users.create",
+    needs="users.create",
     refusals=(BadPassword, *SECRET_REPLY),
     example=NewUser(email="ada@example.org", role="operator"),
 )
@@ -68,7 +68,6 @@ async def create_user(
     is generated, and only this answer contains it. An e-mail address is unique in the account; `login` is the name for
     logging in.
     """
-    need(caller, "users.create")
     password = chosen(body.password, checked_email(body.email))
     await refuse_undescribed(writing.reading, caller, body.scopes)
     command = CreateUser(
@@ -79,10 +78,9 @@ async def create_user(
     return Made(made, made.user.revision, f"/v1/users/{made.user.id}")
 
 
-@api.get("/v1/users", scope="users.read", refusals=(BadText,))
+@api.get("/v1/users", needs="users.read", refusals=(BadText,))
 async def list_users(reading: Reading, caller: Caller, *, query: Query[UserQuery]) -> UserPage:
     """List the users of the account."""
-    need(caller, "users.read")
     wanted = UserFilter(role=query.role, status=query.status, email=query.email)
     question: list[Any] = ["users by creation", wanted]
     after = reading.after(caller, question, query.cursor, tuple[datetime, UUID])
@@ -152,11 +150,9 @@ async def with_password(
 
 
 async def changed(
-    writing: Writing,
-    command: Command | AllOrNothing,
-    key: Retry | None,
+    writing: Writing, command: Command | AllOrNothing, key: Retry | None,
     children: ChildrenDocument | UnsetType = UNSET,
-) -> Tagged[UserDocument]:
+) -> Tagged[UserDocument]:  # fmt: skip
     """Execute a command and return the user with their revision, and the tokens that they created."""
     default = await writing.reading.default_account.id()
 
