@@ -13,6 +13,7 @@ from counterfoil.core.subjects.token.commands import ConfirmRotation, ExtendGrac
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.door import Door
 from counterfoil.postgres.connection import Pool, open_pool
+from counterfoil.postgres.grace_alerts import open_graces
 from counterfoil.postgres.rotation_uses import add
 from counterfoil_dev.postgres import Database
 from counterfoil_worker.sweep import PAGE, Sweeper
@@ -82,8 +83,11 @@ async def test_each_grace_is_announced_once_and_logged(
         assert [await sweeper.work() for _ in range(2)] == [2, 0]
     (line,) = [line for line in lines if line["event"] == "swept"]
     assert (line["events"], line["grace_ending"]) == (2, 2)
-    for token in (used, also):
-        assert await told_of(database.app_url, token) == ["grace_ending 86400", "rotated"]
+    assert (await open_graces(pool)).count == 2
+    await door.execute(ConfirmRotation(account=ACCOUNT, id=also.id, by=ROOT, even_if_unused=True))
+    assert (await open_graces(pool)).count == 1
+    assert await told_of(database.app_url, also) == ["grace_ending 86400", "rotated", "rotation_confirmed"]
+    assert await told_of(database.app_url, used) == ["grace_ending 86400", "rotated"]
     for token in (unused, early):
         assert await told_of(database.app_url, token) == ["rotated"]
 

@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 from counterfoil.postgres.connection import LOST, Pool
 from counterfoil.postgres.due import OpenAlerts, expiring, lag_seconds, open_alerts
 from counterfoil.postgres.followers import FollowerState, follower_states
+from counterfoil.postgres.grace_alerts import open_graces
 from counterfoil.postgres.leader import is_led
 from counterfoil.postgres.log_state import LogState, log_state
 
@@ -53,7 +54,8 @@ class Census(Collector):
                 await lag_seconds(pool), await is_led(pool, "clock"), await follower_states(pool), await log_state(pool)
             )
             if self._tokens is None or monotonic() - self._tokens.counted_at > _TOKENS_SECONDS:
-                self._tokens = _Tokens(await expiring(pool), await open_alerts(pool), monotonic())
+                alerts = [*await open_alerts(pool), await open_graces(pool)]
+                self._tokens = _Tokens(await expiring(pool), alerts, monotonic())
         except LOST:
             self._work, self._tokens = None, None
 
@@ -88,7 +90,7 @@ def _of_tokens(tokens: _Tokens) -> Iterator[Metric]:
         active.add_metric((within,), count)
     alerts = GaugeMetricFamily(
         "counterfoil_alerts_open",
-        "Announced expiries by the latest notice, and whether the token was used within seven days.",
+        "Announced expiries by the latest notice, and ends of graces; whether the token was used within seven days.",
         labels=("notice", "used"),
     )
     for each in tokens.alerts:

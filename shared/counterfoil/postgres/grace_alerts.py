@@ -13,6 +13,7 @@ from counterfoil.core.subjects.token.secret_uses import UNUSED, SecretUses
 from counterfoil.postgres import token_context
 from counterfoil.postgres.alerts import RECENT, RECENT_USES, USES_BY_DAY, read_uses
 from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.due import OpenAlerts
 from counterfoil.postgres.last_used import last_use
 from counterfoil.postgres.listing import EVERY, Filter, Listed, conditions
 from counterfoil.postgres.rotation_uses import in_grace, uses_of
@@ -83,6 +84,14 @@ select {listed("t")}, now() as clock, greatest(t.last_exchanged_at, {last_use("t
         rotations = [(account, row["token_id"], row["generation"]) for row in rows]
         uses = await uses_of(connection, rotations) if rotations else {}
     return [_alert(row, uses.get((account, row["token_id"]), UNUSED)) for row in rows]
+
+
+async def open_graces(pool: Pool) -> OpenAlerts:
+    """Return how many of these alerts are open in all accounts; their previous secrets are in use, or they were."""
+    found: int = await pool.fetchval(
+        f"select count(*) from token t where t.grace_announced is not null and {in_grace('t')}"
+    )
+    return OpenAlerts("grace_ending", used=True, count=found)
 
 
 def _alert(row: asyncpg.Record, uses: SecretUses) -> GraceAlert:
