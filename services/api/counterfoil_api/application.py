@@ -37,6 +37,7 @@ from counterfoil_api.native.account import (
 from counterfoil_api.native.events import operations as events
 from counterfoil_api.native.forward_auth import forward, forward_document
 from counterfoil_api.native.oauth import introspection, revocation, token_endpoint, wellknown
+from counterfoil_api.native.subscriptions import deliveries, subscriptions
 from counterfoil_api.native.tokens import (
     alerts,
     bulk,
@@ -84,6 +85,7 @@ _PARTS = (
         events.api,
     ),
     *(users.api, user_lifecycle.api, login.api),
+    *(subscriptions.api, deliveries.api),
     *(listing.api, wellknown.api, description, health.api),
 )
 
