@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from uuid import UUID
 
-from counterfoil.core.destinations import DestinationRefused, destination_of
+from counterfoil.core.destinations import PLAIN, DestinationRefused, webhook_destination_of
 from counterfoil.core.duration import length
 from counterfoil.core.refusals import BadDuration
 from counterfoil.server_urls import split
@@ -151,7 +151,7 @@ def destinations(text: str) -> tuple[str, ...]:
     """Networks, and hosts with or without a port."""
     named = dict.fromkeys(part.strip().lower() for part in text.split(","))
     for name in named:
-        if "/" in name:
+        if "/" in name and not name.startswith(PLAIN):
             _refuse_bad_network(name)
         else:
             _refuse_bad_destination(name)
@@ -169,7 +169,7 @@ def _refuse_bad_network(text: str) -> None:
 
 def _refuse_bad_destination(text: str) -> None:
     try:
-        destination_of(f"https://{text}")
+        webhook_destination_of(text if text.startswith(PLAIN) else f"https://{text}")
     except DestinationRefused:
         what = "has to be a list of networks and of hosts, with or without a port, separated by commas"
         raise ValueError(what) from None

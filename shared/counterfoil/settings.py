@@ -97,6 +97,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     virtuozzo_upstream: str | None = None
     egress_allowed: tuple[str, ...] = ()
     egress_ca_file: str | None = None
+    subscriptions_per_account: int = 20
     prometheus_multiproc_dir: str | None = None
 
     @classmethod
@@ -185,7 +186,8 @@ VARIABLES = tuple(
          "`1:KEY`, or `1:KEY,2:KEY` …, each KEY made by `openssl rand -base64 32`; all verify, the activated one signs",
          ("api", "account", "pepper")),
         ("KEY_ENCRYPTION_KEY", "key_encryption_key", encryption_key, _ABSENT,
-         "what `openssl rand -base64 32` prints; it encrypts the private signing keys at rest", ("api", "keys")),
+         "what `openssl rand -base64 32` prints; it encrypts signing keys and webhook secrets at rest",
+         ("api", "worker", "keys")),
         ("API_HOST", "api_host", host, "127.0.0.1", "the address that the API listens on; 0.0.0.0 or :: for all"),
         ("API_PORT", "api_port", whole(0, 65_535), "8080", "the port that the API listens on"),
         ("API_PROCESSES", "api_processes", whole(1, 256), "1", "how many processes serve the API"),
@@ -225,9 +227,11 @@ VARIABLES = tuple(
         ("VIRTUOZZO_UPSTREAM", "virtuozzo_upstream", public_url, _ABSENT,
          "where calls of the Virtuozzo API go once their token is checked, such as https://app.jelastic.example"),
         ("EGRESS_ALLOWED", "egress_allowed", destinations, _ABSENT,
-         "what may be called beside public hosts at port 443: hosts and networks, as in gitlab.lan:8443,10.1.2.0/24"),
+         "what may be called beside public hosts at port 443: as in gitlab.lan:8443,10.1.2.0/24,http://hooks.lan:8080"),
         ("EGRESS_CA_FILE", "egress_ca_file", str, _ABSENT,
          "a PEM file, such as /run/tls/ca.crt, with authorities to trust beside the system's when the service calls"),
+        ("SUBSCRIPTIONS_PER_ACCOUNT", "subscriptions_per_account", whole(0, 10_000), "20",
+         "how many subscriptions an account may have: a number; 0 switches webhooks off"),
         ("METRICS_TOKEN", "metrics_token", bearer, _ABSENT,
          "the bearer token of 16 characters or more that /metrics requires; without it everybody may read /metrics"),
         ("MAX_BODY_BYTES", "max_body_bytes", whole(1024, 67_108_864), "65536",

@@ -31,6 +31,8 @@ RULES: Final = {
     r"`(kind|type)` must be one of|Last-Event-ID has to be": "kinds, types and positions have no pattern",
     r"is not after `since`": "two moments are compared with each other",
     r"is the number -?\d+\.0; it has to be a whole": "JSON Schema counts 5.0 as an integer, and JSON readers do not",
+    r"webhook's URL|has to be https": "whether a host may be called depends on its addresses",
+    r"threshold is between|overlap is between": "durations are added up",
     r"owner|user": "whether there is such a user is no question of form",
 }
 """Why something that fits the schema may be refused: what the refusal says, and the reason."""

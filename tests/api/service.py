@@ -107,6 +107,7 @@ def settings_for(database_url: str, **more: str) -> Settings:
             "KEY_ENCRYPTION_KEY": base64.b64encode(b"k" * 32).decode(),
             "GUESS_LIMIT": "none",  # most tests present wrong credentials often, from one address
             "LEAK_REPORT_LIMIT": "none",
+            "SUBSCRIPTIONS_PER_ACCOUNT": "10000",
             **more,
         },
         command="api",

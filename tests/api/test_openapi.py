@@ -68,6 +68,8 @@ def test_each_path_parameter_is_described() -> None:
         ("tokens", "ref"): "A token's id",
         ("users", "user"): "A user's id",
         ("revocations", "revocation"): "A bulk revocation's id.",
+        ("subscriptions", "subscription"): "A subscription's id.",
+        ("subscriptions", "delivery"): "A delivery's id: its webhook-id.",
         ("scopes", "scope"): "A scope",
         ("scope-sets", "name"): "The name of a set of scopes.",
         ("owners", "owner_type"): "What the owner is.",

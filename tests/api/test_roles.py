@@ -48,6 +48,8 @@ MAY = {
     "users.disable": "administrator",
     "users.remove": "administrator",
     "users.reset": "administrator",
+    "subscriptions.read": "administrator",
+    "subscriptions.update": "administrator",
 }
 """Which roles may do what; a member only with tokens of their own."""
 FREE = {
@@ -60,6 +62,7 @@ FREE = {
 BODIES: dict[str, object] = {
     "/v1/scopes/{scope}": {"sentence": "What it is."},
     "/v1/scope-sets/{name}": {"scopes": ["a.b"]},
+    "/v1/subscriptions": {"name": "x", "url": "https://192.88.98.1/x", "events": ["expired"]},
 }
 ENDING = "/v1/account/end-secrets"
 SILENT = {"/v1/oauth/revoke"}
@@ -99,7 +102,7 @@ def may(role: str, route: Route) -> bool:
 async def ask(caller: Caller, route: Route) -> Answer:
     path = route.path.format(
         ref=uuid4(), user=uuid4(), scope="a.b", name="some", revocation=uuid4(), id=uuid4(), key=uuid4(),
-        owner_type="service", owner_id="some",
+        owner_type="service", owner_id="some", subscription=uuid4(), delivery=uuid4(),
     )  # fmt: skip
     body: Any = BODIES.get(route.path, {} if route.example is None else msgspec.to_builtins(route.example))
     if route.reads(Source.FORM):

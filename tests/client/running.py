@@ -65,8 +65,8 @@ def environment_of(database: Database) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def running(database: Database, directory: Path) -> AsyncIterator[Service]:
-    settings = Settings.from_environment(environment_of(database), command="api")
+async def running(database: Database, directory: Path, **more: str) -> AsyncIterator[Service]:
+    settings = Settings.from_environment({**environment_of(database), **more}, command="api")
     file = directory / "credentials.json"
     await found(settings, name="first", email="admin@counterfoil.example", file=file, lifetime=FOREVER)
     credentials = json.loads(file.read_text())

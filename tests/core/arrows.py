@@ -31,7 +31,7 @@ counterfoil_worker ← counterfoil.cli
 """`counterfoil` and `counterfoil_api` as rooms are the modules beside the folders of these packages."""
 
 PURE_STANDS_ON = frozenset({
-    "__future__", "base64", "binascii", "bisect", "collections", "dataclasses", "datetime", "decimal", "enum",
+    "__future__", "base64", "binascii", "bisect", "collections", "dataclasses", "datetime", "decimal", "email", "enum",
     "functools",
     "difflib", "hashlib", "hmac", "idna", "ipaddress", "itertools", "math", "msgspec", "re", "struct", "types",
     "typing", "unicodedata", "uuid", "zlib",

@@ -9,6 +9,7 @@ from counterfoil.core.destinations import (
     destination_of,
     refuse_closed_port,
     vetted,
+    webhook_destination_of,
 )
 
 NAME = Destination("idp.example.org", 443)
@@ -138,3 +139,16 @@ def test_an_allowed_network_applies_to_all_names() -> None:
     assert len(vetted(NAME, ["10.1.2.3", "fd00::1"], allowed)) == 2
     with pytest.raises(DestinationRefused):
         vetted(NAME, ["10.2.0.1"], allowed)
+
+
+def test_http_is_allowed_only_for_webhooks_at_a_host_that_the_operator_allows_it_for() -> None:
+    allowed = Allowed.of(["http://hooks.lan:8080", "gitlab.lan:8443", "10.9.0.0/16"])
+    hook = webhook_destination_of("http://hooks.lan:8080/x")
+    refuse_closed_port(hook, allowed)
+    assert len(vetted(hook, ["10.0.0.7"], allowed)) == 1
+    for url in ("http://hooks.lan/", "http://hooks.lan:8081/", "http://gitlab.lan:8443/", "http://example.org/"):
+        with pytest.raises(DestinationRefused):
+            refuse_closed_port(webhook_destination_of(url), allowed)
+    assert webhook_destination_of("http://example.org/") == Destination("example.org", 80, plain=True)
+    with pytest.raises(DestinationRefused):
+        destination_of("http://hooks.lan:8080/x")

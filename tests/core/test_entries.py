@@ -35,6 +35,18 @@ from counterfoil.core.subjects.signing_key_events import (
     KeyRemoved,
     KeyRetired,
 )
+from counterfoil.core.subjects.subscription_events import (
+    Definition,
+    Redelivered,
+    SubscriptionCreated,
+    SubscriptionDisabled,
+    SubscriptionPaused,
+    SubscriptionRemoved,
+    SubscriptionResumed,
+    SubscriptionTested,
+    SubscriptionUpdated,
+    WebhookSecretRotated,
+)
 from counterfoil.core.subjects.token.events import (
     Asserted,
     Created,
@@ -120,6 +132,25 @@ LIVES: dict[str, list[Event]] = {
     "owner_quota": [
         QuotaSet(owner=Owner("service", "billing"), rate_limit="600/1m", max_uses=None, max_tokens=20),
         QuotaRemoved(),
+    ],
+    "subscription": [
+        SubscriptionCreated(
+            definition=Definition(
+                events=("expiring", "revoked"), owner=Owner("service", "ci"), scope="a.b", threshold=9, ordered=True
+            ),
+            private=Private(name="on call", url="https://hooks.example.org/x?y=z", filter={"name": "ci-*"}),
+        ),
+        SubscriptionUpdated(
+            definition=Definition(events=("created",)), private=Private(name="x", url="https://hooks.example.org/")
+        ),
+        SubscriptionPaused(),
+        SubscriptionResumed(),
+        WebhookSecretRotated(previous_until=ENDS),
+        SubscriptionDisabled(because="gone"),
+        SubscriptionTested(),
+        Redelivered(delivery=None),
+        Redelivered(delivery=OTHER),
+        SubscriptionRemoved(),
     ],
     "signing_keys": [
         KeyCreated(kid="k1", jwk={"kty": "EC", "crv": "P-256", "x": "AA", "y": "_w"}),

@@ -4,9 +4,11 @@ import pytest
 
 from counterfoil.settings import BadSetting, Settings
 
+KEY = "a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2U="
+
 
 def told(name: str, url: str) -> Settings:
-    needed = {"DATABASE_URL": "postgresql://a@b/c", "REDIS_URL": "redis://b/0", name: url}
+    needed = {"DATABASE_URL": "postgresql://a@b/c", "REDIS_URL": "redis://b/0", "KEY_ENCRYPTION_KEY": KEY, name: url}
     return Settings.from_environment(needed, command="worker")
 
 

@@ -194,7 +194,7 @@ def test_secrets_do_not_show_in_the_repr() -> None:
     ("command", "needs"),
     [
         ("api", {"DATABASE_URL", "PEPPERS", "KEY_ENCRYPTION_KEY"}),
-        ("worker", {"DATABASE_URL", "REDIS_URL"}),
+        ("worker", {"DATABASE_URL", "REDIS_URL", "KEY_ENCRYPTION_KEY"}),
         ("migrate", {"DATABASE_URL", "MIGRATE_DATABASE_URL"}),
         ("account", {"DATABASE_URL", "PEPPERS"}),
         ("audit", {"DATABASE_URL"}),

@@ -164,7 +164,7 @@ def test_our_services_get_existing_and_valid_settings(service: Command) -> None:
     [
         ("MIGRATE_DATABASE_URL", ["migrate"]),
         ("PEPPERS", ["api", "account"]),
-        ("KEY_ENCRYPTION_KEY", ["api"]),
+        ("KEY_ENCRYPTION_KEY", ["api", "worker"]),
         ("REDIS_URL", ["worker"]),
         ("COUNTERFOIL_TOKEN", ["cli"]),
     ],

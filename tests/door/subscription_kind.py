@@ -123,7 +123,7 @@ class SubscriptionKind(Kind):
 
 
 SUBSCRIPTION: Final = SubscriptionKind(
-    "subscription",
+    "test_subscription",
     Subscription,
     {"subscribed": Subscribed, "unsubscribed": Unsubscribed},
     (Subscribe, Unsubscribe),

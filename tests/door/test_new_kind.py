@@ -44,7 +44,7 @@ async def _subscriptions(owner: Connection) -> AsyncIterator[None]:
         for register in REGISTERS:
             stack.enter_context(patch.dict(register))
         kinds.register(SUBSCRIPTION)
-        stores.STORES["subscription"] = SubscriptionStore()
+        stores.STORES["test_subscription"] = SubscriptionStore()
         grants.PRIVILEGES["subscription_url"] = PRIVILEGES
         await owner.execute(TABLE)
         await grants.grant(owner, role=APPLICATION)
@@ -103,7 +103,7 @@ async def test_the_audit_folds_a_new_kind_and_reports_changes_outside_the_log(
     await door.execute(OPEN_ACCOUNT)
     await door.execute(subscribe())
     assert await found(database) == []
-    await owner.execute("update subject set status = 'ended' where kind = 'subscription'")
+    await owner.execute("update subject set status = 'ended' where kind = 'test_subscription'")
     assert await found(database) == ["status"]
 
 

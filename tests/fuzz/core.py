@@ -1,6 +1,7 @@
 """Parsers of foreign bytes in the ledger itself, its command line and its client."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import UUID
@@ -24,6 +25,7 @@ from counterfoil.core import (
     secret,
     text,
     trust,
+    webhooks,
 )
 from counterfoil.core.destinations import DestinationRefused, destination_of
 from counterfoil.core.opaque_ids import OpaqueIds
@@ -57,6 +59,7 @@ QUESTION = ["tokens", {"a": 1}]
 """What the cursors below are good for."""
 KEY = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE="
 URLS = ("_refuse_bad_host", "_refuse_unknown", "redis_url", "split")
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SETTINGS = {"DATABASE_URL": "postgresql://a@b/c", "PEPPERS": f"1:{KEY}", "KEY_ENCRYPTION_KEY": KEY}
 NAMES = frozenset(variable.name for variable in VARIABLES)
 READINGS = (
@@ -210,8 +213,17 @@ CORE: dict[str, Parser] = {
         destination_of,
         oneof("https://idp.example.org:8443/a?b=c", "https://[::1]/", "https://192.0.2.1", "https://a_b.example"),
         (DestinationRefused,),
-        ("counterfoil.core.destinations:_address_in",),
+        ("counterfoil.core.destinations:_address_in", "counterfoil.core.destinations:webhook_destination_of"),
         known=("https://", "https://[", "https://127."),
+    ),
+    "counterfoil.core.webhooks:retry_after_seconds": Parser(
+        lambda text: webhooks.retry_after_seconds(text, NOON),
+        oneof("120", "Wed, 21 Oct 2026 07:28:00 GMT"),
+        (),
+        known=("0", "Wed, 21 Oct", "Wed, 21 Oct 2026 07:28:00 +"),
+    ),
+    "counterfoil.core.webhooks:secret_bytes": Parser(
+        webhooks.secret_bytes, oneof("whsec_YWFh"), (ValueError,), known=("whsec_",)
     ),
     "counterfoil.cli.options:moment_or_version": Parser(
         options.moment_or_version,

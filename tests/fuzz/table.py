@@ -88,6 +88,8 @@ OURS: Final = {
     "counterfoil.uses.bearers:_low": "a bearer that we have just signed",
     "counterfoil.uses.bearers:public_key": "a key that we published",
     "counterfoil_api.native.account.owner_quotas:_owner": "what `named_owner` and the core read",
+    "counterfoil_api.native.subscriptions.references:_id": "what `is_id` has read before",
+    "counterfoil.client.subscriptions:_id": "the id that the program has stated",
     "counterfoil_api.http.process:_loopback": "API_HOST and PUBLIC_URL",
     "counterfoil_api.http.process:in_the_clear": "PUBLIC_URL, which the settings have read before",
     "counterfoil_api.events.log_watch:LogWatch._notified": "what the sealer announces; digits, or it is ignored",

@@ -24,7 +24,7 @@ NEEDED: Final[dict[str, Any]] = {"sentence": "x", "scopes": ["swept.x"]}
 """What a body without an example must have."""
 _FORM: Final = "application/x-www-form-urlencoded"
 _CHANGING: Final = re.compile(
-    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT[\d:.]+Z|cfl_[a-z]+_\w+|eyJ[\w.-]+|\"number\":\d+|\"password\":\"[^\"]+|[0-9a-f]{12}@swept|\"iat\":\d+"
+    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT[\d:.]+Z|cfl_[a-z]+_\w+|whsec_[\w+/=]+|eyJ[\w.-]+|\"number\":\d+|\"password\":\"[^\"]+|[0-9a-f]{12}@swept|\"iat\":\d+"
 )
 
 
@@ -127,6 +127,7 @@ def random_things(like: Things) -> Things:
     return Things({
         **names, "token": str(uuid7()), "token number": "987654321", "user": str(uuid7()), "user number": "987654321",
         "cursor": _random(like["cursor"], "-_="), "secret": mint("service").plain, "bulk_revocation": str(uuid7()),
+        "subscription": str(uuid7()), "delivery": str(uuid7()),
         "plan": secrets.token_hex(32),
         "bearer": like.of.get("bearer", "")[:-40] + _random(like.of.get("bearer", "")[-40:], "-_"),
     })  # fmt: skip
@@ -157,7 +158,7 @@ class Question:
         said = f"{answer.status} {headers} {answer.body.decode()}"
         if not self.asked.isdigit():  # a short number occurs in many words, and is never repeated
             said = said.replace(self.asked, "(asked)")
-        for kind in ("token", "user", "owner", "scope", "set", "bulk_revocation"):
+        for kind in ("token", "user", "owner", "scope", "set", "bulk_revocation", "subscription", "delivery"):
             said = said.replace(self.own.of.get(kind, "(own)"), "(own)")
         if answer.status < 300:  # a thing was created or changed: its id and times differ
             said = _CHANGING.sub("(new)", said)
@@ -219,7 +220,7 @@ def _put(said: dict[str, Any], name: str, value: str) -> None:
     if outer == ["filter"]:
         said["filter"] = {}  # by nothing else
     for part in outer:
-        inner = said.get(part.removesuffix("[]"), {"type": "service"})
+        inner = said.get(part.removesuffix("[]")) or {"type": "service"}
         said[part.removesuffix("[]")] = inner
         said = inner[0] if part.endswith("[]") else inner
     if last.endswith("[]"):

@@ -114,14 +114,14 @@ ALLOWED = {
     "parent", "policy", "recovery_codes", "index", "scope", "documentation", "reader", "calls", "rows", "tokens",
     "seconds", "check", "left", "actors", "imported", "bulk_revocation", "plan", "total", "revoked", "failed", "epoch",
     "networks", "rate_limit", "children", "log", "forgets_use", "ended_early", "max_uses", "max_tokens", "trust",
-    "assertion", "unused", "uses", "last_used_at",
+    "assertion", "unused", "uses", "last_used_at", "definition", "because", "delivery",
 }  # fmt: skip
 
 
 def test_events_have_only_fields_of_the_table() -> None:
     kinds = [event for types in EVENTS.values() for event in types.values()]
     assert {name for event in kinds for name in event.__struct_fields__} <= ALLOWED
-    assert set(Private.__struct_fields__) <= {"name", "description", "metadata", "reason", "filter"}
+    assert set(Private.__struct_fields__) <= {"name", "description", "metadata", "reason", "filter", "url"}
     assert [event for event in kinds if bytes in get_type_hints(event).values()] == []
 
 

@@ -22,7 +22,8 @@ from counterfoil_worker.followers import follower_jobs
 from counterfoil_worker.main import run
 from worker.counting import counting
 
-run(Settings.from_environment(command="worker"), (*JOBS, *follower_jobs([counting()])))
+others = [job for job in JOBS if job.name != "follow"]
+run(Settings.from_environment(command="worker"), (*others, *follower_jobs([counting()])))
 """
 """A worker process that runs this follower and no other; COUNTING_PAUSE are seconds between a batch and its commit."""
 

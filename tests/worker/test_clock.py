@@ -162,7 +162,7 @@ def test_each_job_has_a_call_at_its_interval(valkey: Valkey) -> None:
     calls = declare(broker, JOBS, SETTINGS, nothing)
     broker.client.close()
     assert {call.name: call.every_seconds for call in calls} == {
-        "sweep": SETTINGS.sweep_interval_seconds, "forget": 60, "revoke": 1
+        "sweep": SETTINGS.sweep_interval_seconds, "forget": 60, "revoke": 1, "follow": 1, "deliver": 1
     }  # fmt: skip
 
 

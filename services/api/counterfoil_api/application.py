@@ -37,6 +37,7 @@ from counterfoil_api.native.account import (
 from counterfoil_api.native.events import operations as events
 from counterfoil_api.native.forward_auth import forward, forward_document
 from counterfoil_api.native.oauth import introspection, revocation, token_endpoint, wellknown
+from counterfoil_api.native.subscriptions import deliveries, subscriptions
 from counterfoil_api.native.tokens import (
     alerts,
     bulk,
@@ -63,7 +64,7 @@ _PARTS = (
     issuing, importing, bulk, reading, token_lifecycle, rotations, exchange, introspection, alerts, forecasts,
     token_endpoint, revocation, leak_reports,
     accounts, opening, catalogue, owner_quotas, reads, attempts_api, account_events, events,
-    users, user_lifecycle, login,
+    users, user_lifecycle, login, subscriptions, deliveries,
     listing, wellknown,
 )  # fmt: skip
 

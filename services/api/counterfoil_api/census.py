@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from counterfoil.postgres.connection import LOST, Pool
+from counterfoil.postgres.deliveries import DeliveryCounts, delivery_counts
 from counterfoil.postgres.due import OpenAlerts, expiring, lag_seconds, open_alerts
 from counterfoil.postgres.followers import FollowerState, follower_states
 from counterfoil.postgres.grace_alerts import open_graces
@@ -27,6 +28,7 @@ class _Work:
     clock_led: bool
     followers: list[FollowerState]
     log: LogState
+    deliveries: DeliveryCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,9 @@ class Census(Collector):
         pool = self._pool
         try:
             self._work = _Work(
-                await lag_seconds(pool), await is_led(pool, "clock"), await follower_states(pool), await log_state(pool)
-            )
+                await lag_seconds(pool), await is_led(pool, "clock"), await follower_states(pool),
+                await log_state(pool), await delivery_counts(pool),
+            )  # fmt: skip
             if self._tokens is None or monotonic() - self._tokens.counted_at > _TOKENS_SECONDS:
                 alerts = [*await open_alerts(pool), await open_graces(pool)]
                 self._tokens = _Tokens(await expiring(pool), alerts, monotonic())
@@ -78,6 +81,7 @@ def _of_work(work: _Work) -> Iterator[Metric]:
     )
     yield from _of_log(work.log)
     yield from _of_followers(work.followers)
+    yield from _of_deliveries(work.deliveries)
 
 
 def _of_tokens(tokens: _Tokens) -> Iterator[Metric]:
@@ -96,6 +100,19 @@ def _of_tokens(tokens: _Tokens) -> Iterator[Metric]:
     for each in tokens.alerts:
         alerts.add_metric((each.notice, "true" if each.used else "false"), each.count)
     yield from (active, alerts)
+
+
+def _of_deliveries(counts: DeliveryCounts) -> Iterator[Metric]:
+    yield GaugeMetricFamily("counterfoil_deliveries_pending", "Deliveries to webhooks to be sent.", counts.pending)
+    yield GaugeMetricFamily("counterfoil_deliveries_dead", "Deliveries that were given up within a day.", counts.dead)
+    yield GaugeMetricFamily(
+        "counterfoil_deliveries_overdue_seconds",
+        "How long the most overdue subscription has waited for a worker.",
+        counts.overdue_seconds,
+    )
+    yield GaugeMetricFamily(
+        "counterfoil_subscriptions_failing", "Subscriptions whose last attempt failed.", counts.failing
+    )
 
 
 def _of_followers(followers: Sequence[FollowerState]) -> Iterator[Metric]:

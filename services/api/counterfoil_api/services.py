@@ -22,6 +22,7 @@ from counterfoil.postgres.lookup import Lookup
 from counterfoil.postgres.numbers import Numbers
 from counterfoil.settings import Settings
 from counterfoil.uses.access_log import AccessLog
+from counterfoil.uses.egress import Egress
 from counterfoil.uses.key_watch import watch_versions
 from counterfoil.uses.last_used import RotationUses, Uses
 from counterfoil.uses.pepper_sync import PepperSync
@@ -29,6 +30,7 @@ from counterfoil.uses.redigest import Redigest
 from counterfoil.uses.secret_formats import SecretFormats
 from counterfoil.uses.signing_keys import Keys
 from counterfoil.uses.verify import Verifying
+from counterfoil.uses.webhook_secrets import WebhookSecrets
 from counterfoil_api.auth.default_account import DefaultAccount
 from counterfoil_api.auth.issuers import open_issuers
 from counterfoil_api.auth.one_time import OneTimeCodes
@@ -40,6 +42,7 @@ from counterfoil_api.events.streams import Streams
 from counterfoil_api.handling.issuing import Issuing
 from counterfoil_api.handling.reading import Reading
 from counterfoil_api.handling.token_exchange import Exchanging
+from counterfoil_api.handling.webhooks import Webhooks
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.limits.callers import Callers
 from counterfoil_api.limits.limits import open_limits
@@ -82,6 +85,11 @@ async def open_services(settings: Settings, *, shapes: tuple[SecretShape, ...] =
                 Streams(url, readers=pool, by_key=by_key, keys=verifying.keys, most=settings.streams_per_account)
             ),
             await enter(open_issuers(settings)),
+            Webhooks(
+                WebhookSecrets(settings.key_encryption_key),
+                await enter(Egress(settings)),
+                settings.subscriptions_per_account,
+            ),
         )
 
 

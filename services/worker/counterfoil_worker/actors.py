@@ -7,13 +7,15 @@ import dramatiq
 from dramatiq.brokers.redis import RedisBroker
 
 from counterfoil.settings import Settings
-from counterfoil_worker import bulk_revocations, forgetting, sweep
+from counterfoil_worker import bulk_revocations, deliver, forgetting, sweep
 from counterfoil_worker.broker import QUEUE
 from counterfoil_worker.clock import Call
 from counterfoil_worker.followers import FOLLOWERS, follower_jobs
 from counterfoil_worker.job import Job
 
-JOBS: Final[tuple[Job, ...]] = (sweep.JOB, forgetting.JOB, bulk_revocations.JOB, *follower_jobs(FOLLOWERS))
+JOBS: Final[tuple[Job, ...]] = (
+    sweep.JOB, forgetting.JOB, bulk_revocations.JOB, *follower_jobs(FOLLOWERS), deliver.JOB,
+)  # fmt: skip
 """All jobs; a new one is a line here."""
 
 _MAX_AGE_MS: Final = 60_000

@@ -33,6 +33,7 @@ class Engine(Middleware):
     _ticking: asyncio.Task[None]
 
     def __init__(self, settings: Settings, broker: RedisBroker, jobs: Sequence[Job]) -> None:
+        self._settings = settings
         self._url = settings.database_url
         self._settings = settings
         self._jobs = jobs

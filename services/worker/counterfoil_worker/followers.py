@@ -15,11 +15,12 @@ import structlog
 from counterfoil.postgres.connection import LOST, Pool
 from counterfoil.postgres.followers import begin, follower_states
 from counterfoil.uses.follower import Follower, PositionOutOfOrder, follow
+from counterfoil.uses.notifications import NOTIFICATIONS
 from counterfoil_worker.job import Job, Shifts
 
 log = structlog.get_logger()
 
-FOLLOWERS: Final[tuple[Follower, ...]] = ()
+FOLLOWERS: Final[tuple[Follower, ...]] = (NOTIFICATIONS,)
 """All followers; a new one is a line here."""
 
 _AT_ONCE: Final = 2

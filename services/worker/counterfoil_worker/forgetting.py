@@ -8,7 +8,7 @@ from typing import Final
 import asyncpg
 import structlog
 
-from counterfoil.postgres import assertions, attempts, bulk_revocations, idempotency_keys, last_used
+from counterfoil.postgres import assertions, attempts, bulk_revocations, deliveries, idempotency_keys, last_used
 from counterfoil.postgres.connection import LOST, Pool
 from counterfoil.postgres.forgetting import LONGEST_SECONDS
 from counterfoil_worker.job import Job
@@ -21,6 +21,7 @@ _KINDS: Final[Mapping[str, Callable[[Pool], Awaitable[int]]]] = MappingProxyType
     "attempts": attempts.forget,
     "bulk_revocation_parts": bulk_revocations.forget_unaccepted,
     "assertions": assertions.forget,
+    "deliveries": deliveries.forget,
 })  # fmt: skip
 _REST_SECONDS: Final = 86_400.0
 """Uses are counted by the day: once all tokens were checked, no more rows become old before tomorrow."""

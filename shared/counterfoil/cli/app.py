@@ -24,6 +24,7 @@ from counterfoil.cli import (
     processes,
     reads,
     report_leak,
+    subscription,
     token,
     user,
     whoami,
@@ -55,6 +56,7 @@ account_setup.app.command()(account_commands.end_secrets)
 app.add_typer(catalogue.app, name="scope")
 app.add_typer(catalogue.sets, name="scope-set")
 app.add_typer(owner_quotas.app, name="owner-quota")
+app.add_typer(subscription.app, name="subscription")
 app.add_typer(keys.app, name="keys")
 app.add_typer(pepper.app, name="pepper")
 app.add_typer(audit.app, name="audit")

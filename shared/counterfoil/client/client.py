@@ -9,12 +9,13 @@ from counterfoil.client.alerts import Alerts
 from counterfoil.client.bulk import Bulk
 from counterfoil.client.events import Events
 from counterfoil.client.expiry import TokenExpiry
+from counterfoil.client.subscriptions import Subscriptions
 from counterfoil.client.tokens import Tokens
 from counterfoil.client.users import Users
 from counterfoil.client.wire import Password, Wire
 
 
-class Client(Tokens, Alerts, Bulk, OwnAccount, Events, Users):
+class Client(Tokens, Alerts, Bulk, OwnAccount, Events, Users, Subscriptions):
     """A ledger, called with one token: `async with Client(url, token) as ledger`.
 
     In place of the token, calls that need a password take a `Password`, and calls without a login take None.

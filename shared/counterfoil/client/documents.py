@@ -35,6 +35,9 @@ from counterfoil.documents.rotations import PreviousSecretDocument as PreviousSe
 from counterfoil.documents.rotations import RotationDocument as Rotation
 from counterfoil.documents.scope_catalogue import ScopeDocument as Scope
 from counterfoil.documents.scope_catalogue import SetDocument as ScopeSet
+from counterfoil.documents.subscriptions import DeliveryDocument as Delivery
+from counterfoil.documents.subscriptions import SubscriptionDocument as Subscription
+from counterfoil.documents.subscriptions import SubscriptionWithSecret
 from counterfoil.documents.tokens import AlertDocument as Alert
 from counterfoil.documents.tokens import ChildrenDocument as Children
 from counterfoil.documents.tokens import Issued, TokenPlanned
@@ -52,6 +55,7 @@ __all__ = [
     "BulkRevocation",
     "Children",
     "Cliff",
+    "Delivery",
     "Dialect",
     "Enrolled",
     "Enrolment",
@@ -79,6 +83,8 @@ __all__ = [
     "ScopeSet",
     "SpreadPlan",
     "Subject",
+    "Subscription",
+    "SubscriptionWithSecret",
     "Token",
     "TokenPlanned",
     "User",

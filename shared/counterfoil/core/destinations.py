@@ -12,11 +12,14 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 HTTPS: Final = 443
+_HTTP: Final = 80
 _LABEL: Final = "[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _URL: Final = re.compile(
-    rf"https://(?P<host>\[[0-9A-Fa-f:.]{{2,45}}\]|{_LABEL}(?:\.{_LABEL})*)(?::(?P<port>[1-9][0-9]{{0,4}}))?"
+    rf"(?P<scheme>https?)://(?P<host>\[[0-9A-Fa-f:.]{{2,45}}\]|{_LABEL}(?:\.{_LABEL})*)(?::(?P<port>[1-9][0-9]{{0,4}}))?"
     r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?"
 )
+PLAIN: Final = "http://"
+_FORM: Final = "It has to be https://HOST or https://HOST:PORT, with or without a path."
 _LONGEST_URL: Final = 2_048
 _LONGEST_NAME: Final = 253
 _NUMERIC: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
@@ -53,26 +56,39 @@ class DestinationRefused(Exception):  # noqa: N818 - named like the refusals
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """The host and the port that a URL names; the host in small letters, or as an address in its usual spelling."""
+    """The host and the port that a URL names; the host in small letters, or as an address in its usual spelling.
+
+    `plain` is a URL of http, without TLS.
+    """
 
     host: str
     port: int
     address: Address | None = None
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """The destinations that the operator allows: networks, and hosts that may be internal, each at one port."""
+    """The destinations that the operator allows: networks, and hosts that may be internal, each at one port.
+
+    Those in `plain` may be called without TLS.
+    """
 
     networks: tuple[Network, ...] = ()
     hosts: frozenset[tuple[str, int]] = frozenset()
+    plain: frozenset[tuple[str, int]] = frozenset()
 
     @classmethod
     def of(cls, names: Iterable[str]) -> Allowed:
         """Parse the setting EGRESS_ALLOWED."""
-        networks = [name for name in names if "/" in name]
-        hosts = (destination_of(f"https://{name}/") for name in names if "/" not in name)
-        return cls(tuple(map(ip_network, networks)), frozenset((each.host, each.port) for each in hosts))
+        networks = [name for name in names if "/" in name and not name.startswith(PLAIN)]
+        urls = (name if name.startswith(PLAIN) else f"https://{name}/" for name in names if name not in networks)
+        hosts = [webhook_destination_of(url) for url in urls]
+        return cls(
+            tuple(map(ip_network, networks)),
+            frozenset((each.host, each.port) for each in hosts),
+            frozenset((each.host, each.port) for each in hosts if each.plain),
+        )
 
     def permits(self, destination: Destination, address: Address) -> bool:
         """Say whether the service may call this host at this address, one of those that the host resolves to."""
@@ -85,18 +101,29 @@ class Allowed:
 
 def destination_of(url: str) -> Destination:
     """Parse an https URL, or raise DestinationRefused for any other form."""
+    destination = webhook_destination_of(url)
+    if destination.plain:
+        raise DestinationRefused(_FORM)
+    return destination
+
+
+def webhook_destination_of(url: str) -> Destination:
+    """Parse an https or http URL, or raise DestinationRefused for any other form."""
     found = _URL.fullmatch(url) if len(url) <= _LONGEST_URL else None
     if found is None:
-        raise DestinationRefused("It has to be https://HOST or https://HOST:PORT, with or without a path.")
-    host, port = found["host"].lower(), int(found["port"] or HTTPS)
+        raise DestinationRefused(_FORM)
+    plain = found["scheme"] == "http"
+    host, port = found["host"].lower(), int(found["port"] or (_HTTP if plain else HTTPS))
     if port > 65_535 or len(host) > _LONGEST_NAME:
         raise DestinationRefused("Its host or its port is out of range.")
     address = _address_in(host)
-    return Destination(host if address is None else str(address), port, address)
+    return Destination(host if address is None else str(address), port, address, plain)
 
 
 def refuse_closed_port(destination: Destination, allowed: Allowed) -> None:
-    """Raise DestinationRefused for a port other than 443, unless the operator allows it for this host."""
+    """Raise DestinationRefused for http, or a port other than 443, unless the operator allows it for this host."""
+    if destination.plain and (destination.host, destination.port) not in allowed.plain:
+        raise DestinationRefused("It has to be https.")
     if destination.port != HTTPS and (destination.host, destination.port) not in allowed.hosts:
         raise DestinationRefused(f"Port {destination.port} is not allowed.")
 

@@ -29,6 +29,7 @@ class Private(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     metadata: dict[str, str] | UnsetType = UNSET
     reason: str | UnsetType = UNSET
     filter: Conditions | UnsetType = UNSET
+    url: str | UnsetType = UNSET
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):

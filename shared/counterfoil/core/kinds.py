@@ -13,6 +13,7 @@ from counterfoil.core.subjects import (
     peppers,
     scope_catalogue,
     signing_keys,
+    subscription,
 )  # fmt: skip
 from counterfoil.core.subjects.kind import Kind
 from counterfoil.core.subjects.subject import SubjectState
@@ -47,6 +48,6 @@ def evolve(state: SubjectState | None, fact: Fact) -> SubjectState:
 
 for _kind in (
     TOKEN, USER, account.KIND, signing_keys.KIND, scope_catalogue.SCOPE, scope_catalogue.SCOPE_SET,
-    bulk_revocation.KIND, peppers.KIND, owner_quota.KIND, access.KIND,
+    bulk_revocation.KIND, peppers.KIND, owner_quota.KIND, access.KIND, subscription.KIND,
 ):  # fmt: skip
     register(_kind)

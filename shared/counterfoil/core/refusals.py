@@ -6,7 +6,7 @@ place per wire. Everything else is a bug and rises to the edge.
     Refusal
     ├── Invalid            the request can never succeed as it stands
     │   ├── BadText, BadScope, BadDuration, BadExpiry, BadMetadata, BadOwner, BadReference
-    │   ├── BadPolicy, BadEmail, BadPassword, BadLink, BadNetwork, BadRateLimit, BadQuota, BadTrust
+    │   ├── BadPolicy, BadEmail, BadPassword, BadLink, BadNetwork, BadRateLimit, BadQuota, BadTrust, BadTarget
     │   ├── UnknownUser
     │   ├── BadSecret, WeakSecret
     │   ├── EntryTooLarge
@@ -27,6 +27,7 @@ place per wire. Everything else is a bug and rises to the edge.
     │   ├── EmailTaken, LastAdministrator, UserGone, ShutsYouOut
     │   ├── PlanChanged, SecretTaken, NoSecret, NoTrust
     │   ├── InUse, TooEarly, CallerChanged, OwnerQuotaExceeded
+    │   ├── TooManySubscriptions, SubscriptionInactive
     │   └── KeyReused, SecretNoLongerAvailable
     └── Unavailable        try again
         ├── Busy, OutcomeUnknown, Overloaded
@@ -97,6 +98,10 @@ class BadQuota(Invalid):
 
 class BadTrust(Invalid):
     """A trust has an issuer (an https URL), an audience, and conditions on claims such as repository: acme/app."""
+
+
+class BadTarget(Invalid):
+    """A webhook's URL is an https URL of a public host, or one that the operator allows (EGRESS_ALLOWED)."""
 
 
 class BadEmail(Invalid):
@@ -317,6 +322,14 @@ class CallerChanged(Conflict):
 
 class OwnerQuotaExceeded(Conflict):
     """The owner has as many live tokens as its quota allows; revoke one, or raise the quota's `max_tokens`."""
+
+
+class TooManySubscriptions(Conflict):
+    """This account has as many subscriptions as it may have; remove one."""
+
+
+class SubscriptionInactive(Conflict):
+    """This subscription is paused or disabled; resume it first."""
 
 
 class KeyReused(Conflict):

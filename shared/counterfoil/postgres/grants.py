@@ -26,6 +26,8 @@ PRIVILEGES = {
     "attempt": "select, insert, update, delete",
     "number_counter": "select, insert, update",
     "bulk_revocation_part": "select, insert, update, delete",
+    "subscription": "select, insert, update, delete",
+    "delivery": "select, insert, update, delete",
     "sealed": "select, insert",
     "head": "select, update",
     "follower": "select, insert, update, delete",
@@ -36,7 +38,8 @@ READER: Final = "counterfoil_reader"
 """The role that the application takes for one transaction to read the rows of one account."""
 SETTING: Final = "counterfoil.account"
 READABLE: Final = (
-    "attempt", "counted_use", "event", "owner_quota", "rotation_use", "sealed", "subject", "token", "token_use",
+    "attempt", "counted_use", "delivery", "event", "owner_quota", "rotation_use", "sealed", "subject", "token",
+    "token_use",
 )  # fmt: skip
 """The tables that the reader may select from. They have no digests, hashes, private keys or stored replies."""
 

@@ -12,7 +12,7 @@ from counterfoil.core.principal import Principal
 from counterfoil.core.subjects.subject import Command, Key, Unresolved
 from counterfoil.core.subjects.token.kind import TokenReads
 from counterfoil.core.unit_of_work import Changes, Done
-from counterfoil.postgres import batch, caller_recheck, owner_quotas, signing_keys, subject_row
+from counterfoil.postgres import batch, caller_recheck, owner_quotas, signing_keys, subject_row, subscriptions
 from counterfoil.postgres.batch import Patience
 from counterfoil.postgres.connection import Connection
 from counterfoil.postgres.store import Store
@@ -25,6 +25,7 @@ STORES: Final[dict[str, Store]] = {
     "user": UserStore(),
     "signing_keys": signing_keys.SigningKeyStore(),
     "owner_quota": owner_quotas.OwnerQuotaStore(),
+    "subscription": subscriptions.SubscriptionStore(),
 }
 """The store of each kind that reads more than its rows, or has side tables."""
 

@@ -1,8 +1,9 @@
 """Outgoing requests to URLs that tenants state; the service sends no other requests to such URLs.
 
-A request uses https. It resolves the host name once, checks the addresses (`core/destinations`), and connects only to
-addresses that passed the check. It follows no redirects, uses no proxy from the environment, sends no cookies and
-accepts no compression. Time and size of the reply are limited.
+A request uses https; a webhook may use http to hosts for which the operator allows it. The service resolves the host
+name once, checks the addresses (`core/destinations`), and connects only to addresses that passed the check. It follows
+no redirects, uses no proxy from the environment, sends no cookies and accepts no compression. Time and size of the
+reply are limited.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import asyncio
 import re
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, Literal, Self
 
@@ -28,11 +30,17 @@ from counterfoil.core.destinations import (
     destination_of,
     refuse_closed_port,
     vetted,
+    webhook_destination_of,
 )
 from counterfoil.settings import BadSetting, Settings
 
 PATIENCE_SECONDS: Final = 5.0
 """The longest time for resolving, connecting and reading together."""
+WEBHOOK_SECONDS: Final = 10.0
+"""The longest time until the status of a webhook's reply has arrived."""
+_EXCERPT_SECONDS: Final = 1.0
+_EXCERPT: Final = 1_024
+"""The time and the bytes in which the beginning of a webhook's reply is read; the rest is not read."""
 LONGEST_REPLY: Final = 65_536
 _PART: Final = 8_192
 _RESOLVERS: Final = 16
@@ -59,6 +67,15 @@ class Fetched:
 
     content: bytes
     max_age: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """The status of a webhook's reply, how its content begins, and its Retry-After."""
+
+    status: int
+    excerpt: bytes
+    retry_after: str | None
 
 
 def trusted(settings: Settings) -> ssl.SSLContext:
@@ -92,18 +109,26 @@ class Egress:
 
     async def get(self, url: str) -> Fetched:
         """Send a GET request and return its reply, or raise EgressFailed."""
-        try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                destination = destination_of(url)
-                return await self._got(url, await self._addresses(destination))
-        except DestinationRefused as error:
-            raise EgressFailed("destination", str(error)) from None
-        except BadSetting as error:  # the file was readable when the process started
-            raise EgressFailed("connection", str(error)) from None
-        except TimeoutError:
-            raise EgressFailed("time", f"The server did not answer within {PATIENCE_SECONDS:g} seconds.") from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise EgressFailed("connection", f"The connection failed ({type(error).__name__}).") from None
+        async with _failing(PATIENCE_SECONDS):
+            addresses = await self._addresses(destination_of(url))
+            async with self._asked("GET", url, addresses, _HEADERS) as reply:
+                return Fetched(await _content(reply), _max_age(reply))
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Posted:
+        """Send a POST request and return the server's reply with any status; or raise EgressFailed.
+
+        A redirect is returned like any other reply, and is not followed.
+        """
+        async with _failing(WEBHOOK_SECONDS) as limit:
+            addresses = await self._addresses(webhook_destination_of(url))
+            async with self._asked("POST", url, addresses, {**_HEADERS, **headers}, body) as reply:
+                limit.reschedule(None)  # only the status counts; a slow rest does not change it
+                return Posted(reply.status, await _excerpt(reply), reply.headers.get("Retry-After"))
+
+    async def vet(self, url: str) -> None:
+        """Raise EgressFailed unless webhooks may be sent to this URL, as its host name resolves now."""
+        async with _failing(PATIENCE_SECONDS):
+            await self._addresses(webhook_destination_of(url))
 
     async def _addresses(self, destination: Destination) -> tuple[Address, ...]:
         refuse_closed_port(destination, self._allowed)
@@ -124,7 +149,10 @@ class Egress:
             self._context = await loop.run_in_executor(self._threads, trusted, self._settings)
         return self._context
 
-    async def _got(self, url: str, addresses: tuple[Address, ...]) -> Fetched:
+    @asynccontextmanager
+    async def _asked(
+        self, method: str, url: str, addresses: tuple[Address, ...], headers: Mapping[str, str], body: bytes = b""
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         connector = aiohttp.TCPConnector(
             resolver=_Pinned(addresses), use_dns_cache=False, force_close=True, ssl=await self._trusted()
         )
@@ -132,9 +160,27 @@ class Egress:
             aiohttp.ClientSession(
                 connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False
             ) as client,
-            client.get(URL(url, encoded=True), headers=_HEADERS, allow_redirects=False) as reply,
+            client.request(
+                method, URL(url, encoded=True), data=body or None, headers=headers, allow_redirects=False
+            ) as reply,
         ):
-            return Fetched(await _content(reply), _max_age(reply))
+            yield reply
+
+
+@asynccontextmanager
+async def _failing(seconds: float) -> AsyncIterator[asyncio.Timeout]:
+    """Turn every failure of a call, and more than so many seconds, into EgressFailed."""
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            yield limit
+    except DestinationRefused as error:
+        raise EgressFailed("destination", str(error)) from None
+    except BadSetting as error:  # the file was good when the process started
+        raise EgressFailed("connection", str(error)) from None
+    except TimeoutError:
+        raise EgressFailed("time", f"The server did not answer within {seconds:g} seconds.") from None
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise EgressFailed("connection", f"The connection failed ({type(error).__name__}).") from None
 
 
 class _Pinned(AbstractResolver):
@@ -174,6 +220,16 @@ async def _content(reply: aiohttp.ClientResponse) -> bytes:
         content += part
         if len(content) > LONGEST_REPLY:
             raise EgressFailed("size", f"The reply is longer than {LONGEST_REPLY:,} bytes.")
+    return bytes(content)
+
+
+async def _excerpt(reply: aiohttp.ClientResponse) -> bytes:
+    """Return how the content begins, as far as it arrives at once."""
+    content = bytearray()
+    with suppress(TimeoutError, aiohttp.ClientError):
+        async with asyncio.timeout(_EXCERPT_SECONDS):
+            while len(content) < _EXCERPT and (part := await reply.content.read(_EXCERPT - len(content))):
+                content += part
     return bytes(content)
 
 

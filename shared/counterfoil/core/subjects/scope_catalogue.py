@@ -32,7 +32,7 @@ from counterfoil.core.subjects.user_events import ROLE_SCOPES
 SENTENCE_LIMIT: Final = 500
 RESERVED: Final = frozenset(
     {*ROLE_SCOPES, *(f"{role}s" for role in ROLE_SCOPES), "verifier", "issuer", "reader", "all", "tokens", "own",
-     "self", "users", "alerts", "account", "accounts", "audit", "scopes"}
+     "self", "users", "alerts", "account", "accounts", "audit", "scopes", "subscriptions"}
 )  # fmt: skip
 """Roles, built-in sets, and first words of built-in scopes: a set with such a name could be mistaken for one."""
 _LINK: Final = re.compile(r"https?://[!-~]{1,2000}")

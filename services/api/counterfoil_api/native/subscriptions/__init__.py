@@ -1,0 +1,1 @@
+"""Subscriptions: events of tokens are sent to webhooks."""
