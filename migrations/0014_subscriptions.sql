@@ -22,7 +22,7 @@ comment on column subscription.rests_until is 'After failed attempts, so that a 
 comment on column subscription.leased_until is 'Until then one worker sends its deliveries; if that worker dies, another takes over.';
 comment on column subscription.failures is 'Failed attempts in a row.';
 create index subscription_due on subscription (due_at) where due_at is not null;
-create index subscription_leased on subscription (account_id, leased_until);
+create index subscription_leased on subscription (leased_until);
 
 create table delivery (
     account_id uuid not null,
@@ -54,6 +54,7 @@ comment on column delivery.position is 'Of the event in the whole log.';
 comment on column delivery.generation is 'Of the token''s secret at the event.';
 create index delivery_pending on delivery (account_id, subscription_id, position) where status = 'pending';
 create index delivery_due on delivery (account_id, subscription_id, next_attempt_at) where status = 'pending';
+create index delivery_waiting on delivery (coalesce(redelivered_at, created_at)) where status = 'pending';
 create index delivery_listed on delivery (account_id, subscription_id, position, delivery_id);
 create index delivery_dead on delivery (ended_at) where status = 'dead';
 create index delivery_ended on delivery (ended_at) where ended_at is not null;

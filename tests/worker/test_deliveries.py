@@ -2,7 +2,9 @@
 
 import asyncio
 import base64
+from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,8 +37,18 @@ from counterfoil.core.subjects.subscription_events import (
 from counterfoil.core.subjects.token.commands import ConfirmRotation, Renew, Resume, Revoke, Rotate, Suspend, Sweep
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.door import Door
+from counterfoil.postgres import subscriptions as subscriptions_module
 from counterfoil.postgres.connection import Connection, Pool, open_pool
-from counterfoil.postgres.deliveries import Delivery, DeliveryCounts, deliveries_of, delivery_counts, forget
+from counterfoil.postgres.deliveries import (
+    Delivery,
+    DeliveryCounts,
+    deliveries_of,
+    delivery_counts,
+    end_orphans,
+    forget,
+    give_up,
+)
+from counterfoil.postgres.delivery_queue import TURN
 from counterfoil.postgres.rotation_uses import add
 from counterfoil.settings import Settings
 from counterfoil.uses import egress as egress_module
@@ -51,7 +63,7 @@ from postgres.sealing import seal_all, sealed_beside
 from readmes import TOP, Readme
 from worker.token_lifetimes import ACCOUNT, PEPPERS, ROOT, born, hired, lived_longer
 from worker.webhook_receiver import Receiver, drip, hang, receiver, status
-from worker.workers import running
+from worker.workers import WorkerProcess, running
 
 README = TOP / "services/api/counterfoil_api/native/subscriptions/README.md"
 KEY = b"key" * 10 + b"ke"
@@ -96,6 +108,10 @@ class World:
         }  # fmt: skip
         self.settings = Settings.from_environment(environment, command="worker")
 
+    def worker(self, valkey: Valkey, log: Path) -> AbstractContextManager[WorkerProcess]:
+        """A worker process that may call the receivers."""
+        return running(self.database.app_url, valkey.url, log, EGRESS_ALLOWED=",".join(self.settings.egress_allowed))
+
     async def subscribe(self, hook: Receiver, *events: str, **fields: Any) -> Subscription:
         subscription, ordered = uuids.uuid7(), fields.pop("ordered", False)
         plain, secret = SECRETS.new(ACCOUNT, subscription)
@@ -132,7 +148,7 @@ class World:
         )
 
     async def deliveries(self, subscription: Subscription) -> list[Delivery]:
-        found = await deliveries_of(self.pool, ACCOUNT, subscription.id, status=None, before=None, limit=100)
+        found = await deliveries_of(self.pool, ACCOUNT, subscription.id, status=None, before=None, limit=1_000)
         return found[::-1]
 
     async def statuses(self, subscription: Subscription) -> list[tuple[str, str]]:
@@ -495,11 +511,11 @@ async def test_a_worker_killed_after_sending_repeats_under_the_same_id(
     hook.replies = [hang, status(200)]
     async with sealed_beside(world.database.app_url):
         await born(world.door, ends_in=3_600)
-        with running(world.database.app_url, valkey.url, tmp_path / "killed", EGRESS_ALLOWED=hook.url) as worker:
+        with world.worker(valkey, tmp_path / "killed") as worker:
             await _until(hook, 1)
             worker.kill()
         await world.hurry()  # the lease is over
-        with running(world.database.app_url, valkey.url, tmp_path / "next", EGRESS_ALLOWED=hook.url) as worker:
+        with world.worker(valkey, tmp_path / "next") as worker:
             await _until(hook, 2)
             async with asyncio.timeout(20):
                 while await world.statuses(subscription) != [("created", "delivered")]:  # noqa: ASYNC110
@@ -560,6 +576,55 @@ async def test_the_metrics_count_what_waits_fails_and_died(world: World, hook: R
     await world.send()
     found = await delivery_counts(world.pool)
     assert (found.pending, found.dead, found.overdue_seconds) == (0, 2, 0.0)
+
+
+async def test_what_never_has_its_turn_is_given_up_and_what_is_orphaned_is_cancelled(
+    world: World, hook: Receiver
+) -> None:
+    with patch.object(subscriptions_module, "_AT_ONCE", 1):
+        paused, removed = await world.subscribe(hook, "created"), await world.subscribe(hook, "created")
+        await world.tell(PauseSubscription, paused)
+        for _ in range(3):
+            await born(world.door, ends_in=3_600)
+        await world.follow()
+        await world.tell(RemoveSubscription, removed)
+    assert sorted(status for _, status in await world.statuses(removed)) == ["cancelled", "pending", "pending"]
+    assert (await end_orphans(world.pool), await give_up(world.pool)) == (2, 0)
+    assert {status for _, status in await world.statuses(removed)} == {"cancelled"}
+    await world.owner.execute("update delivery set created_at = created_at - interval '5 days'")
+    assert await give_up(world.pool) == 3
+    assert {status for _, status in await world.statuses(paused)} == {"dead"}
+
+
+async def test_two_workers_killed_again_and_again_send_everything_and_repeat_little(
+    world: World, hook: Receiver, valkey: Valkey, tmp_path: Path
+) -> None:
+    subscription = await world.subscribe(hook, "created")
+    kills = 0
+
+    async def slowly(_: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(0.02)
+        return web.Response()
+
+    hook.replies = [slowly]
+    async with sealed_beside(world.database.app_url):
+        for turn in range(3):
+            await asyncio.gather(*(born(world.door, ends_in=3_600) for _ in range(60)))
+            with ExitStack() as stack:
+                workers = [stack.enter_context(world.worker(valkey, tmp_path / f"{turn}{name}")) for name in "ab"]
+                await _until(hook, len(hook.received) + 10)
+                for worker in workers:
+                    worker.kill()
+                kills += len(workers)
+            await world.hurry()  # the leases are over
+        with world.worker(valkey, tmp_path / "last"):
+            async with asyncio.timeout(60):
+                while (await world.statuses(subscription)).count(("created", "delivered")) < 180:  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+    counts = Counter(hook.ids)
+    assert set(counts) == {str(each.delivery_id) for each in await world.deliveries(subscription)}
+    assert max(counts.values()) <= 1 + kills
+    assert counts.total() - len(counts) <= kills * TURN
 
 
 async def test_old_deliveries_are_forgotten(world: World, hook: Receiver) -> None:

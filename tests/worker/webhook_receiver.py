@@ -41,6 +41,7 @@ class Receiver:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         self.paths.append(request.path)
+        document: dict[str, Any] = {}
         for secret in self.secrets:
             document = Webhook(secret).verify(body, dict(request.headers))
         self.received.append(Received(request.headers["webhook-id"], document))

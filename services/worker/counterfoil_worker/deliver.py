@@ -20,8 +20,9 @@ from counterfoil.core.subjects.subscription_events import DisableSubscription
 from counterfoil.core.webhooks import MOST_ATTEMPTS, delay_seconds, outcome_of, retry_after_seconds
 from counterfoil.door import Door
 from counterfoil.postgres import delivery_queue as sql
-from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.connection import LOST, Pool
 from counterfoil.postgres.delivery_queue import DueDelivery, Lane, Result
+from counterfoil.postgres.schema_changes import OUTDATED
 from counterfoil.settings import Settings
 from counterfoil.uses.egress import Egress, EgressFailed, Posted
 from counterfoil.uses.webhook import cancellation, headers, message
@@ -49,6 +50,7 @@ class Deliveries(Shifts):
 
     name = "deliver"
     seconds = 20.0
+    postponing = (*LOST, *OUTDATED)
 
     def __init__(self, pool: Pool, door: Door, settings: Settings, *, egress: Egress | None = None) -> None:
         super().__init__()

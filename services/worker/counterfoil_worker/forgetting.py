@@ -22,6 +22,8 @@ _KINDS: Final[Mapping[str, Callable[[Pool], Awaitable[int]]]] = MappingProxyType
     "bulk_revocation_parts": bulk_revocations.forget_unaccepted,
     "assertions": assertions.forget,
     "deliveries": deliveries.forget,
+    "orphaned_deliveries": deliveries.end_orphans,
+    "late_deliveries": deliveries.give_up,
 })  # fmt: skip
 _REST_SECONDS: Final = 86_400.0
 """Uses are counted by the day: once all tokens were checked, no more rows become old before tomorrow."""

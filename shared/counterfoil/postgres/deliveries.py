@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from counterfoil.core.webhooks import DAYS
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.forgetting import in_batches, some_rows
 from counterfoil.postgres.schema_changes import repeated
@@ -113,6 +114,43 @@ async def delivery_counts(pool: Pool) -> DeliveryCounts:
     if row is None:
         raise LookupError("an aggregate has a row")
     return DeliveryCounts(**dict(row))
+
+
+async def end_orphans(pool: Pool) -> int:
+    """Cancel what is still pending of subscriptions that were removed or disabled; return how many."""
+    orphans = some_rows(
+        "delivery",
+        """old.status = 'pending'
+           and not exists (select from subject s
+                            where (s.account_id, s.subject_id) = (old.account_id, old.subscription_id)
+                              and s.status in ('active', 'paused'))""",
+    )
+    return await in_batches(
+        pool,
+        f"""
+        update delivery
+           set status = 'cancelled', reason = 'removed or disabled', ended_at = clock_timestamp()
+         where {orphans}""",
+    )
+
+
+async def give_up(pool: Pool) -> int:
+    """Give up what has been pending for too long without its turn, paused or not; return how many.
+
+    So a receiver that stays away has a bounded backlog.
+    """
+    old = some_rows(
+        "delivery",
+        f"""old.status = 'pending'
+            and coalesce(old.redelivered_at, old.created_at) < statement_timestamp() - interval '{DAYS + 1:d} days'""",
+    )
+    return await in_batches(
+        pool,
+        f"""
+        update delivery
+           set status = 'dead', reason = coalesce(reason, 'It was not sent in time.'), ended_at = clock_timestamp()
+         where {old}""",
+    )
 
 
 async def forget(pool: Pool) -> int:

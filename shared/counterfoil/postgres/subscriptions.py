@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 import asyncpg
@@ -30,7 +31,9 @@ from counterfoil.postgres.store import Store
 from counterfoil.postgres.subject_row import listed, states, states_in
 from counterfoil.postgres.tenant_connection import tenant
 
-_KIND = "subscription"
+_KIND: Final = "subscription"
+_AT_ONCE: Final = 5_000
+"""Deliveries that are cancelled in the transaction that ends a subscription."""
 
 
 class SubscriptionStore(Store):
@@ -104,12 +107,17 @@ async def _lock(connection: Connection, account: UUID, subscription: UUID) -> No
 
 
 async def _cancel(connection: Connection, account: UUID, subscription: UUID, reason: str) -> None:
+    """Cancel what is pending; beyond some thousands the job that forgets does the rest (`deliveries.end_orphans`)."""
     await connection.execute(
-        """
+        f"""
         update delivery
            set status = 'cancelled', reason = $3, ended_at = clock_timestamp()
-         where (account_id, subscription_id) = ($1, $2)
-           and status = 'pending'""",
+         where account_id = $1
+           and delivery_id in (select delivery_id
+                                 from delivery
+                                where (account_id, subscription_id) = ($1, $2)
+                                  and status = 'pending'
+                                limit {_AT_ONCE:d})""",
         account, subscription, reason,
     )  # fmt: skip
 
