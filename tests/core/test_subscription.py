@@ -29,10 +29,8 @@ from counterfoil.core.refusals import (
     TooManySubscriptions,
 )
 from counterfoil.core.subjects.subscription import (
-    KIND,
     Subscription,
     SubscriptionContext,
-    SubscriptionReads,
     decide,
     evolve,
     matches,
@@ -59,6 +57,7 @@ from counterfoil.core.subjects.subscription_events import (
     UpdateSubscription,
     WebhookSecretRotated,
 )
+from counterfoil.core.subjects.subscription_kind import SUBSCRIPTION, SubscriptionReads
 from counterfoil.core.subjects.token.events import Created, Expiring, Revoked
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.documents.subscriptions import EventType
@@ -122,9 +121,9 @@ def test_an_account_has_only_so_many_subscriptions() -> None:
         when(None, create(), count=2)
     assert create().guards == ((ACCOUNT, ACCOUNT),)
     locked = Locked(clock=NOON)
-    KIND.admit(create(), None, ACTIVE, locked)
-    KIND.admit(tell(PauseSubscription), ACTIVE, ACTIVE, locked)
-    assert KIND.context(create(), NOON, locked.copy()).count == 1
+    SUBSCRIPTION.admit(create(), None, ACTIVE, locked)
+    SUBSCRIPTION.admit(tell(PauseSubscription), ACTIVE, ACTIVE, locked)
+    assert SUBSCRIPTION.context(create(), NOON, locked.copy()).count == 1
     assert locked.of(SubscriptionReads).counts == {ACCOUNT: 1}
 
 
@@ -214,10 +213,10 @@ def test_a_removed_one_is_gone_and_a_stale_revision_is_refused() -> None:
 
 
 def test_a_secret_is_shown_again_only_while_the_subscription_is_there() -> None:
-    KIND.refuse_replay(create(), ACTIVE, None)
+    SUBSCRIPTION.refuse_replay(create(), ACTIVE, None)
     for state in (None, REMOVED):
         with pytest.raises(SecretNoLongerAvailable):
-            KIND.refuse_replay(create(), state, None)
+            SUBSCRIPTION.refuse_replay(create(), state, None)
 
 
 @pytest.mark.parametrize("event", [SubscriptionPaused(), SubscriptionRemoved(), SubscriptionTested()])

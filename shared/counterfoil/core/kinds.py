@@ -13,10 +13,10 @@ from counterfoil.core.subjects import (
     peppers,
     scope_catalogue,
     signing_keys,
-    subscription,
 )  # fmt: skip
 from counterfoil.core.subjects.kind import Kind
 from counterfoil.core.subjects.subject import SubjectState
+from counterfoil.core.subjects.subscription_kind import SUBSCRIPTION
 from counterfoil.core.subjects.token.kind import TOKEN
 from counterfoil.core.subjects.user_kind import USER
 
@@ -48,6 +48,6 @@ def evolve(state: SubjectState | None, fact: Fact) -> SubjectState:
 
 for _kind in (
     TOKEN, USER, account.KIND, signing_keys.KIND, scope_catalogue.SCOPE, scope_catalogue.SCOPE_SET,
-    bulk_revocation.KIND, peppers.KIND, owner_quota.KIND, access.KIND, subscription.KIND,
+    bulk_revocation.KIND, peppers.KIND, owner_quota.KIND, access.KIND, SUBSCRIPTION,
 ):  # fmt: skip
     register(_kind)

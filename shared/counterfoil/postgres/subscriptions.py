@@ -13,7 +13,7 @@ from counterfoil.core.events import Fact
 from counterfoil.core.kinds import evolve
 from counterfoil.core.locked import Locked
 from counterfoil.core.subjects.subject import Command, Unresolved
-from counterfoil.core.subjects.subscription import Subscription, SubscriptionReads
+from counterfoil.core.subjects.subscription import Subscription
 from counterfoil.core.subjects.subscription_events import (
     CreateSubscription,
     DisableSubscription,
@@ -22,6 +22,7 @@ from counterfoil.core.subjects.subscription_events import (
     ResumeSubscription,
     RotateWebhookSecret,
 )
+from counterfoil.core.subjects.subscription_kind import SubscriptionReads
 from counterfoil.core.unit_of_work import Done
 from counterfoil.postgres.connection import Connection, Pool
 from counterfoil.postgres.facts import fact_in

@@ -5,17 +5,14 @@ Its secrets are stored beside the log (`postgres/subscriptions.py`); no event ho
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
-from uuid import UUID
 
 from msgspec import UNSET, structs
 
 from counterfoil.core import glob, scopes, text
 from counterfoil.core.destinations import DestinationRefused, webhook_destination_of
 from counterfoil.core.events import Event, Fact, Private
-from counterfoil.core.locked import Locked
 from counterfoil.core.owners import checked_owner
 from counterfoil.core.principal import Actor
 from counterfoil.core.refusals import (
@@ -25,11 +22,9 @@ from counterfoil.core.refusals import (
     BadText,
     NotFound,
     PreviousSecretGood,
-    SecretNoLongerAvailable,
     SubscriptionInactive,
     TooManySubscriptions,
 )
-from counterfoil.core.subjects.kind import Kind
 from counterfoil.core.subjects.subject import (
     Command,
     DecisionContext,
@@ -38,8 +33,6 @@ from counterfoil.core.subjects.subject import (
     unexpected,
 )
 from counterfoil.core.subjects.subscription_events import (
-    COMMANDS,
-    EVENTS,
     SUBSCRIBABLE,
     CreateSubscription,
     Definition,
@@ -90,16 +83,6 @@ class SubscriptionContext(DecisionContext, frozen=True, kw_only=True):
     """How many subscriptions the account has."""
 
     count: int = 0
-
-
-@dataclass(slots=True)
-class SubscriptionReads:
-    """The number of subscriptions of each account."""
-
-    counts: dict[UUID, int] = field(default_factory=dict)
-
-    def copy(self) -> SubscriptionReads:
-        return replace(self, counts=dict(self.counts))
 
 
 def matches(wanted: Filter, event: Event, event_type: str, token: Token) -> bool:
@@ -242,26 +225,3 @@ def evolve(state: Subscription | None, fact: Fact) -> Subscription:
         case SubscriptionTested() | Redelivered() if state is not None:
             return structs.replace(state, version=fact.version, at=fact.at)
     raise unexpected(fact)
-
-
-@dataclass(frozen=True)
-class SubscriptionKind(Kind):
-    """Subscriptions: an account has only so many of them."""
-
-    def context(self, command: Command, at: datetime, locked: Locked) -> SubscriptionContext:
-        """Return the number of the account's subscriptions."""
-        return SubscriptionContext(at=at, count=locked.of(SubscriptionReads).counts.get(command.account, 0))
-
-    def admit(self, command: Command, _before: SubjectState | None, _after: SubjectState, locked: Locked) -> None:
-        """Count a new subscription for the commands after this one."""
-        if isinstance(command, CreateSubscription):
-            counts = locked.of(SubscriptionReads).counts
-            counts[command.account] = counts.get(command.account, 0) + 1
-
-    def refuse_replay(self, command: Command, state: SubjectState | None, _context: Any) -> None:  # noqa: ANN401
-        """Raise a Refusal unless the subscription is still there; the caller's scopes were checked again."""
-        if not isinstance(state, Subscription) or state.status == "removed":
-            raise SecretNoLongerAvailable(subject=str(command.id))
-
-
-KIND: Final = SubscriptionKind("subscription", Subscription, EVENTS, COMMANDS, decide, evolve)
