@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 from msgspec.structs import replace
 
+from api.egress import Names
 from counterfoil.core.refusals import SubscriptionInactive
 from counterfoil.core.subjects.subscription_events import (
     PauseSubscription,
@@ -17,6 +18,7 @@ from counterfoil.core.subjects.subscription_events import (
     RemoveSubscription,
     ResumeSubscription,
     SendTest,
+    UpdateSubscription,
 )
 from counterfoil.door import Door
 from counterfoil.postgres import subscriptions as subscriptions_module
@@ -29,6 +31,7 @@ from counterfoil.postgres.deliveries import (
 )
 from counterfoil.postgres.delivery_queue import TURN
 from counterfoil.uses import egress as egress_module
+from counterfoil.uses.egress import Egress
 from counterfoil_dev.postgres import Database
 from counterfoil_dev.valkey import Valkey
 from counterfoil_worker.deliver import Deliveries
@@ -139,6 +142,24 @@ async def test_an_address_that_is_not_allowed_is_not_called(
     await closed.deliver()
     (failed,) = await closed.deliveries(subscription)
     assert (failed.reason, hook.received) == ("The URL resolves to an address that may not be called.", [])
+
+
+async def test_a_name_is_resolved_anew_for_each_message_and_never_to_a_forbidden_address(
+    world: World, hook: Receiver
+) -> None:
+    port = hook.url.rpartition(":")[2]
+    rebinding = Names({"hooks.test": [["127.0.0.1"], ["169.254.169.254"]]})
+    settings = replace(world.settings, egress_allowed=(f"http://hooks.test:{port}",))
+    subscription = await world.subscribe(hook, "created", ordered=True)
+    await world.tell(UpdateSubscription, subscription, url=f"http://hooks.test:{port}/hook")
+    for _ in range(2):
+        await born(world.door, ends_in=3_600)
+    await world.follow()
+    await Deliveries(world.pool, world.door, settings, egress=Egress(settings, resolve=rebinding)).work()
+    first, second = await world.deliveries(subscription)
+    assert (first.status, second.status, len(hook.received)) == ("delivered", "pending", 1)
+    assert second.reason == "The URL resolves to an address that may not be called."
+    assert rebinding.requested == ["hooks.test"] * 2
 
 
 async def test_a_slow_receiver_delays_no_other_one(
