@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+from aiohttp import ClientSession
 from uuid_utils.compat import uuid7
 
-from api.service import Caller
+from api.service import Caller, founded
 from api.user_fixtures import person
 from counterfoil.core.principal import SYSTEM, Actor, Owner, Principal
 from counterfoil.core.scopes import EVERYTHING
@@ -42,9 +44,13 @@ async def ending(
     return command, secret.plain
 
 
-async def test_alerts_are_sorted_by_notice_and_use_and_end_with_a_renewal(stranger: Caller, door: Door) -> None:
-    account = UUID((await stranger.get("/v1/tokens/self")).json["account"])  # no other test makes alerts in it
-    assert (await stranger.get("/v1/alerts")).json == {"items": [], "unannounced": 0, "next_cursor": None}
+async def test_alerts_are_sorted_by_notice_and_use_and_end_with_a_renewal(
+    session: ClientSession, api_settings: Settings, door: Door, tmp_path: Path
+) -> None:
+    founder = await founded(api_settings, f"alerts-{uuid7().hex[-12:]}", tmp_path)
+    # Other tests issue tokens that expire within a day in the shared accounts.
+    account, boss = UUID(founder["account"]), Caller(session, f"Bearer {founder['admin_token']}")
+    assert (await boss.get("/v1/alerts")).json == {"items": [], "unannounced": 0, "next_cursor": None}
     made = {
         "idle": await ending(door, account, name="idle", seconds=100.2, thresholds=(100,)),
         "busy": await ending(door, account, name="busy", seconds=100.4, thresholds=(100,)),
@@ -52,23 +58,23 @@ async def test_alerts_are_sorted_by_notice_and_use_and_end_with_a_renewal(strang
         "gone": await ending(door, account, name="gone", seconds=-1, thresholds=(50,)),
         "later": await ending(door, account, name="later", seconds=3_600, thresholds=(50,)),
     }
-    assert (await stranger.with_token(made["busy"][1]).get("/v1/tokens/self")).status == 200
+    assert (await boss.with_token(made["busy"][1]).get("/v1/tokens/self")).status == 200
     await asyncio.sleep(1.5)  # until the notices are due and the use is written
     for command, _ in made.values():
         await door.execute(Sweep(account=account, id=command.id, by=SYSTEM))
 
     async def names(**query: object) -> list[str]:
-        return [alert["token"]["name"] for alert in (await stranger.get("/v1/alerts", **query)).json["items"]]
+        return [alert["token"]["name"] for alert in (await boss.get("/v1/alerts", **query)).json["items"]]
 
     assert await names() == ["gone", "soon", "busy", "idle"]
-    first = (await stranger.get("/v1/alerts", limit=2)).json
+    first = (await boss.get("/v1/alerts", limit=2)).json
     assert await names(limit=2, cursor=first["next_cursor"]) == ["busy", "idle"]
     gone, soon = first["items"]
     assert (gone["kind"], gone["threshold_seconds"], gone["left_seconds"] < 0) == ("expired", 0, True)
     assert (soon["kind"], soon["threshold_seconds"], 40 < soon["left_seconds"] < 50) == ("expiring", 50, True)
     assert soon["token"]["status"] == "active"
-    await stranger.post(f"/v1/tokens/{made['soon'][0].id}/renew", {"lifetime": "1h"})
-    await stranger.post(f"/v1/tokens/{made['gone'][0].id}/revoke", {"reason": "not needed"})
+    await boss.post(f"/v1/tokens/{made['soon'][0].id}/renew", {"lifetime": "1h"})
+    await boss.post(f"/v1/tokens/{made['gone'][0].id}/revoke", {"reason": "not needed"})
     assert await names() == ["busy", "idle"]
 
 
