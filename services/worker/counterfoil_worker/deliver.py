@@ -17,7 +17,7 @@ from counterfoil.core import secret, text
 from counterfoil.core.principal import SYSTEM
 from counterfoil.core.refusals import Misconfigured, NotFound
 from counterfoil.core.subjects.subscription_events import DisableSubscription
-from counterfoil.core.webhooks import MOST_ATTEMPTS, delay_seconds, outcome_of, retry_after_seconds
+from counterfoil.core.webhooks import GONE, MOST_ATTEMPTS, delay_seconds, outcome_of, retry_after_seconds
 from counterfoil.door import Door
 from counterfoil.postgres import delivery_queue as sql
 from counterfoil.postgres.connection import LOST, Pool
@@ -83,16 +83,26 @@ class Deliveries(Shifts):
             await sql.release(self._pool, lane, failures=lane.failures + 1, rest_seconds=_LONGEST_REST_SECONDS)
             return 0
         due = await sql.take(self._pool, lane)
-        results = await asyncio.gather(*(self._deliver(lane, secrets, each) for each in due))
-        rest = _rest_seconds(lane, results)
-        await sql.release(self._pool, lane, failures=lane.failures + 1 if rest else 0, rest_seconds=rest)
-        if any(result.response_status == 410 and result.status == "dead" for result in results):
-            await self._disable(lane)
+        results = await self._deliver_all(lane, secrets, due)
+        if any(result.response_status == GONE for result in results):
+            await self._disable(lane)  # before others can be sent
+        failures = _failures_in_a_row(lane, results)
+        await sql.release(self._pool, lane, failures=failures, rest_seconds=_rest_seconds(failures, results))
         return len(due)
 
     def _opened(self, lane: Lane) -> list[str]:
         subscription = lane.subscription
         return [self._secrets.opened(subscription.account, subscription.id, stored) for stored in lane.secrets]
+
+    async def _deliver_all(self, lane: Lane, secrets: Sequence[str], due: Sequence[DueDelivery]) -> list[Result]:
+        """Deliver side by side, and all to the end: nothing goes on after a failure of one of them."""
+        found = await asyncio.gather(*(self._deliver(lane, secrets, each) for each in due), return_exceptions=True)
+        results = []
+        for each in found:
+            if isinstance(each, BaseException):
+                raise each
+            results.append(each)
+        return results
 
     async def _deliver(self, lane: Lane, secrets: Sequence[str], delivery: DueDelivery) -> Result:
         if (reason := cancellation(delivery)) is not None:
@@ -145,12 +155,19 @@ def _failed(delivery: DueDelivery, reason: str, *, asked_seconds: float = 0.0) -
     return Result(status="pending", reason=reason, wait_seconds=wait, rest_seconds=asked_seconds)
 
 
-def _rest_seconds(lane: Lane, results: Sequence[Result]) -> float:
+def _failures_in_a_row(lane: Lane, results: Sequence[Result]) -> int:
+    """Return how many turns have failed as a whole since something was received."""
+    if any(result.status == "delivered" for result in results):
+        return 0
+    return lane.failures + any(result.status != "cancelled" for result in results)
+
+
+def _rest_seconds(failures: int, results: Sequence[Result]) -> float:
     """Return how long a subscription rests: as long as its receiver asked, and longer each time that all failed."""
     asked = max((result.rest_seconds for result in results), default=0.0)
-    if not results or any(result.status in {"delivered", "cancelled"} for result in results):
+    if failures == 0 or all(result.status == "cancelled" for result in results):
         return asked
-    return max(asked, min(delay_seconds(lane.failures + 1, 0.5), _LONGEST_REST_SECONDS))
+    return max(asked, min(delay_seconds(failures, 0.5), _LONGEST_REST_SECONDS))
 
 
 def _excerpt(content: bytes) -> str | None:
