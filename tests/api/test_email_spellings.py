@@ -75,7 +75,7 @@ async def test_a_user_is_named_and_listed_by_every_spelling_of_their_address(adm
 
 
 @pytest.mark.parametrize(
-    ("email", "told"),
+    ("email", "reported"),
     [("a:b@example.org", "colon"), ("a@exam\u200bple.org", "U+200B"), ("a\u00ad@example.org", "U+00AD")],
 )
 async def test_an_address_that_could_not_log_in_or_has_hidden_characters_is_refused(

@@ -28,7 +28,7 @@ async def test_the_root_describes_the_service_and_links_to_its_documents(anybody
 
 
 @pytest.mark.parametrize(
-    ("asked", "meant", "allowed"),
+    ("requested", "meant", "allowed"),
     [
         ("DELETE /v1/tokens/2", "POST /v1/tokens/{ref}/revoke", "GET, HEAD, PATCH"),
         ("PUT /v1/tokens/2", "PATCH /v1/tokens/{ref}", "GET, HEAD, PATCH"),

@@ -70,8 +70,8 @@ async def test_every_refusal_under_the_prefix_is_in_the_dialects_form(service: t
 
 async def test_parameters_are_read_from_the_query_and_from_a_form(service: tuple[Caller, str]) -> None:
     keys, secret = service
-    assert (await keys.get("/pretend/api/say", message="a b", secret=secret)).json["result"] == f"a b {len(secret)}"
-    posted = await keys.form("/pretend/api/say?said=query&flag", message="form")
+    assert (await keys.get("/pretend/api/say", said="a b", secret=secret)).json["result"] == f"a b {len(secret)}"
+    posted = await keys.form("/pretend/api/say?said=query&flag", said="form")
     assert posted.json["result"] == "form 0"
     refused(await keys.post("/pretend/api/say", {"said": "json"}), 415, "unsupported-media-type")
 
