@@ -190,6 +190,7 @@ async def renewed(ground: Ground, process: ClientSession, kid: str) -> None:
         assert all(await asyncio.gather(*(ground.active(each, bearer) for each in ground.processes)))
 
 
+@pytest.mark.soak
 async def test_a_started_rotation_continues_automatically(database: Database, tmp_path: Path) -> None:
     async with grounds(database, tmp_path, count=1) as ground:
         await ground.ask(PublishKey, new_key=SEALING.new_key())

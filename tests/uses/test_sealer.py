@@ -89,6 +89,7 @@ async def test_a_sealer_without_the_lead_or_the_database_stops_on_request(
     assert lost.said("lead_unknown") == 1
 
 
+@pytest.mark.soak
 async def test_another_sealer_takes_over_from_one_that_is_killed_or_hangs(
     database: Database, tenant: Tenant, tmp_path: Path
 ) -> None:
