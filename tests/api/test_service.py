@@ -157,6 +157,7 @@ async def answered(caller: Caller, path: str, *, status: int) -> Answer:
     raise AssertionError(f"{path} answers {answer.status}, not {status}")
 
 
+@pytest.mark.soak
 async def test_the_service_survives_a_restart_of_its_database(own_server: Postgres, tmp_path: Path) -> None:
     settings = settings_for(own_server.database().app_url)
     credentials = await founded(settings, "outlives", tmp_path)
@@ -264,7 +265,7 @@ async def test_the_command_serves_counts_and_stops_cleanly(process: tuple[subpro
 
 
 @pytest.mark.skipif(not has_ipv6(), reason="no IPv6 on this machine")
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.soak)])
 def test_the_service_listens_on_an_ipv6_address_of_any_spelling(
     database: Database, unused_tcp_port: int, processes: int
 ) -> None:
@@ -281,6 +282,7 @@ def test_the_service_listens_on_an_ipv6_address_of_any_spelling(
     assert (started["public_url"], started["address"][0]) == (f"http://[::1]:{unused_tcp_port}", "::1")
 
 
+@pytest.mark.soak
 def test_processes_open_only_their_listening_socket(database: Database, unused_tcp_port: int, tmp_path: Path) -> None:
     environment = environment_for(database, port=unused_tcp_port, processes=2)
     command = [sys.executable, "-c", "from counterfoil.cli import main; main()", "api"]
