@@ -28,8 +28,8 @@ def confirmed(token: Token, command: ConfirmRotation, at: datetime, context: Con
         return [RotationConfirmed(ended_early=token.previous_until)]
     if not command.even_if_unused:
         raise NewSecretUnused(
-            "The new secret was never used, so the previous one may be the only one that works. Use the new one first "
-            '(a use counts here within a second), or send "even_if_unused": true to end the previous one all the same.',
+            "The previous secret may be the only one that works. Use the new one first (a use counts here within a "
+            'second), or send "even_if_unused": true to end the previous one all the same.',
             until=token.previous_until.isoformat(),
         )
     return [RotationConfirmed(ended_early=token.previous_until, unused=True)]
