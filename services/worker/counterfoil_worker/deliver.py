@@ -79,7 +79,8 @@ class Deliveries(Shifts):
         try:
             secrets = self._opened(lane)
         except Misconfigured as error:
-            log.error("webhook_secret_not_readable", subscription=lane.subscription.id, error=error.detail)  # noqa: TRY400
+            why, subscription = error.detail, lane.subscription.id
+            log.error("webhook_secret_not_readable", subscription=subscription, why=why)  # noqa: TRY400 - foreseen
             await sql.release(self._pool, lane, failures=lane.failures + 1, rest_seconds=_LONGEST_REST_SECONDS)
             return 0
         due = await sql.take(self._pool, lane)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Protocol
 
-from counterfoil.core.subjects.token.ending import Presented, ending
+from counterfoil.core.subjects.token.credentials_expiry import Presented, expiry_of
 from counterfoil.uses.verify import Found
 from counterfoil_api.http import added_headers
 from counterfoil_api.operations.replies import TOKEN_HEADERS
@@ -19,19 +19,19 @@ class Numbered(Presented, Protocol):
     def number(self) -> int: ...
 
 
-def tell_ending(found: Found) -> None:
+def add_expiry_headers(found: Found) -> None:
     """Add the headers about accepted credentials to the reply.
 
     A bearer ends with its token, so the headers are about that token. If another token acts in it, there are none: the
     acting token may not read the other one.
     """
     if found.act is None:
-        tell_ending_of(found.seen, found.generation, found.seen.at)
+        add_expiry_headers_of(found.seen, found.generation, found.seen.at)
 
 
-def tell_ending_of(token: Numbered, generation: int, at: datetime) -> None:
+def add_expiry_headers_of(token: Numbered, generation: int, at: datetime) -> None:
     """Add the headers about a secret or a bearer of this generation, unless a caller was authenticated before."""
-    end = ending(token, generation, at)
+    end = expiry_of(token, generation, at)
     if end is None:
         return
     # Rounded down, like the expiry of a bearer: never later than the truth.

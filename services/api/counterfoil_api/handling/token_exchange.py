@@ -21,7 +21,7 @@ from counterfoil.postgres.lookup import Trusting
 from counterfoil.settings import Settings
 from counterfoil.uses.bearers import Act, Claims, KeyRing, chain
 from counterfoil.uses.verify import Verifying, find, refuse_networks, verified
-from counterfoil_api.auth.token_headers import tell_ending_of
+from counterfoil_api.auth.token_headers import add_expiry_headers_of
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.http.addresses import network_of
 from counterfoil_api.http.errors import ExchangeRefused
@@ -208,7 +208,7 @@ async def _execute(exchanging: Exchanging, command: Exchange | ExchangeSecret) -
 def _signed(exchanging: Exchanging, ring: KeyRing, outcome: Outcome, act: Act | None) -> IssuedBearer:
     claims = _claims(exchanging.settings.public_url, outcome, act)
     if act is None:
-        tell_ending_of(outcome.of(Token), claims.generation, outcome.at)
+        add_expiry_headers_of(outcome.of(Token), claims.generation, outcome.at)
     return IssuedBearer(ring.sign(claims), claims)
 
 

@@ -19,7 +19,7 @@ from counterfoil.uses.bearers import chain, header_of
 from counterfoil.uses.verify import Found, Verifying, find, refuse_audience, refuse_networks, verified
 from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials
 from counterfoil_api.auth.passwords import Passwords
-from counterfoil_api.auth.token_headers import tell_ending
+from counterfoil_api.auth.token_headers import add_expiry_headers
 from counterfoil_api.http.addresses import Address, network_of
 from counterfoil_api.http.problems import kind_of
 from counterfoil_api.limits.limits import Limits
@@ -98,7 +98,7 @@ class Callers:
             await self._refuse_another(seen, presented.email)
         await refuse_networks(self.verifying, found, presented.address)
         refuse_audience(found, f"{self.url}{presented.audience}")
-        tell_ending(found)
+        add_expiry_headers(found)
         return Principal(
             actor=Actor("token", seen.id),
             account=seen.account,

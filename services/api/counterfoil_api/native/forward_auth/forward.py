@@ -16,7 +16,7 @@ from counterfoil.core.scopes import missing
 from counterfoil.uses.verify import Found, refuse_audience, refuse_networks, verified
 from counterfoil_api.auth.credentials import PresentedCredentials
 from counterfoil_api.auth.proof import PairNames, Proof, proof_of
-from counterfoil_api.auth.token_headers import tell_ending
+from counterfoil_api.auth.token_headers import add_expiry_headers
 from counterfoil_api.http.addresses import client_of, network_of
 from counterfoil_api.http.errors import NotVerified, ProxyMisconfigured
 from counterfoil_api.http.problems import kind_of
@@ -93,7 +93,7 @@ async def _verified(callers: Callers, demand: Demand, proof: Proof, presented: P
 
     limits = callers.limits
     found = await limits.guard.over(presented, check, account=demand.account)
-    tell_ending(found)
+    add_expiry_headers(found)
     seen = found.seen
     await limits.allowance.spend_by_token(seen.account, seen.id, seen.context.limits(seen.bounds), presented.address)
     if missing(found.scopes, demand.scopes):
